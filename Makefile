@@ -1,0 +1,66 @@
+# One command each; `make` alone lists them.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-print-directory
+
+PYTHON ?= python3
+# Anything more that pip should be told: an index with CPU-only builds of torch, a cache, a proxy.
+PIP_ARGS ?=
+
+BIN   := .venv/bin
+STAMP := .venv/.installed
+PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ------------------------------------------------------------ environment
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: '$(PYTHON)' not found; try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: CausalCircuit needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) -V). Try: make PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "creating .venv with $$($(PYTHON) -V)"; $(PYTHON) -m venv .venv; }
+	@echo "installing torch (the largest download) ..."
+	@$(PIP) install torch==2.13.0 -c constraints.txt $(PIP_ARGS)
+	@echo "installing the rest of the pinned stack ..."
+	@$(PIP) install -e '.[dev]' -c constraints.txt $(PIP_ARGS)
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP)  ## make the environment .venv
+
+.PHONY: constraints
+constraints: $(STAMP)  ## renew constraints.txt from .venv
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable \
+	  | sed 's/+cpu$$//' | grep -Ev '^(nvidia|triton|cuda)'; } > constraints.new && mv constraints.new constraints.txt
+
+# ------------------------------------------------------------ use
+.PHONY: demo
+demo: $(STAMP)  ## answer the example questions on the two shipped models
+	$(BIN)/cq run examples/mediation.cq
+	$(BIN)/cq run examples/ioi.cq
+	$(BIN)/cq test examples/claims.cq
+	$(BIN)/cq run examples/interchange.cq
+
+# ------------------------------------------------------------ quality
+.PHONY: test
+test: $(STAMP)  ## run the fast tests
+	$(BIN)/python -m pytest -m 'not slow and not system'
+
+.PHONY: check
+check: $(STAMP)  ## lint, format, types and the rooms' import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: coverage
+coverage: $(STAMP)  ## simulate the coverage of the intervals, full grid (slow)
+	$(BIN)/python -m benchmarks.coverage
+
+.PHONY: bench
+bench: $(STAMP)  ## measure startup
+	$(BIN)/python -m benchmarks.startup

@@ -1,0 +1,45 @@
+"""CausalCircuit: causal questions asked of the insides of Hugging Face models.
+
+``import causalcircuit as cq`` offers the same questions as the ``.cq`` language, as Python objects and as
+``cq.run(path_or_text)``.  The import is light: a name is fetched from `causalcircuit.api` when it is first
+used, so that neither torch nor any other heavy library is loaded before a question is asked (PEP 562).
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("causalcircuit")
+except PackageNotFoundError:  # a source tree on sys.path that was never installed
+    __version__ = "0.0.0+unknown"
+
+# Module -> the public names that it provides.  A new public name is one word here.
+_LAZY = {
+    "causalcircuit.api": (
+        "run", "check", "model", "data", "row",
+        "E", "P", "do", "mean",
+        "last", "first", "all", "token", "span", "inside", "outside", "logit",
+    ),
+}  # fmt: skip
+
+_HOME = {name: module for module, names in _LAZY.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    """Return the public `name`, importing its module on first use.
+
+    Raises:
+        AttributeError: `name` is not public.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access is an ordinary one
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return every public name, so that completion knows those that are not loaded yet."""
+    return sorted({*globals(), *_HOME})

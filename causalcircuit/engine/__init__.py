@@ -1,0 +1,1 @@
+"""Worlds to forward passes to an outcome table."""

@@ -1,0 +1,1 @@
+"""The nouns of the language: programs, queries, worlds, plans, outcome tables, estimates."""

@@ -1,0 +1,1 @@
+"""The orchestrator: check, plan, table, estimate, result."""
