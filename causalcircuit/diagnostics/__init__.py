@@ -1,0 +1,23 @@
+"""Everything that can be wrong, as data: the type, the catalogue of codes, one renderer per surface."""
+
+from causalcircuit.diagnostics.data import to_json
+from causalcircuit.diagnostics.diagnostic import Diagnostic, DiagnosticError, Fix, Label, error, warning
+from causalcircuit.diagnostics.source import Source, Span
+from causalcircuit.diagnostics.suggest import did_you_mean, nearest
+from causalcircuit.diagnostics.text import render, render_all
+
+__all__ = [
+    "Diagnostic",
+    "DiagnosticError",
+    "Fix",
+    "Label",
+    "Source",
+    "Span",
+    "did_you_mean",
+    "error",
+    "nearest",
+    "render",
+    "render_all",
+    "to_json",
+    "warning",
+]

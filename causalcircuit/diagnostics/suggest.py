@@ -1,0 +1,29 @@
+"""Did-you-mean: the nearest of the names that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name of `known` that is most like `word`, or `None` where nothing is near."""
+    names = list(dict.fromkeys(known))
+    folded = {name.casefold(): name for name in reversed(names)}
+    if word.casefold() in folded:
+        return folded[word.casefold()]
+    short = cutoff if len(word) > 2 else 0.5
+    found = get_close_matches(word.casefold(), folded, n=1, cutoff=short)
+    return folded[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A help line for a misspelt `word`: the nearest name, or a list of what there is."""
+    names = list(dict.fromkeys(known))
+    near = nearest(word, names)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if not names:
+        return ""
+    shown = ", ".join(f"`{n}`" for n in names[:12])
+    return f"known here: {shown}" + (" …" if len(names) > 12 else "")

@@ -1,0 +1,118 @@
+"""Addresses of tensors inside a model, and positions along its tokens or patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Index = int | Literal["*"] | tuple["int | tuple[int, int]", ...]
+"""A number, `*` (all), or a list of numbers and inclusive ranges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One step of an address: `layer[1]` is `Part("layer", 1)`, `out` is `Part("out")`."""
+
+    name: str
+    index: Index | None = None
+
+    def __str__(self) -> str:
+        """As written in the language."""
+        if self.index is None:
+            return self.name
+        if isinstance(self.index, tuple):
+            items = (f"{i[0]}..{i[1]}" if isinstance(i, tuple) else str(i) for i in self.index)
+            return f"{self.name}[{', '.join(items)}]"
+        return f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A tensor of a model: `gpt2.layer[1].head[3].out`; `model` is the model's declared name."""
+
+    model: str
+    path: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        """As written in the language."""
+        return ".".join([self.model, *map(str, self.path)])
+
+    @property
+    def local(self) -> str:
+        """The address without the model's name."""
+        return ".".join(map(str, self.path))
+
+    @property
+    def concrete(self) -> bool:
+        """Whether every index is a number."""
+        return all(p.index is None or isinstance(p.index, int) for p in self.path)
+
+
+PositionKind = Literal["last", "first", "all", "each", "new", "index", "token", "span", "inside", "outside", "image", "list"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word to find in a prompt: a column (or a literal), and the prompt column for which it holds."""
+
+    column: str | None
+    literal: str | None = None
+    within: str | None = None
+
+    def __str__(self) -> str:
+        """As written in the language."""
+        word = f"row.{self.column}" if self.column is not None else quoted(self.literal or "")
+        return word + (f" in row.{self.within}" if self.within is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where along the tokens (or patches) a site is read or assigned.
+
+    Attributes:
+        kind: which form was written.
+        index: for `index` and `image`: the number, negative counts from the end.
+        words: for `token` and `span`: the word, with alternatives for prompts from other columns.
+        number: for `token` and `span`: which occurrence, from 1; `None` where the word occurs once.
+        mask: for `inside` and `outside`: the column with the mask image.
+        offset: added to every resolved position: `@ (token(row.s) + 1)`.
+        parts: for `list`: the positions taken together.
+    """
+
+    kind: PositionKind
+    index: int | None = None
+    words: tuple[Word, ...] = ()
+    number: int | None = None
+    mask: str | None = None
+    offset: int = 0
+    parts: tuple[Position, ...] = ()
+
+    def __str__(self) -> str:
+        """As written in the language."""
+        text = self._bare()
+        return text if not self.offset else f"({text} {'+' if self.offset > 0 else '-'} {abs(self.offset)})"
+
+    def _bare(self) -> str:
+        if self.kind == "index":
+            return str(self.index)
+        if self.kind == "image":
+            return f"image[{self.index}]"
+        if self.kind in ("token", "span"):
+            inner = [str(w) for w in self.words] + ([str(self.number)] if self.number is not None else [])
+            return f"{self.kind}({', '.join(inner)})"
+        if self.kind in ("inside", "outside"):
+            return f"{self.kind}(row.{self.mask})"
+        if self.kind == "list":
+            return f"[{', '.join(map(str, self.parts))}]"
+        return self.kind
+
+
+LAST = Position("last")
+FIRST = Position("first")
+ALL = Position("all")
+
+
+def quoted(text: str) -> str:
+    """A string literal of the language."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'

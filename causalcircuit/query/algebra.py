@@ -1,0 +1,140 @@
+"""Walking and rewriting expressions, and uniting worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from causalcircuit.diagnostics import Span
+from causalcircuit.query.expr import (
+    Assignment,
+    Binary,
+    Call,
+    Compare,
+    Counterfactual,
+    Expect,
+    Expr,
+    Input,
+    Items,
+    Logic,
+    Mean,
+    Negative,
+    Probability,
+    Readout,
+    Site,
+    Within,
+    World,
+)
+from causalcircuit.query.render import assignment, render
+
+
+def children(e: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside `e`; those inside a world are not among them."""
+    match e:
+        case Items(items=items):
+            return items
+        case Readout(answer=answer):
+            return (answer,)
+        case Mean(of=of):
+            return (of,)
+        case Call(arguments=arguments):
+            return arguments
+        case Binary(left=left, right=right) | Compare(left=left, right=right):
+            return (left, right)
+        case Negative(operand=operand):
+            return (operand,)
+        case Within(value=value, low=low, high=high):
+            return (value, low, high)
+        case Logic(operands=operands):
+            return operands
+        case Counterfactual(value=value):
+            return (value,)
+        case Expect(value=value, condition=condition) | Probability(event=value, condition=condition):
+            return (value,) if condition is None else (value, condition)
+        case _:
+            return ()
+
+
+def world_in(e: Expr) -> World | None:
+    """The world that `e` evaluates its inside in, if it names one."""
+    return e.world if isinstance(e, Counterfactual | Expect | Probability) else None
+
+
+def walk(e: Expr, worlds: bool = True) -> Iterator[Expr]:
+    """`e` and everything inside it, outermost first; with `worlds` also what stands in its worlds' assignments."""
+    yield e
+    for child in children(e):
+        yield from walk(child, worlds)
+    world = world_in(e)
+    if worlds and world is not None:
+        yield from walk_world(world)
+
+
+def walk_world(world: World) -> Iterator[Expr]:
+    """Every expression in a world's assignments, targets included."""
+    for a in world.assignments:
+        yield from walk(a.target)
+        yield from walk(a.value)
+
+
+def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[World], World] | None = None) -> Expr:
+    """`e` with `change` applied to each direct child (and `change_world` to its world)."""
+    keep = change_world or (lambda w: w)
+    match e:
+        case Items(items=items):
+            return replace(e, items=tuple(map(change, items)))
+        case Readout(answer=answer):
+            return replace(e, answer=change(answer))
+        case Mean(of=of):
+            return replace(e, of=change(of))
+        case Call(arguments=arguments):
+            return replace(e, arguments=tuple(map(change, arguments)))
+        case Binary(left=left, right=right) | Compare(left=left, right=right):
+            return replace(e, left=change(left), right=change(right))
+        case Negative(operand=operand):
+            return replace(e, operand=change(operand))
+        case Within(value=value, low=low, high=high):
+            return replace(e, value=change(value), low=change(low), high=change(high))
+        case Logic(operands=operands):
+            return replace(e, operands=tuple(map(change, operands)))
+        case Counterfactual(value=value, world=world):
+            return replace(e, value=change(value), world=keep(world))
+        case Expect(value=value, world=world, condition=condition):
+            return replace(e, value=change(value), world=keep(world), condition=condition and change(condition))
+        case Probability(event=event, world=world, condition=condition):
+            return replace(e, event=change(event), world=keep(world), condition=condition and change(condition))
+        case _:
+            return e
+
+
+def world_of(assignments: Iterable[Assignment], span: Span | None = None) -> World:
+    """A world of `assignments` in canonical order. Doubled targets are the checker's business, not this function's."""
+    return World(tuple(sorted(assignments, key=assignment)), span)
+
+
+def unite(*worlds: World) -> World:
+    """The union of worlds: all their assignments hold at once."""
+    span = next((w.span for w in worlds if w.span is not None), None)
+    return world_of((a for w in worlds for a in w.assignments), span)
+
+
+def is_estimand(e: Expr) -> bool:
+    """Whether `e` speaks about all rows at once: an `Expect` or `Probability` stands in it, outside any world."""
+    return any(isinstance(x, Expect | Probability) for x in walk(e, worlds=False))
+
+
+def models_of(item: Expr | World) -> set[str]:
+    """The names of the models that `item` reads or assigns."""
+    inside = walk_world(item) if isinstance(item, World) else walk(item)
+    out: set[str] = set()
+    for e in inside:
+        if isinstance(e, Site):
+            out.add(e.address.model)
+        elif isinstance(e, Readout | Input):
+            out.add(e.model)
+    return out
+
+
+def sort_key(item: Expr | World) -> str:
+    """Canonical text, for orders that never depend on hashing."""
+    return render(item)

@@ -1,0 +1,209 @@
+"""What comes out: estimates, verdicts, and the result of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from causalcircuit.diagnostics import Diagnostic, to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from causalcircuit.query.table import OutcomeTable
+
+Verdict = Literal["supported", "refuted", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval; an end may be infinite for a one-sided one."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The answer to one query.
+
+    Attributes:
+        value: the estimate, or `None` with a `reason`.
+        interval: at `level` (a fraction), or `None` with a `reason` (or for a population).
+        unit: the measure's: `logit`, `nat`, `probability`, `ratio`, ….
+        n: rows that entered. clusters: sampling units, `None` where rows are independent.
+        method: the estimator in words. estimand: canonical text, self-contained.
+        symbols: the estimand with declared names; where: what those names stand for.
+        at: the member of a sweep or group: (axis, value).
+        cost: rows × worlds passes and seconds of the run it belongs to.
+    """
+
+    name: str
+    value: float | None
+    interval: Interval | None
+    level: float
+    unit: str
+    n: int
+    clusters: int | None
+    regime: str
+    estimand: str
+    method: str = ""
+    reason: str = ""
+    symbols: str = ""
+    where: tuple[tuple[str, str], ...] = ()
+    data: str = ""
+    target: str = ""
+    at: tuple[tuple[str, str], ...] = ()
+    assumptions: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
+        out: dict[str, Any] = {
+            "name": self.name,
+            "value": self.value,
+            "interval": None if self.interval is None else [_finite(self.interval.low), _finite(self.interval.high)],
+            "level": self.level,
+            "unit": self.unit,
+            "n": self.n,
+            "clusters": self.clusters,
+            "regime": self.regime,
+            "estimand": self.estimand,
+            "method": self.method,
+            "data": self.data,
+        }
+        if self.reason:
+            out["reason"] = self.reason
+        if self.at:
+            out["at"] = dict(self.at)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The answer to one claim.
+
+    Attributes:
+        verdict: supported if the adjusted interval lies inside the region, refuted if outside, else inconclusive.
+        interval: simultaneous over the family. p: of the claim alone. p_adjusted: in its family.
+        p_refute, p_refute_adjusted: likewise for the complement.
+    """
+
+    name: str
+    verdict: Verdict
+    value: float | None
+    interval: Interval | None
+    p: float | None
+    p_adjusted: float | None
+    region: str
+    unit: str
+    n: int
+    clusters: int | None
+    named: bool = True
+    p_refute: float | None = None
+    p_refute_adjusted: float | None = None
+    level: float = 0.95
+    title: str = ""
+    because: str = ""
+    reason: str = ""
+    family: str = ""
+    correction: str = "none"
+    alpha: float = 0.05
+    estimand: str = ""
+    symbols: str = ""
+    where: tuple[tuple[str, str], ...] = ()
+    data: str = ""
+    target: str = ""
+    method: str = ""
+    note: str = ""
+    at: tuple[tuple[str, str], ...] = ()
+    assumptions: tuple[str, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        out: dict[str, Any] = {
+            "name": self.name,
+            "verdict": self.verdict,
+            "value": self.value,
+            "interval": None if self.interval is None else [_finite(self.interval.low), _finite(self.interval.high)],
+            "p": self.p,
+            "p_adjusted": self.p_adjusted,
+            "region": self.region,
+            "unit": self.unit,
+            "n": self.n,
+            "clusters": self.clusters,
+            "family": self.family,
+            "correction": self.correction,
+            "alpha": self.alpha,
+            "estimand": self.estimand,
+        }
+        if self.reason:
+            out["reason"] = self.reason
+        if self.at:
+            out["at"] = dict(self.at)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that a program answered.
+
+    `tables` holds the outcomes behind it, a table for each data set that was run.
+    """
+
+    estimates: tuple[Estimate, ...] = ()
+    hypotheses: tuple[Tested, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    tables: Mapping[str, OutcomeTable] = field(default_factory=dict, compare=False, repr=False)
+    comments: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether every named hypothesis is supported."""
+        return all(h.verdict == "supported" for h in self.hypotheses if h.named)
+
+    def __getitem__(self, name: str) -> Estimate | Tested:
+        """The only estimate or hypothesis called `name`.
+
+        Raises:
+            KeyError: none or several (a sweep, a group) have that name.
+        """
+        found = [x for x in (*self.estimates, *self.hypotheses) if x.name == name]
+        if len(found) != 1:
+            names = ", ".join(repr(x.name) for x in (*self.estimates, *self.hypotheses))
+            raise KeyError(f"{len(found)} results are called {name!r}; there are: {names}")
+        return found[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """The machine's view, `schema` 1."""
+        out: dict[str, Any] = {
+            "schema": 1,
+            "estimates": [e.to_json() for e in self.estimates],
+            "hypotheses": [h.to_json() for h in self.hypotheses],
+            "diagnostics": [to_json(d) for d in self.diagnostics],
+        }
+        if self.interrupted:
+            out["interrupted"] = True
+        return out
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One line an estimate or hypothesis, as a data frame."""
+        import pandas as pd
+
+        kinds = [("estimate", e.to_json()) for e in self.estimates]
+        kinds += [("hypothesis", h.to_json()) for h in self.hypotheses]
+        lines = []
+        for kind, item in kinds:
+            interval = item.pop("interval") or [None, None]
+            at = item.pop("at", {})
+            lines.append({"kind": kind, **item, "low": interval[0], "high": interval[1], **at})
+        return pd.DataFrame(lines)
+
+
+def _finite(x: float) -> float | None:
+    return x if abs(x) != float("inf") else None

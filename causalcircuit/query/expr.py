@@ -1,0 +1,223 @@
+"""The one algebra of the language: values on a row, and estimands over rows.
+
+Every node is a small frozen dataclass that compares and hashes by meaning: where it stood in a text
+(`span`) is carried along and never compared, so a query built in Python equals the one read from a file.
+A *row value* has one value (a vector at each position, or a scalar) for each row in a world; an
+*estimand* is arithmetic over `Expect` and `Probability` nodes, the only bridge from rows to numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from causalcircuit.diagnostics import Span
+from causalcircuit.query.address import Address, Position
+
+ReadoutKind = Literal["logit", "logprob", "prob"]
+Channel = Literal["input", "image", "prefix"]
+ArithmeticOp = Literal["+", "-", "*", "/", "^"]
+ComparisonOp = Literal["<", ">", "<=", ">=", "=", "!="]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expr:
+    """Any expression."""
+
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Expr):
+    """A number, with its unit if one was written (`0.1 logit`, `-2 pp`)."""
+
+    value: float
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Expr):
+    """A string."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth(Expr):
+    """`true` or `false`."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Expr):
+    """A list: a set of answers, or of nodes."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Expr):
+    """`row.name`: a column of the data."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site(Expr):
+    """A tensor inside a model, at positions: `m.layer[1].head[3].out @ last`."""
+
+    address: Address
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Expr):
+    """What feeds a model: its text (`input`), `image`, or the decoder's `prefix`."""
+
+    model: str
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Readout(Expr):
+    """A scalar read off the output distribution: `m.logit[" Mary"] @ last`.
+
+    `answer` is a `Text`, a `Column`, or `Items` of them (a set of answers).
+    """
+
+    model: str
+    kind: ReadoutKind
+    answer: Expr
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Expr):
+    """`mean(A)`: the mean of a site over the rows of the data, computed once and held fixed.
+
+    One value a position where rows align; with `pooled` one value over rows and positions.
+    """
+
+    of: Expr
+    pooled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expr):
+    """A function of row values: `norm`, `dot`, `avg`, `max`, `abs`, `log`, `exp`."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Expr):
+    """Arithmetic."""
+
+    op: ArithmeticOp
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Negative(Expr):
+    """`-x`."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expr):
+    """A comparison: an event on a row, or the region of a claim."""
+
+    op: ComparisonOp
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Within(Expr):
+    """`x within [low, high]` (both ends belong), or `outside` it."""
+
+    value: Expr
+    low: Expr
+    high: Expr
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Expr):
+    """`and`, `or` over two or more events; `not` over one."""
+
+    op: Literal["and", "or", "not"]
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`target = value` inside `do(…)`; the target is a `Site` or an `Input`."""
+
+    target: Expr
+    value: Expr
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A set of simultaneous assignments; the empty one is the factual world.
+
+    Assignments are kept in canonical order (see `World.of`), so that two spellings of the same world are equal.
+    """
+
+    assignments: tuple[Assignment, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def factual(self) -> bool:
+        """Whether nothing is assigned."""
+        return not self.assignments
+
+    def value_of(self, target: Expr) -> Expr | None:
+        """What `target` is set to, or `None` where it is left alone."""
+        return next((a.value for a in self.assignments if a.target == target), None)
+
+    def without(self, target: Expr) -> World:
+        """This world less the assignment to `target`."""
+        return World(tuple(a for a in self.assignments if a.target != target), self.span)
+
+
+FACTUAL = World()
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual(Expr):
+    """`(A | w)`: the value that `A` takes on this row in world `w`."""
+
+    value: Expr
+    world: World
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Expr):
+    """`E[Y | w, condition]`: the mean of `Y` over the rows where the condition holds, in world `w`."""
+
+    value: Expr
+    world: World = FACTUAL
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probability(Expr):
+    """`P(event | w, condition)`."""
+
+    event: Expr
+    world: World = FACTUAL
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term(Expr):
+    """The `index`-th expectation of a compiled estimand (see `causalcircuit.query.compile`)."""
+
+    index: int

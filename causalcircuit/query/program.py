@@ -1,0 +1,194 @@
+"""Declared things, and the commands of a checked program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from causalcircuit.diagnostics import Diagnostic, Source, Span
+from causalcircuit.query.expr import Column, Expr, World
+
+DType = Literal["float32", "float64", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A declared model.
+
+    Attributes:
+        name: unique in the program; addresses start with it.
+        source: what the file says: a folder, or a hub name.
+        folder: the absolute folder where `source` is a path; `None` for a hub name.
+        revision, dtype, device: as declared, `None` and the defaults otherwise.
+    """
+
+    name: str
+    source: str
+    folder: Path | None = None
+    revision: str | None = None
+    dtype: DType = "float32"
+    device: str = "cpu"
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`split 70/30 seed 7`: whole clusters go to `train` or `test`; `part` is the one that is meant."""
+
+    train: float
+    seed: int
+    part: Literal["train", "test"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRef:
+    """A declared data set.
+
+    Attributes:
+        name: as declared. format: `jsonl`, `csv`, `parquet`. path: absolute.
+        feeds: what feeds a model's channels (`prompt`, `image`, `prefix`): a `Column` or a `Text`.
+        cluster: the column of the sampling unit. weight: the column of row weights.
+        where: a condition on columns that rows must meet. sample: (number of rows, seed).
+        split: the declared split, with the part that is meant.
+    """
+
+    name: str
+    format: Literal["jsonl", "csv", "parquet"]
+    path: Path
+    feeds: tuple[tuple[str, Expr], ...] = ()
+    cluster: Column | None = None
+    weight: Column | None = None
+    where: Expr | None = None
+    sample: tuple[int, int] | None = None
+    split: Split | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        """`d`, or `d.train` where a part is meant."""
+        return self.name if self.split is None or self.split.part is None else f"{self.name}.{self.split.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an estimand is turned into an interval.
+
+    Attributes:
+        method: `default` (analytic, no seed), `student`, `fieller`, `wilson`, `bootstrap` (BCa on independent
+            rows, see the inference room for clusters), `bca`, `percentile`, `basic`.
+        resamples: for bootstrap methods. seed: required where resampling is random.
+        level: of the interval, a fraction. population: `as population`: exact, no interval.
+        pinned: which of these the file or caller said, so that reports can mark overrides.
+    """
+
+    method: str = "default"
+    resamples: int | None = None
+    level: float = 0.95
+    seed: int | None = None
+    population: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An estimand with its regime: arithmetic over expectations of readouts in worlds.
+
+    `expr` is fully expanded: it names sites, columns, numbers and worlds, no declared names.
+    """
+
+    name: str
+    expr: Expr
+    regime: Literal["intervention"] = "intervention"
+    at: tuple[tuple[str, str], ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Where a claim says that an estimand lies: `low < x < high`, ends belong if `closed`.
+
+    `outside` claims the complement. One-sided regions have an infinite end.
+    """
+
+    low: float
+    high: float
+    closed: bool = False
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A hypothesis: a query and the region it is expected in. `named` ones decide the exit code."""
+
+    name: str
+    query: Query
+    region: Region
+    unit: str
+    title: str = ""
+    because: str = ""
+    named: bool = True
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimation:
+    """`estimate q, … on d`: queries over one data set, by row groups where `per` is given."""
+
+    queries: tuple[Query, ...]
+    data: DataRef
+    options: Options = Options()
+    per: Column | None = None
+    comments: tuple[str, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Testing:
+    """`test … on d`: claims tested together under one correction."""
+
+    claims: tuple[Claim, ...]
+    data: DataRef
+    name: str = ""
+    correction: Literal["none", "holm"] = "none"
+    alpha: float = 0.05
+    options: Options = Options()
+    comments: tuple[str, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A declared causal diagram over names; `<->` edges stand for latent common causes."""
+
+    name: str
+    vertices: tuple[str, ...]
+    directed: tuple[tuple[str, str], ...]
+    bidirected: tuple[tuple[str, str], ...] = ()
+    assume: str = ""
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+Command = Estimation | Testing
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The checked statements of a file: names resolved, units known.
+
+    Attributes:
+        models, data, graphs: what is declared, by unique name.
+        names: declared names of nodes, values and worlds, for reports.
+        commands: what is to be run, in order.
+        comments: the `##` lines before the first statement.
+        warnings: what the check had to say short of errors.
+    """
+
+    models: Mapping[str, ModelRef]
+    data: Mapping[str, DataRef] = field(default_factory=dict)
+    graphs: Mapping[str, Graph] = field(default_factory=dict)
+    names: Mapping[Expr | World, str] = field(default_factory=dict)
+    commands: tuple[Command, ...] = ()
+    comments: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    source: Source | None = None

@@ -1,0 +1,143 @@
+"""Canonical text: what an expression or a world reads like in the language, one spelling each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from causalcircuit.query.address import quoted
+from causalcircuit.query.expr import (
+    Assignment,
+    Binary,
+    Call,
+    Column,
+    Compare,
+    Counterfactual,
+    Expect,
+    Expr,
+    Input,
+    Items,
+    Logic,
+    Mean,
+    Negative,
+    Number,
+    Probability,
+    Readout,
+    Site,
+    Term,
+    Text,
+    Truth,
+    Within,
+    World,
+)
+
+Names = Mapping[Expr | World, str]
+_LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
+
+
+def render(item: Expr | World, names: Names | None = None) -> str:
+    """The canonical text of `item`; what has a name in `names` is written by that name.
+
+    Without `names` the text is self-contained: it names sites, columns and numbers only.
+    """
+    return _world(item, names or {}) if isinstance(item, World) else _expr(item, names or {}, 0)
+
+
+def number(value: float, unit: str | None = None) -> str:
+    """A number as the language writes it; `0.05` with unit `pp` reads `5 pp`."""
+    shown = value * 100 if unit in ("pp", "%") else value
+    text = repr(round(shown, 12)) if unit in ("pp", "%") else repr(float(shown))
+    text = text.removesuffix(".0")
+    return f"{text}%" if unit == "%" else f"{text} {unit}" if unit else text
+
+
+def _expr(e: Expr, names: Names, outer: int) -> str:
+    named = names.get(e)
+    if named is not None:
+        return named
+    match e:
+        case Number(value=value, unit=unit):
+            text = number(value, unit)
+            return f"({text})" if value < 0 and outer > 1 else text
+        case Text(value=text):
+            return quoted(text)
+        case Truth(value=value):
+            return "true" if value else "false"
+        case Items(items=items):
+            return f"[{', '.join(_expr(i, names, 0) for i in items)}]"
+        case Column(name=name):
+            return f"row.{name}"
+        case Site(address=address, position=position):
+            return f"{address} @ {position}"
+        case Input(model=model, channel=channel):
+            return f"{model}.{channel}"
+        case Readout(model=model, kind=kind, answer=answer, position=position):
+            return f"{model}.{kind}[{_expr(answer, names, 0)}] @ {position}"
+        case Mean(of=of, pooled=pooled):
+            return f"mean({_expr(of, names, 0)}{', pooled' if pooled else ''})"
+        case Call(function=function, arguments=arguments):
+            return f"{function}({', '.join(_expr(a, names, 0) for a in arguments)})"
+        case Negative(operand=operand):
+            return _wrap(f"-{_expr(operand, names, 3)}", 1, outer)
+        case Binary(op=op, left=left, right=right):
+            level = _LEVEL[op]
+            tighter_left = level + 1 if op == "^" else level
+            text = f"{_expr(left, names, tighter_left)}{op if op == '^' else f' {op} '}{_expr(right, names, level + 1)}"
+            return _wrap(text, level, outer)
+        case Compare(op=op, left=left, right=right):
+            return _wrap(f"{_expr(left, names, 1)} {op} {_expr(right, names, 1)}", 0, outer)
+        case Within(value=value, low=low, high=high, outside=outside):
+            word = "outside" if outside else "within"
+            text = f"{_expr(value, names, 1)} {word} [{_expr(low, names, 0)}, {_expr(high, names, 0)}]"
+            return _wrap(text, 0, outer)
+        case Logic(op="not", operands=(operand,)):
+            return _wrap(f"not ({_expr(operand, names, 0)})", 0, outer)
+        case Logic(op=op, operands=operands):
+            text = f" {op} ".join(
+                f"({_expr(o, names, 0)})" if isinstance(o, Logic) else _expr(o, names, 0) for o in operands
+            )
+            return _wrap(text, 0, outer)
+        case Counterfactual(value=value, world=world):
+            return f"({_expr(value, names, 0)} | {_world(world, names)})"
+        case Expect(value=value, world=world, condition=condition):
+            return f"E[{_conditioned(value, world, condition, names)}]"
+        case Probability(event=event, world=world, condition=condition):
+            return f"P({_conditioned(event, world, condition, names)})"
+        case Term(index=index):
+            return f"term[{index}]"
+        case _:  # pragma: no cover - every class of the algebra is listed above
+            raise TypeError(f"no canonical text for {type(e).__name__}")
+
+
+def _wrap(text: str, level: int, outer: int) -> str:
+    return f"({text})" if outer > level else text
+
+
+def _conditioned(value: Expr, world: World, condition: Expr | None, names: Names) -> str:
+    given = ([] if world.factual else [_world(world, names, inside=True)]) + (
+        [] if condition is None else [_expr(condition, names, 0)]
+    )
+    return _expr(value, names, 0) + (f" | {', '.join(given)}" if given else "")
+
+
+def _world(world: World, names: Names, inside: bool = False) -> str:
+    """A world by its name, as a union of a named one and the rest, or in full."""
+    if world in names:
+        return names[world]
+    best: World | None = None
+    for candidate in names:
+        if (
+            isinstance(candidate, World)
+            and not candidate.factual
+            and set(candidate.assignments) < set(world.assignments)
+            and (best is None or len(candidate.assignments) > len(best.assignments))
+        ):
+            best = candidate
+    if best is not None and inside:
+        rest = World(tuple(a for a in world.assignments if a not in best.assignments))
+        return f"{names[best]}, {_world(rest, names, inside=True)}"
+    return f"do({', '.join(assignment(a, names) for a in world.assignments)})"
+
+
+def assignment(a: Assignment, names: Names | None = None) -> str:
+    """`target = value`, as inside `do(…)`."""
+    return f"{_expr(a.target, names or {}, 0)} = {_expr(a.value, names or {}, 0)}"

@@ -1,0 +1,55 @@
+"""The units × worlds table: everything that inference ever sees of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from causalcircuit.query.compile import Cell
+from causalcircuit.query.render import render
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutcomeTable:
+    """Outcomes of n rows.
+
+    Attributes:
+        rows: [n] the number of each row in its file, from 0.
+        cluster: [n] the sampling unit's label of each row, or `None` for independent rows.
+        weight: [n] row weights, or `None`.
+        columns: data columns by name, [n] each (float64, or object for strings).
+        cells: [n] float64 for each cell, finite.
+        cost: what filling it took: forward passes of single rows, seconds.
+        complete: `False` where the run was interrupted; the rows are then the first ones.
+    """
+
+    rows: NDArray[np.int64]
+    cells: Mapping[Cell, NDArray[np.float64]]
+    cluster: NDArray[Any] | None = None
+    weight: NDArray[np.float64] | None = None
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def records(self) -> dict[str, list[Any]]:
+        """The long form: `row, cluster, world, draw, readout, value`, worlds and readouts in canonical text."""
+        out: dict[str, list[Any]] = {k: [] for k in ("row", "cluster", "world", "draw", "readout", "value")}
+        clusters = None if self.cluster is None else [None if c is None else str(c) for c in self.cluster]
+        for cell, values in self.cells.items():
+            out["row"].extend(self.rows.tolist())
+            out["cluster"].extend([None] * self.n if clusters is None else clusters)
+            out["world"].extend([render(cell.world)] * self.n)
+            out["draw"].extend([0] * self.n)
+            out["readout"].extend([render(cell.readout)] * self.n)
+            out["value"].extend(values.tolist())
+        return out
