@@ -34,8 +34,8 @@ venv: $(STAMP)  ## make the environment .venv
 
 .PHONY: constraints
 constraints: $(STAMP)  ## renew constraints.txt from .venv
-	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable \
-	  | sed 's/+cpu$$//' | grep -Ev '^(nvidia|triton|cuda)'; } > constraints.new && mv constraints.new constraints.txt
+	@{ sed '/^[^#]/,$$d' constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
+	  | sed 's/+cpu$$//' | grep -Ev '^(pip==|nvidia|triton|cuda)'; } > constraints.new && mv constraints.new constraints.txt
 
 # ------------------------------------------------------------ use
 .PHONY: demo
