@@ -1,5 +1,6 @@
 """Everything that can be wrong, as data: the type, the catalogue of codes, one renderer per surface."""
 
+from causalcircuit.diagnostics.catalogue import codes, page, title
 from causalcircuit.diagnostics.data import to_json
 from causalcircuit.diagnostics.diagnostic import Diagnostic, DiagnosticError, Fix, Label, error, warning
 from causalcircuit.diagnostics.source import Source, Span
@@ -13,11 +14,14 @@ __all__ = [
     "Label",
     "Source",
     "Span",
+    "codes",
     "did_you_mean",
     "error",
     "nearest",
+    "page",
     "render",
     "render_all",
+    "title",
     "to_json",
     "warning",
 ]

@@ -78,7 +78,8 @@ class DiagnosticError(Exception):
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
         super().__init__(
             "\n".join(
-                f"{d.severity}[{d.code}]: {d.message}" + (f" ({d.located()})" if d.located() else "") for d in diagnostics
+                f"{d.severity}[{d.code}]: {d.message}" + (f" ({d.located()})" if d.located() else "")
+                for d in diagnostics
             )
         )
 

@@ -38,6 +38,7 @@ from causalcircuit.query.expr import (
     Within,
     World,
 )
+from causalcircuit.query.outline import OutlineError, site_table
 from causalcircuit.query.program import (
     Claim,
     Command,
@@ -91,6 +92,7 @@ __all__ = [
     "Number",
     "Options",
     "OutcomeTable",
+    "OutlineError",
     "Part",
     "Position",
     "Probability",
@@ -125,6 +127,7 @@ __all__ = [
     "quoted",
     "rebuild",
     "render",
+    "site_table",
     "unite",
     "walk",
     "walk_world",

@@ -48,7 +48,9 @@ class Address:
         return all(p.index is None or isinstance(p.index, int) for p in self.path)
 
 
-PositionKind = Literal["last", "first", "all", "each", "new", "index", "token", "span", "inside", "outside", "image", "list"]
+PositionKind = Literal[
+    "last", "first", "all", "each", "new", "index", "token", "span", "inside", "outside", "image", "list"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,9 +173,10 @@ class Result:
         Raises:
             KeyError: none or several (a sweep, a group) have that name.
         """
-        found = [x for x in (*self.estimates, *self.hypotheses) if x.name == name]
+        every: tuple[Estimate | Tested, ...] = (*self.estimates, *self.hypotheses)
+        found = [x for x in every if x.name == name]
         if len(found) != 1:
-            names = ", ".join(repr(x.name) for x in (*self.estimates, *self.hypotheses))
+            names = ", ".join(repr(x.name) for x in every)
             raise KeyError(f"{len(found)} results are called {name!r}; there are: {names}")
         return found[0]
 

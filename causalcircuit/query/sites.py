@@ -87,7 +87,9 @@ class SiteInfo:
 class AddressError(ValueError):
     """An address that the table has not. `kind` tells which code of the catalogue fits."""
 
-    def __init__(self, kind: Literal["layer", "head", "neuron", "name"], message: str, known: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: Literal["layer", "head", "neuron", "name"], message: str, known: tuple[str, ...] = ()
+    ) -> None:
         """Say what is wrong; `known` lists what could have stood there."""
         super().__init__(message)
         self.kind, self.known = kind, known
@@ -130,9 +132,7 @@ class SiteTable:
         layer = _number(path[0], end, "layer", address)
         return self._in_layer(tower, address, prefix, layer, path[1:])
 
-    def _in_layer(
-        self, tower: Tower, address: Address, prefix: str, layer: int, path: tuple[Part, ...]
-    ) -> SiteInfo:
+    def _in_layer(self, tower: Tower, address: Address, prefix: str, layer: int, path: tuple[Part, ...]) -> SiteInfo:
         base = layer * _BLOCK
         at = f"{prefix}layer[{layer}]"
         name = ".".join(p.name for p in path)
@@ -156,14 +156,10 @@ class SiteTable:
             size = tower.heads * tower.head_dim
             tensor, rank = (f"{at}.cross.z", _CROSS_Z) if cross else (f"{at}.z", _Z)
             start = head * tower.head_dim
-            return SiteInfo(
-                address.local, tensor, start, start + tower.head_dim, size, tower.name, base + rank, layer
-            )
+            return SiteInfo(address.local, tensor, start, start + tower.head_dim, size, tower.name, base + rank, layer)
         if name == "mlp.neuron":
             k = _number(path[-1], tower.mlp, "neuron", address)
-            return SiteInfo(
-                address.local, f"{at}.mlp.neurons", k, k + 1, tower.mlp, tower.name, base + _NEURON, layer
-            )
+            return SiteInfo(address.local, f"{at}.mlp.neurons", k, k + 1, tower.mlp, tower.name, base + _NEURON, layer)
         raise AddressError("name", f"`{address}` is not a site", self.steps(path, tower))
 
     def expand(self, address: Address) -> tuple[Address, ...]:
@@ -224,7 +220,17 @@ class SiteTable:
 
     def steps(self, path: tuple[Part, ...], tower: Tower) -> tuple[str, ...]:
         """Names that could stand in an address of `tower` (for a message)."""
-        inside = ["resid_in", "resid_mid", "resid", "attn.in", "attn.out", "head[j].out", "mlp.in", "mlp.out", "mlp.neuron[k]"]
+        inside = [
+            "resid_in",
+            "resid_mid",
+            "resid",
+            "attn.in",
+            "attn.out",
+            "head[j].out",
+            "mlp.in",
+            "mlp.out",
+            "mlp.neuron[k]",
+        ]
         if tower.cross:
             inside += ["cross.head[j].out", "cross.out"]
         if path:
@@ -242,7 +248,9 @@ class SiteTable:
         if plain is None:
             names = ", ".join(f"`{t.name}`" for t in self.towers)
             raise AddressError(
-                "name", f"an address of this model starts with one of {names}", tuple(t.name for t in self.towers)
+                "name",
+                f"an address of this model starts with one of {names}",
+                tuple(t.name for t in self.towers),
             )
         return plain, path
 

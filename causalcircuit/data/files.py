@@ -1,0 +1,135 @@
+"""Data files as columns: JSONL, CSV, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from causalcircuit.diagnostics import Span, error
+
+Format = Literal["jsonl", "csv", "parquet"]
+
+
+def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str, list[Any]]:
+    """All rows of a file as columns.
+
+    A CSV cell is a number or a truth value where the whole column reads as one, else a string.
+
+    Raises:
+        DiagnosticError: CQ401 no such file, CQ403 no rows, CQ404 a number that is none (NaN), CQ406 unreadable.
+    """
+    if not path.is_file():
+        beside = sorted(p.name for p in path.parent.glob(f"*{path.suffix}"))[:8] if path.parent.is_dir() else []
+        found = f"in that folder: {', '.join(beside)}" if beside else ""
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise error(
+            "CQ401",
+            f"the data file `{path.name}` {what}",
+            span,
+            "this file",
+            help=(f"looked for {path}; paths are relative to the file that names them", found),
+        )
+    readers = {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}
+    columns = readers[kind](path, span)
+    n = len(next(iter(columns.values()), []))
+    if n == 0:
+        raise error("CQ403", f"the data file `{path.name}` holds no rows", span, "empty", help="an effect needs rows")
+    for name, values in columns.items():
+        bad = [i for i, v in enumerate(values) if isinstance(v, float) and not math.isfinite(v)]
+        if bad:
+            raise error(
+                "CQ404",
+                f"column `{name}` of `{path.name}` holds {values[bad[0]]} in {_rows(bad)}",
+                span,
+                "this file",
+                where=f"{path.name}, row {bad[0]}",
+                help=f"remove those rows or fill them; `where row.{name} …` cannot select by a NaN",
+            )
+    return columns
+
+
+def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
+    rows: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8-sig") as lines:
+        try:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise TypeError(f"a {type(row).__name__}, not an object")
+                rows.append(row)
+        except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as problem:
+            raise error(
+                "CQ406",
+                f"line {number} of `{path.name}` is not a JSON object: {problem}",
+                span,
+                "this file",
+                where=f"{path.name}:{number}",
+                help="a .jsonl file holds one JSON object a line",
+            ) from None
+    names = dict.fromkeys(name for row in rows for name in row)
+    for name in names:
+        missing = [i for i, row in enumerate(rows) if name not in row]
+        if missing:
+            raise error(
+                "CQ407",
+                f"{_rows(missing)} of `{path.name}` lack the column `{name}`, which others have",
+                span,
+                "this file",
+                where=f"{path.name}, row {missing[0]}",
+                help="every row needs every column; write null where there is no value",
+            )
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _csv(path: Path, span: Span | None) -> dict[str, list[Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines)
+        header = next(reader, [])
+        rows = [r for r in reader if r]
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise error(
+                "CQ406",
+                f"row {number} of `{path.name}` has {len(row)} cells, the header {len(header)}",
+                span,
+                "this file",
+                where=f"{path.name}, row {number}",
+                help="quote cells that hold a comma",
+            )
+    return {name: _typed([row[i] for row in rows]) for i, name in enumerate(header)}
+
+
+def _typed(cells: list[str]) -> list[Any]:
+    """A CSV column as numbers or truth values where every cell reads as one."""
+    truths = {"true": True, "false": False}
+    if all(c.casefold() in truths for c in cells):
+        return [truths[c.casefold()] for c in cells]
+    for kind in (int, float):
+        try:
+            return [kind(c) for c in cells]
+        except ValueError:
+            continue
+    return list(cells)
+
+
+def _parquet(path: Path, span: Span | None) -> dict[str, list[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as problem:
+        raise error(
+            "CQ406", f"`{path.name}` is no Parquet file: {problem}", span, "this file", help="write it anew"
+        ) from None
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _rows(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5])) + (" …" if len(numbers) > 5 else "")
+    return f"row {shown}" if len(numbers) == 1 else f"{len(numbers)} rows ({shown})"

@@ -1,0 +1,109 @@
+"""From a declaration to rows: `where`, `sample`, `split` (whole clusters), in this order."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from causalcircuit.data.conditions import holds
+from causalcircuit.data.dataset import Dataset
+from causalcircuit.data.files import Format, read_columns
+from causalcircuit.diagnostics import error
+from causalcircuit.query import DataRef
+
+
+def peek(ref: DataRef) -> Dataset:
+    """All rows of the declared file, before any selection."""
+    columns = _cached(ref.path, ref.format, _stamp(ref.path)) if ref.path.is_file() else None
+    if columns is None:
+        columns = read_columns(ref.path, ref.format, ref.span)
+    n = len(next(iter(columns.values())))
+    return Dataset(ref, columns, tuple(range(n)))
+
+
+def load(ref: DataRef) -> Dataset:
+    """The rows that the declaration leaves.
+
+    Raises:
+        DiagnosticError: the file is missing or unreadable, a column is missing, or nothing is left (CQ405).
+    """
+    data = peek(ref)
+    if ref.where is not None:
+        data = data.take([i for i in range(data.n) if holds(ref.where, data, i)])
+        _some(data, "`where` leaves no rows")
+    if ref.sample is not None:
+        count, seed = ref.sample
+        if count > data.n:
+            raise error(
+                "CQ408",
+                f"`sample {count}` asks for more than the {data.n} rows there are",
+                ref.span,
+                help="ask for less",
+            )
+        data = data.take(sorted(random.Random(seed).sample(range(data.n), count)))
+    if ref.split is not None and ref.split.part is not None:
+        data = data.take(_part(data, ref))
+        _some(data, f"the part `{ref.label}` of the split holds no rows")
+    return data
+
+
+def clusters(data: Dataset) -> list[Any] | None:
+    """The sampling unit of each row, or `None` where rows are independent."""
+    if data.ref.cluster is None:
+        return None
+    values = data.column(data.ref.cluster.name, data.ref.cluster.span or data.ref.span)
+    bad = [i for i, v in enumerate(values) if v is None]
+    if bad:
+        raise error(
+            "CQ404",
+            f"the cluster column `{data.ref.cluster.name}` has no value in {len(bad)} rows",
+            data.ref.span,
+            where=data.place(bad[0]),
+            help="every row belongs to a cluster",
+        )
+    return [tuple(v) if isinstance(v, list) else v for v in values]
+
+
+def _part(data: Dataset, ref: DataRef) -> list[int]:
+    """The rows of one part of a split: whole clusters, shuffled under the split's own seed.
+
+    The order of units is that of their labels, so that neither the order of rows nor added columns move a unit.
+    """
+    split = ref.split
+    if split is None:
+        return list(range(data.n))
+    labels = clusters(data) or list(data.rows)
+    units = sorted(set(labels), key=repr)
+    random.Random(split.seed).shuffle(units)
+    cut = round(split.train * len(units))
+    chosen = set(units[:cut] if split.part == "train" else units[cut:])
+    return [i for i, label in enumerate(labels) if label in chosen]
+
+
+def _some(data: Dataset, message: str) -> None:
+    if data.n == 0:
+        raise error(
+            "CQ405",
+            f"{message} of `{data.ref.path.name}`",
+            data.ref.span,
+            "empty",
+            help="widen the selection",
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=16)
+def _cached(path: Path, kind: str, stamp: tuple[int, int]) -> dict[str, list[Any]] | None:
+    """Columns of a file that was read before and has not changed; `None` where reading fails (the caller says why)."""
+    from causalcircuit.diagnostics import DiagnosticError
+
+    try:
+        return read_columns(path, cast(Format, kind))
+    except DiagnosticError:
+        return None
