@@ -45,6 +45,11 @@ demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq test examples/claims.cq
 	$(BIN)/cq run examples/interchange.cq
 
+.PHONY: models
+models: $(STAMP)  ## train the two shipped models anew (minutes)
+	$(BIN)/python examples/training/train_ioi.py
+	$(BIN)/python examples/training/train_captioner.py
+
 # ------------------------------------------------------------ quality
 .PHONY: test
 test: $(STAMP)  ## run the fast tests
@@ -57,9 +62,19 @@ check: $(STAMP)  ## lint, format, types and the rooms' import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The full tiers.  They fail, rather than skip, where a program of the system is missing.
+.PHONY: campaign
+campaign: $(STAMP)  ## run the slow tests: the full grids
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: test-system
+test-system: $(STAMP)  ## run the tests that drive a terminal
+	@command -v tmux >/dev/null || { echo "make: the system tests need tmux; install it with: apt-get install tmux"; exit 1; }
+	$(BIN)/python -m pytest -m system
+
 .PHONY: coverage
-coverage: $(STAMP)  ## simulate the coverage of the intervals, full grid (slow)
-	$(BIN)/python -m benchmarks.coverage
+coverage: $(STAMP)  ## simulate the coverage of the intervals, full grid (minutes)
+	$(BIN)/python -m benchmarks.coverage --full
 
 .PHONY: bench
 bench: $(STAMP)  ## measure startup
