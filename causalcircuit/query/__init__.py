@@ -57,6 +57,8 @@ from causalcircuit.query.render import assignment, number, render
 from causalcircuit.query.sites import AddressError, SiteInfo, SiteTable, Tower
 from causalcircuit.query.table import OutcomeTable
 
+from causalcircuit.query.units import UnitError, unit_of
+
 __all__ = [
     "ALL",
     "FACTUAL",
@@ -111,6 +113,7 @@ __all__ = [
     "Text",
     "Tower",
     "Truth",
+    "UnitError",
     "Verdict",
     "Within",
     "Word",
@@ -128,6 +131,7 @@ __all__ = [
     "rebuild",
     "render",
     "site_table",
+    "unit_of",
     "unite",
     "walk",
     "walk_world",

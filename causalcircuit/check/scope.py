@@ -1,0 +1,98 @@
+"""Names and what they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from causalcircuit.check.values import Builtin, Module, Row, Value
+from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
+
+FUNCTIONS = ("mean", "norm", "dot", "avg", "max", "min", "abs", "log", "exp")
+_CONSTANTS = ("true", "false")
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names of a file, or of a function's call inside it (`parent`)."""
+
+    names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
+    parent: Scope | None = None
+    failed: set[str] = field(default_factory=set)
+    later: dict[str, Span] = field(default_factory=dict)
+
+    def declare(self, name: str, value: Value, span: Span, *, again: bool = False) -> None:
+        """Give `name` a meaning; with `again` (at a prompt) an old one is replaced.
+
+        Raises:
+            DiagnosticError: CQ202, the name is taken.
+        """
+        if name in (*FUNCTIONS, *_CONSTANTS, "row"):
+            raise error("CQ202", f"`{name}` is a name of the language", span, "taken", help="choose another name")
+        if name in self.names and not again:
+            raise error(
+                "CQ202",
+                f"`{name}` is declared twice",
+                span,
+                "again here",
+                labels=[Label(self.names[name][1], "first here")],
+                help="choose another name",
+            )
+        self.names[name] = (value, span)
+        self.failed.discard(name)
+
+    def find(self, name: str, span: Span) -> Value | None:
+        """What `name` stands for; `None` where its declaration is itself in error (reported there already).
+
+        Raises:
+            DiagnosticError: CQ201, nothing has that name; CQ203, it is declared further down.
+        """
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name][0]
+            if name in scope.failed:
+                return None
+            scope = scope.parent
+        if name == "row":
+            return Row(span)
+        if name in FUNCTIONS:
+            return Builtin(name, span)
+        raise self._unknown(name, span)
+
+    def _unknown(self, name: str, span: Span) -> Exception:
+        top = self
+        while top.parent is not None:
+            top = top.parent
+        if name in top.later:
+            return error(
+                "CQ203",
+                f"`{name}` is used before it is declared",
+                span,
+                "used here",
+                labels=[Label(top.later[name], "declared here")],
+                help="move the declaration above its use",
+            )
+        known = self.known()
+        near = nearest(name, [*known, *FUNCTIONS, "row"])
+        holders = [m for m, (v, _) in top.names.items() if isinstance(v, Module) and name in v.scope.names]
+        if holders:
+            help_text = f"did you mean `{holders[0]}.{name}`?"
+        elif near:
+            help_text = f"did you mean `{near}`?"
+        else:
+            help_text = "declared here: " + (", ".join(f"`{n}`" for n in known) or "nothing yet")
+        labels = [Label(known[near], "a similar name is declared here")] if near in known else []
+        fix = Fix(span, near) if near else None
+        return error(
+            "CQ201", f"unknown name `{name}`", span, "not declared in this file", labels=labels, help=help_text, fix=fix
+        )
+
+    def known(self) -> dict[str, Span]:
+        """Every declared name, inner ones first, with its place."""
+        out: dict[str, Span] = {}
+        scope: Scope | None = self
+        while scope is not None:
+            for name, (_, span) in scope.names.items():
+                out.setdefault(name, span)
+            scope = scope.parent
+        return out

@@ -1,0 +1,100 @@
+"""A declared model's `config.json` and its sites, without reading a weight."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.query import ModelRef, OutlineError, SiteTable, site_table
+
+
+def sites(ref: ModelRef) -> SiteTable:
+    """The sites of a declared model.
+
+    Raises:
+        DiagnosticError: CQ501 no such folder, CQ502 no model in it, CQ503 a hub name that is not on this machine.
+    """
+    try:
+        folder = locate(ref)
+        config = folder / "config.json"
+        return _read(config, config.stat().st_mtime_ns)
+    except DiagnosticError as problem:
+        raise DiagnosticError(*(d.at(ref.span) for d in problem.diagnostics)) from None
+    except OutlineError as problem:
+        raise error(
+            "CQ502",
+            f"`{ref.source}` is no model whose sites are known: {problem}",
+            ref.span,
+            "this model",
+            help="transformer models of text and images are supported",
+        ) from None
+
+
+def locate(ref: ModelRef) -> Path:
+    """The folder that holds a model's `config.json`: the one named, or the hub's local cache."""
+    if ref.folder is not None:
+        if not ref.folder.is_dir():
+            parent = ref.folder.parent
+            beside = sorted(p.name for p in parent.iterdir() if p.is_dir())[:8] if parent.is_dir() else []
+            raise error(
+                "CQ501",
+                f"the model folder `{ref.source}` does not exist",
+                label="this folder",
+                help=(
+                    f"looked for {ref.folder}; paths are relative to the file that names them",
+                    f"in that place: {', '.join(beside)}" if beside else "",
+                ),
+            )
+        if not (ref.folder / "config.json").is_file():
+            raise error(
+                "CQ502",
+                f"the folder `{ref.source}` holds no model: there is no config.json in it",
+                label="this folder",
+                help="a model folder is what `save_pretrained` writes: config.json, model.safetensors, a tokenizer",
+            )
+        return ref.folder
+    if (Path(ref.source)).is_dir():
+        raise error(
+            "CQ503",
+            f"`{ref.source}` is read as a name on the hub, and there is a folder of that name",
+            label="a hub name",
+            help=f'a folder starts with `.` or `/`: write `hf("./{ref.source}")`',
+        )
+    cached = _hub_cache() / f"models--{ref.source.replace('/', '--')}"
+    revision = ref.revision or "main"
+    pointer = cached / "refs" / revision
+    snapshot = cached / "snapshots" / (pointer.read_text().strip() if pointer.is_file() else revision)
+    if not (snapshot / "config.json").is_file():
+        raise error(
+            "CQ503",
+            f"the model `{ref.source}` is not in the local cache of the hub",
+            label="a hub name",
+            help=(
+                "download it beforehand with the `hf` tool of huggingface_hub, or name a folder",
+                'a folder starts with `.` or `/`: `hf("./models/ioi")`',
+            ),
+        )
+    return snapshot
+
+
+def _hub_cache() -> Path:
+    """Where the hub's client keeps its files, by the variables that it reads."""
+    if "HF_HUB_CACHE" in os.environ:
+        return Path(os.environ["HF_HUB_CACHE"])
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    return Path(home) / "hub"
+
+
+@lru_cache(maxsize=64)
+def _read(config: Path, stamp: int) -> SiteTable:
+    try:
+        said: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+        raise error(
+            "CQ502", f"the config.json of this model cannot be read: {problem}", label="this model", help="save it anew"
+        ) from None
+    return site_table(said)

@@ -1,0 +1,92 @@
+"""What a name or an expression may stand for while a program is being checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from causalcircuit.diagnostics import Span
+from causalcircuit.query import Claim, DataRef, Expr, Graph, ModelRef, Part, World
+
+if TYPE_CHECKING:
+    from causalcircuit.check.scope import Scope
+    from causalcircuit.syntax.trees import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An address under construction: `gpt2.layer[1].head[3].out`, or a readout that lacks its position."""
+
+    model: ModelRef
+    parts: tuple[Part, ...]
+    span: Span
+    answer: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`row` itself, before its column."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """The names of another file, under the name that `use` gave it."""
+
+    name: str
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`let f(x) = …`: the body is read anew for each call, in the scope of its declaration."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: Node
+    statement: Span
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function of the language: `mean`, `norm`, …."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Named claims under one correction."""
+
+    name: str
+    claims: tuple[Claim, ...]
+    correction: str
+    alpha: float
+
+
+Value = Expr | World | Path | Row | Module | Function | Builtin | Family | Claim | Graph | ModelRef | DataRef
+
+
+def kind_of(value: Value) -> str:
+    """What a value is, in words for messages."""
+    from causalcircuit.query import is_estimand
+
+    if isinstance(value, Expr):
+        return "an estimand" if is_estimand(value) else "a row value"
+    names = {
+        World: "a world",
+        Path: "an address without a position",
+        Row: "the row itself",
+        Module: "a file in use",
+        Function: "a function",
+        Builtin: "a function",
+        Family: "a family",
+        Claim: "a hypothesis",
+        Graph: "a graph",
+        ModelRef: "a model",
+        DataRef: "data",
+    }
+    return names[type(value)]

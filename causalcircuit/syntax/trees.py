@@ -1,0 +1,45 @@
+"""Reading Lark's trees: places in the source, and the children that carry meaning."""
+
+from __future__ import annotations
+
+import re
+
+from lark import Token, Tree
+
+from causalcircuit.diagnostics import Span
+
+Node = Tree[Token] | Token
+_MEANT = frozenset({"NAME", "NUMBER", "PERCENT", "STRING", "FIELD"})
+
+
+def span_of(node: Node, statement: Span) -> Span:
+    """Where a node stands; `statement` is the span of the statement that it was parsed from."""
+    if isinstance(node, Token):
+        start, end = node.start_pos or 0, node.end_pos or 0
+    elif node.meta.empty:
+        start = end = 0
+    else:
+        start, end = node.meta.start_pos, node.meta.end_pos
+    return Span(statement.source, statement.start + start, statement.start + end)
+
+
+def inner(tree: Tree[Token]) -> list[Node]:
+    """The children of a node without brackets, operators and the words of the grammar."""
+    return [c for c in tree.children if isinstance(c, Tree) or c.type in _MEANT]
+
+
+def operators(tree: Tree[Token]) -> list[str]:
+    """The operator tokens of a node."""
+    return [str(c) for c in tree.children if isinstance(c, Token) and c.type not in _MEANT]
+
+
+def text_of(node: Node, statement: Span) -> str:
+    """The source text of a node on one line, with single spaces and without comments."""
+    text = span_of(node, statement).text
+    return re.sub(r"\s+", " ", re.sub(r'("(?:[^"\\\n]|\\.)*")|#[^\n]*', lambda m: m.group(1) or "", text)).strip()
+
+
+def unquote(token: str) -> str:
+    """The characters that a string literal stands for."""
+    escapes = {"n": "\n", "t": "\t"}
+    return re.sub(r"\\(.)", lambda m: escapes.get(m.group(1), m.group(1)), token[1:-1])
