@@ -89,9 +89,7 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    print(
-        f"`python -m benchmarks.startup --rounds {rounds}`, commit {commit}, {datetime.now(UTC):%Y-%m-%d}\n"
-    )
+    print(f"`python -m benchmarks.startup --rounds {rounds}`, commit {commit}, {datetime.now(UTC):%Y-%m-%d}\n")
     print("| command | CPU, ms | wall, ms |\n|---|---:|---:|")
     for name, (cpu, wall) in medians.items():
         print(f"| {name} | {1000 * cpu:.0f} | {1000 * wall:.0f} |")

@@ -5,7 +5,7 @@ import re
 import pytest
 from grimp import ImportGraph
 
-from devtools.rooms import find_violations, parse_rooms
+from repotools.rooms import find_violations, parse_rooms
 
 TABLE = parse_rooms(["diagnostics:", "syntax: diagnostics", "check: diagnostics syntax"])
 
@@ -36,9 +36,7 @@ def test_a_bad_table_is_refused(line: str, message: str) -> None:
 
 
 def test_listed_imports_and_imports_within_a_room_pass() -> None:
-    imports = graph(
-        ("p.check.rules", "p.syntax.tree"), ("p.syntax.tree", "p.syntax._lexer"), ("p.check", "torch")
-    )
+    imports = graph(("p.check.rules", "p.syntax.tree"), ("p.syntax.tree", "p.syntax._lexer"), ("p.check", "torch"))
     assert find_violations(imports, "p", TABLE) == []
 
 

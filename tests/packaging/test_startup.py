@@ -28,9 +28,7 @@ needs_cli = pytest.mark.skipif(find_spec("causalcircuit.tools.cli") is None, rea
 def loaded(statement: str, *arguments: str, cwd: Path) -> set[str]:
     """The top-level modules that a fresh interpreter holds after `statement` with `cq arguments` as argv."""
     code = PROBE.format(argv=["cq", *arguments], statement=statement)
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
     last = result.stdout.splitlines()[-1].split()
     assert last[0] == "LOADED"

@@ -23,9 +23,7 @@ needs_cli = pytest.mark.skipif(find_spec("causalcircuit.tools.cli") is None, rea
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command that sees nothing of this environment but the variables that every program needs."""
     home = {"HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache")}
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return subprocess.run(
         [str(word) for word in command], cwd=cwd, env=kept | home, capture_output=True, text=True, timeout=600
     )
@@ -47,9 +45,7 @@ def make_environment(folder: Path) -> Path:
 
 
 def install(python: Path, wheel: Path, *options: str) -> None:
-    result = run(
-        sys.executable, "-m", "pip", "--python", python, "install", "-q", *options, wheel, cwd=wheel.parent
-    )
+    result = run(sys.executable, "-m", "pip", "--python", python, "install", "-q", *options, wheel, cwd=wheel.parent)
     assert result.returncode == 0, result.stderr
 
 
