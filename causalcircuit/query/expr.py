@@ -167,7 +167,7 @@ class Assignment:
 class World:
     """A set of simultaneous assignments; the empty one is the factual world.
 
-    Assignments are kept in canonical order (see `World.of`), so that two spellings of the same world are equal.
+    Assignments are kept in canonical order (see `world_of`), so that two spellings of the same world are equal.
     """
 
     assignments: tuple[Assignment, ...] = ()
