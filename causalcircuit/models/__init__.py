@@ -1,1 +1,29 @@
-"""A Hugging Face model as addressable sites."""
+"""A Hugging Face model as sites: roles found by structure, taps that are proven, feeding, positions, answers."""
+
+from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
+from causalcircuit.models.images import check_image, patches_inside, pixels
+from causalcircuit.models.load import load
+from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.positions import Ground, resolve
+from causalcircuit.models.problem import RowError
+from causalcircuit.models.prompt import Prompt, check_tokens, tokenize
+from causalcircuit.models.taps import Visit
+
+__all__ = [
+    "Ground",
+    "LoadedModel",
+    "Prompt",
+    "RowError",
+    "Visit",
+    "check_answers",
+    "check_image",
+    "check_tokens",
+    "encode_answer",
+    "load",
+    "other_spelling",
+    "patches_inside",
+    "pixels",
+    "resolve",
+    "respelled",
+    "tokenize",
+]

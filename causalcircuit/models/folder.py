@@ -1,0 +1,101 @@
+"""From a declaration to a folder with a config and safetensors weights. No torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from causalcircuit.diagnostics import error
+from causalcircuit.query import ModelRef
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+def find_folder(ref: ModelRef) -> Path:
+    """The folder of a model: the declared one, or a snapshot in the local cache. Nothing is downloaded.
+
+    Raises:
+        DiagnosticError: CQ501 no such folder, CQ504 a hub name that is not in the cache.
+    """
+    if ref.folder is not None:
+        if not ref.folder.is_dir():
+            what = "is a file, not a folder" if ref.folder.exists() else "does not exist"
+            near = sorted(p.parent.name for p in ref.folder.parent.glob("*/config.json"))
+            raise error(
+                "CQ501",
+                f"the model folder `{ref.source}` {what}",
+                ref.span,
+                "this folder",
+                help=(
+                    f"looked for {ref.folder}; paths are relative to the file that names them",
+                    f"models beside it: {', '.join(near)}" if near else "",
+                ),
+            )
+        return ref.folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(ref.source, revision=ref.revision, local_files_only=True))
+    except (OSError, ValueError):
+        revision = f" at revision {ref.revision}" if ref.revision else ""
+        raise error(
+            "CQ504",
+            f"`{ref.source}` is not in the local cache of models{revision}",
+            ref.span,
+            "this model",
+            help=(
+                "nothing is downloaded: fetch it once with `hf download`",
+                "a folder is written with a leading `./` or `/`",
+            ),
+        ) from None
+
+
+def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
+    """The model's `config.json`, after checking that its weights are safetensors.
+
+    Raises:
+        DiagnosticError: CQ502 no model in the folder, CQ503 weights that only unpickling could read.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise error(
+            "CQ502",
+            f"the folder `{ref.source}` holds no model: it has no config.json",
+            ref.span,
+            "this folder",
+            help="a model folder is what `save_pretrained` writes: config.json, model.safetensors, the tokenizer",
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+        config = problem
+    if not isinstance(config, dict):
+        raise error(
+            "CQ502",
+            f"the config.json of `{ref.source}` cannot be read",
+            ref.span,
+            "this folder",
+            help=f"it should hold one JSON object ({config})"
+            if isinstance(config, Exception)
+            else "it holds no object",
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickles = [p.name for pattern in _PICKLES for p in folder.glob(pattern)]
+        if pickles:
+            raise error(
+                "CQ503",
+                f"the weights of `{ref.source}` are pickles ({', '.join(sorted(pickles)[:3])})",
+                ref.span,
+                "this model",
+                help="a pickle can run code: load it once where that is safe and save it with `save_pretrained`, "
+                "which writes safetensors",
+            )
+        raise error(
+            "CQ502",
+            f"the folder `{ref.source}` holds no weights (*.safetensors)",
+            ref.span,
+            "this folder",
+            help="save the model into it with `save_pretrained`",
+        )
+    return config

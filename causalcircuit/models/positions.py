@@ -1,0 +1,197 @@
+"""Positions of one row: resolved once, on the prompt or the image that the node's world feeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from causalcircuit.models.problem import RowError
+from causalcircuit.models.prompt import Prompt
+from causalcircuit.query import Position, Tower, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What positions of a tower stand on, in one row and world.
+
+    Attributes:
+        tower: the tower.
+        length: number of positions: tokens, or patches and what precedes them.
+        prompt: the text, for a text tower.
+        fed_by: the column that feeds the text, where one does.
+        row: a column's value in this row.
+        inside: for an image tower: the patches inside the mask in a column.
+    """
+
+    tower: Tower
+    length: int
+    prompt: Prompt | None
+    fed_by: str | None
+    row: Callable[[str], Any]
+    inside: Callable[[str], tuple[bool, ...]] | None = None
+
+
+def resolve(position: Position, ground: Ground) -> tuple[int, ...]:
+    """The places that a position means, counted from 0 in the row's own prompt or image.
+
+    Raises:
+        RowError: CQ520 out of range, CQ521 word not found, CQ522 word repeated, CQ523 no word for this prompt,
+            CQ524 a position that this tower has not, CQ525 an empty region.
+    """
+    places = _bare(position, ground)
+    moved = tuple(p + position.offset for p in places)
+    bad = [p for p in moved if not 0 <= p < ground.length]
+    if bad:
+        kind = "positions" if ground.prompt is not None else "positions (class token and patches)"
+        raise RowError(
+            "CQ520",
+            f"`@ {position}` is out of range",
+            f"{bad[0]} in {ground.length} {kind}",
+            "positions count from 0, negative ones from the end; what stands at every row is `last`, `first` or a word",
+        )
+    return moved
+
+
+def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
+    match position.kind:
+        case "last":
+            return (ground.length - 1,)
+        case "first":
+            return (0,)
+        case "all":
+            return tuple(range(ground.length))
+        case "index":
+            index = position.index or 0
+            return (index if index >= 0 else ground.length + index,)
+        case "list":
+            return tuple(dict.fromkeys(p for part in position.parts for p in resolve(part, ground)))
+        case "token":
+            return _word(position, ground)[-1:]
+        case "span":
+            return _word(position, ground)
+        case "image" | "inside" | "outside":
+            return _patches(position, ground)
+        case "each":
+            raise RowError(
+                "CQ524", "`@ each` makes a family and stands in `test … for` and `show` only", "",
+                "write one position, or `@ all` for all of them together",
+            )  # fmt: skip
+        case "new":
+            raise RowError(
+                "CQ524", "`@ new` needs generated text, which this release does not run", "",
+                "write positions of the prompt: `@ last`, `@ all`",
+            )  # fmt: skip
+
+
+def _patches(position: Position, ground: Ground) -> tuple[int, ...]:
+    tower = ground.tower
+    if tower.patches is None or ground.inside is None:
+        raise RowError(
+            "CQ524",
+            f"`@ {position}` stands on an image, and the site is on a text",
+            "",
+            "write a position of a text: `@ last`, `@ token(row.word)`, `@ all`",
+        )
+    count = tower.patches[0] * tower.patches[1]
+    if position.kind == "image":
+        index = position.index or 0
+        if not -count <= index < count:
+            raise RowError("CQ520", f"`@ {position}` is out of range", f"{count} patches", f"0 to {count - 1} exist")
+        return (tower.cls + index % count,)
+    chosen = ground.inside(position.mask or "")
+    want = position.kind == "inside"
+    found = tuple(tower.cls + i for i, inside in enumerate(chosen) if inside == want)
+    if not found:
+        raise RowError(
+            "CQ525",
+            f"`@ {position}` is empty",
+            "no patch has half its area " + ("inside the mask" if want else "outside the mask"),
+            "pixels of 128 and more (of 255) are inside; leave such rows out with `where`",
+        )
+    return found
+
+
+def _word(position: Position, ground: Ground) -> tuple[int, ...]:
+    """The tokens of the word's chosen occurrence."""
+    prompt = ground.prompt
+    if prompt is None:
+        raise RowError(
+            "CQ524",
+            f"`@ {position}` stands on a text, and the site is on an image",
+            "",
+            "write a position of an image: `@ inside(row.mask)`, `@ image[k]`, `@ all`",
+        )
+    word = spelled(alternative(position.words, ground.fed_by, str(position)), ground.row)
+    found = occurrences(word, prompt.text)
+    shown = f"`{word}` in {prompt.text!r}"
+    if not found:
+        raise RowError("CQ521", f"`@ {position}` finds no word", shown, "whole words are matched, letter for letter")
+    if position.number is None and len(found) > 1:
+        raise RowError(
+            "CQ522",
+            f"`@ {position}` finds its word more than once",
+            f"{len(found)} times {shown}",
+            f"say which one: `{_numbered(position)}`",
+        )
+    number = 1 if position.number is None else position.number
+    if not 1 <= number <= len(found):
+        raise RowError(
+            "CQ521",
+            f"`@ {position}` finds no occurrence {number}",
+            f"{len(found)} times {shown}",
+            "occurrences count from 1",
+        )
+    start, end = found[number - 1]
+    # A token counts where it shares a character with the word; special tokens have none.
+    return tuple(i for i, (a, b) in enumerate(prompt.offsets) if a < end and b > start)
+
+
+def _numbered(position: Position) -> str:
+    return f"{position.kind}({', '.join(map(str, position.words))}, 1)"
+
+
+def alternative(words: Sequence[Word], fed_by: str | None, shown: str) -> Word:
+    """The word that holds for the column that feeds the prompt.
+
+    Raises:
+        RowError: CQ523.
+    """
+    for word in words:
+        if word.within is not None and word.within == fed_by:
+            return word
+    for word in words:
+        if word.within is None:
+            return word
+    fed = f"row.{fed_by}" if fed_by is not None else "a constant text"
+    raise RowError(
+        "CQ523",
+        f"`@ {shown}` says nothing for worlds whose prompt is {fed}",
+        "",
+        f"add an alternative: `row.word in {fed}`",
+    )
+
+
+def spelled(word: Word, row: Callable[[str], Any]) -> str:
+    """The letters to look for; one leading space is ignored.
+
+    Raises:
+        RowError: CQ521, nothing to look for.
+    """
+    value = word.literal if word.column is None else row(word.column)
+    text = str(value).removeprefix(" ") if value is not None else ""
+    if not text:
+        raise RowError("CQ521", f"`{word}` is empty: there is no word to find", "", "fill the column")
+    return text
+
+
+def occurrences(word: str, text: str) -> list[tuple[int, int]]:
+    """Where `word` stands in `text` as a whole word, as half-open ranges of characters.
+
+    >>> occurrences("man", "a woman and a man")
+    [(14, 17)]
+    """
+    before = r"(?<!\w)" if re.match(r"\w", word) else ""
+    after = r"(?!\w)" if re.search(r"\w$", word) else ""
+    return [m.span() for m in re.finditer(before + re.escape(word) + after, text)]
