@@ -116,9 +116,9 @@ def write_captioner(folder: Path, padding_side: str = "right", seed: int = 0) ->
     return folder
 
 
-def write_prompts(path: Path) -> Path:
-    """Save `PROMPTS` as JSONL."""
-    path.write_text("".join(json.dumps(p) + "\n" for p in PROMPTS))
+def write_lines(path: Path, rows: list[dict]) -> Path:
+    """Save rows as JSONL."""
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return path
 
 
@@ -135,5 +135,4 @@ def write_scenes(path: Path, n: int = 3) -> Path:
         Image.fromarray(mask).save(path.parent / names["mask"])
         prefix = ["a drink", "John gave a", "Mary"][i % 3]
         lines.append({**names, "start": prefix, "begin": "Tom and John", "name": prefix.split()[0], "answer": " John"})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    return write_lines(path, lines)
