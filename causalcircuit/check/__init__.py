@@ -1,1 +1,50 @@
-"""Tree to checked program: names, meanings and what is known before a model is loaded."""
+"""From trees to a checked `Program`: names, kinds, units, and the rules of meaning. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from causalcircuit.check.checker import Checker
+from causalcircuit.check.rules import examine, queries_of
+from causalcircuit.check.sources import locate, sites
+from causalcircuit.diagnostics import Source, error
+from causalcircuit.query import Program
+
+__all__ = ["Checker", "check_file", "check_text", "examine", "locate", "queries_of", "read_source", "sites"]
+
+
+def check_text(text: str, name: str = "<text>", folder: Path | None = None) -> Program:
+    """A program from its text; relative paths are relative to `folder`.
+
+    Raises:
+        DiagnosticError: everything that is wrong with it.
+    """
+    checker = Checker((folder or Path.cwd()).resolve())
+    return checker.read(Source(name, text))
+
+
+def check_file(path: Path) -> Program:
+    """A program from its file.
+
+    Raises:
+        DiagnosticError: the file cannot be read (CQ231), or everything that is wrong with it.
+    """
+    checker = Checker(path.resolve().parent, chain=(path.resolve(),))
+    return checker.read(read_source(path))
+
+
+def read_source(path: Path) -> Source:
+    """The text of a `.cq` file."""
+    try:
+        return Source(str(path), path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        beside = ", ".join(sorted(p.name for p in path.parent.glob("*.cq"))[:8]) if path.parent.is_dir() else ""
+        raise error(
+            "CQ230",
+            f"the file `{path}` does not exist",
+            help=f"in that folder: {beside}" if beside else "check the path",
+        ) from None
+    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as problem:
+        raise error(
+            "CQ230", f"the file `{path}` cannot be read: {problem}", help="a .cq file is text in UTF-8"
+        ) from None

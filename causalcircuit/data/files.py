@@ -54,8 +54,10 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
 def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
     rows: list[dict[str, Any]] = []
     with path.open(encoding="utf-8-sig") as lines:
+        number = 0
         try:
-            for number, line in enumerate(lines, 1):
+            for line in lines:
+                number += 1
                 if not line.strip():
                     continue
                 row = json.loads(line)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from causalcircuit.data.conditions import holds
 from causalcircuit.data.dataset import Dataset
 from causalcircuit.data.files import Format, read_columns
-from causalcircuit.diagnostics import error
+from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import DataRef
 
 
@@ -42,7 +42,7 @@ def load(ref: DataRef) -> Dataset:
                 ref.span,
                 help="ask for less",
             )
-        data = data.take(sorted(random.Random(seed).sample(range(data.n), count)))
+        data = data.take(sorted(random.Random(seed).sample(range(data.n), count)))  # noqa: S311 - a sample, no secret
     if ref.split is not None and ref.split.part is not None:
         data = data.take(_part(data, ref))
         _some(data, f"the part `{ref.label}` of the split holds no rows")
@@ -76,7 +76,7 @@ def _part(data: Dataset, ref: DataRef) -> list[int]:
         return list(range(data.n))
     labels = clusters(data) or list(data.rows)
     units = sorted(set(labels), key=repr)
-    random.Random(split.seed).shuffle(units)
+    random.Random(split.seed).shuffle(units)  # noqa: S311 - a split, no secret
     cut = round(split.train * len(units))
     chosen = set(units[:cut] if split.part == "train" else units[cut:])
     return [i for i, label in enumerate(labels) if label in chosen]
@@ -101,8 +101,6 @@ def _stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=16)
 def _cached(path: Path, kind: str, stamp: tuple[int, int]) -> dict[str, list[Any]] | None:
     """Columns of a file that was read before and has not changed; `None` where reading fails (the caller says why)."""
-    from causalcircuit.diagnostics import DiagnosticError
-
     try:
         return read_columns(path, cast(Format, kind))
     except DiagnosticError:

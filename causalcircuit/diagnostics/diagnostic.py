@@ -102,7 +102,7 @@ def error(
     where: str = "",
     fix: Fix | None = None,
 ) -> DiagnosticError:
-    """An exception with a single error; `raise error("CQ201", …)` reads as it does."""
+    """Make an exception with a single error."""
     lines = (help,) if isinstance(help, str) else tuple(help)
     return DiagnosticError(
         Diagnostic(code, message, span, label, tuple(labels), tuple(x for x in lines if x), where, fix=fix)

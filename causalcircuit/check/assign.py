@@ -1,0 +1,89 @@
+"""Building worlds: sets of nodes unfolded, targets that can be assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from causalcircuit.diagnostics import Span, error
+from causalcircuit.query import (
+    Assignment,
+    Column,
+    Expr,
+    Input,
+    Items,
+    Readout,
+    Site,
+    Text,
+    World,
+    is_estimand,
+    rebuild,
+    render,
+    walk,
+    world_of,
+)
+
+
+def world(given: Iterable[Assignment], span: Span | None = None) -> World:
+    """The world of these assignments; a set of nodes as target stands for its members, one by one.
+
+    Raises:
+        DiagnosticError: CQ215, a target that cannot be assigned; CQ216, a value that cannot be given to it.
+    """
+    unfolded: list[Assignment] = []
+    for a in given:
+        for target in a.target.items if isinstance(a.target, Items) else (a.target,):
+            value = _member(a.value, a.target, target)
+            _assignable(target, a)
+            _givable(target, value, a)
+            unfolded.append(Assignment(target, value, span=a.span))
+    return world_of(unfolded, span)
+
+
+def _member(value: Expr, whole: Expr, member: Expr) -> Expr:
+    """The value for one member of a set: where the value names the set, the member stands in its place."""
+    if whole == member:
+        return value
+    if value == whole:
+        return member
+    return rebuild(value, lambda e: _member(e, whole, member))
+
+
+def _assignable(target: Expr, a: Assignment) -> None:
+    if isinstance(target, Site | Input):
+        return
+    span = target.span or a.span
+    if isinstance(target, Readout):
+        why, way = "a readout is what is asked, not what can be set", "assign the site that it is read from"
+    elif isinstance(target, Column):
+        why, way = "a column belongs to the row", "assign what it feeds: `do(m.input = row.other)`"
+    else:
+        why, way = "only sites and inputs can be set", "name a site: `m.layer[0].head[1].out @ last`"
+    raise error("CQ215", f"`{render(target)}` cannot be assigned: {why}", span, help=way)
+
+
+def _givable(target: Expr, value: Expr, a: Assignment) -> None:
+    span = value.span or a.span
+    if is_estimand(value):
+        raise error(
+            "CQ214",
+            f"`{render(value)}` speaks of all rows, and a row's value is needed here",
+            span,
+            help="nothing goes back from an estimand to a row except references such as `mean(A)`",
+        )
+    if isinstance(target, Input):
+        if not isinstance(value, Column | Text):
+            raise error(
+                "CQ216",
+                f"an input is fed by a column or a string, not by `{render(value)}`",
+                span,
+                help="`= row.office`",
+            )
+        return
+    wrong = next((e for e in walk(value, worlds=False) if isinstance(e, Text | Input | Items)), None)
+    if wrong is not None:
+        raise error(
+            "CQ216",
+            f"`{render(wrong)}` is no value that a site can take",
+            span,
+            help="use numbers, `mean(A)`, `(A | w)`",
+        )

@@ -1,0 +1,190 @@
+"""Statement by statement from trees to a `Program`; all errors of a file are found at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from causalcircuit.check import declarations, questions
+from causalcircuit.check.expressions import Lowering, Poisoned
+from causalcircuit.check.rules import examine
+from causalcircuit.check.scope import Scope
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source, Span, error
+from causalcircuit.query import Command, Estimation, Expr, Graph, ModelRef, Number, Program, Testing, World
+from causalcircuit.syntax import Statement, parse
+from causalcircuit.syntax.trees import inner
+
+
+@dataclass(slots=True)
+class Checker:
+    """The state of a check: names so far, what they registered, and what was wrong.
+
+    Attributes:
+        folder: what relative paths are relative to.
+        redefine: whether a name may be declared anew (at a prompt).
+        asks: whether questions count; those of a file in use do not.
+        chain: the files that are being read, outermost first.
+    """
+
+    folder: Path
+    redefine: bool = False
+    scope: Scope = field(default_factory=Scope)
+    models: dict[str, ModelRef] = field(default_factory=dict)
+    graphs: dict[str, Graph] = field(default_factory=dict)
+    names: dict[Expr | World, str] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+    found: list[Diagnostic] = field(default_factory=list)
+    asks: bool = True
+    chain: tuple[Path, ...] = ()
+    used: dict[Path, Scope] = field(default_factory=dict)
+
+    def read(self, source: Source) -> Program:
+        """Check all statements of a text.
+
+        Raises:
+            DiagnosticError: everything that is wrong, in the order of the text.
+        """
+        statements, problems, trailing = parse(source)
+        found = [*problems]
+        self.scope.later = {name: span for s in statements for name, span in _declares(s)}
+        for diagnostic in problems:
+            self._poison(diagnostic, source)
+        for statement in statements:
+            found.extend(self._statement(statement))
+        self.found.extend(found)
+        self.found.sort(key=_place)
+        DiagnosticError.raise_if(self.found)
+        comments = trailing if not statements else ()
+        return self.program(source, comments)
+
+    def program(self, source: Source | None = None, comments: tuple[str, ...] = ()) -> Program:
+        """What has been checked so far."""
+        data = {c.data.label: c.data for c in self.commands}
+        return Program(
+            dict(self.models),
+            data,
+            dict(self.graphs),
+            dict(self.names),
+            tuple(self.commands),
+            comments,
+            tuple(d for d in self.found if not d.is_error),
+            source,
+        )
+
+    def _statement(self, statement: Statement) -> list[Diagnostic]:
+        low = Lowering(statement.span, self.scope)
+        word, tree = statement.word, statement.tree
+        before = len(self.found)
+        try:
+            if word in ("estimate", "test"):
+                getattr(questions, word)(self, tree, low, statement.comments)
+            elif word in ("hypothesis", "family"):
+                getattr(questions, word)(self, tree, low)
+            else:
+                getattr(declarations, word)(self, tree, low)
+        except DiagnosticError as problem:
+            self._fail(statement)
+            return [d.at(statement.span) for d in problem.diagnostics]
+        except Poisoned:
+            self._fail(statement)
+        finally:
+            for name, _ in _declares(statement):
+                self.scope.later.pop(name, None)
+        if any(d.is_error for d in self.found[before:]):
+            self._fail(statement)
+        return []
+
+    def _fail(self, statement: Statement) -> None:
+        for name, _ in _declares(statement):
+            if name not in self.scope.names or not self.redefine:
+                self.scope.failed.add(name)
+
+    def _poison(self, diagnostic: Diagnostic, source: Source) -> None:
+        """A statement that does not even parse may have declared a name: nothing more is said of its users."""
+        if diagnostic.span is None:
+            return
+        line = source.line(diagnostic.span.line)
+        text = line.split("=")[0].split("(")[0].split()
+        if text:
+            self.scope.failed.add(text[1] if len(text) > 1 else text[0])
+
+    # ---- what declarations call
+
+    def resolve(self, path: str) -> Path:
+        """A path in this file as an absolute one."""
+        return (self.folder / path).resolve()
+
+    def register(self, ref: ModelRef) -> ModelRef:
+        """Give a model a name of its own in the whole program: equal declarations share one."""
+        twin = next((m for m in self.models.values() if replace(m, name=ref.name) == ref), None)
+        if twin is not None and twin.name == ref.name:
+            return twin
+        name, k = ref.name, 2
+        while name in self.models and not (self.redefine and name == ref.name):
+            name, k = f"{ref.name}_{k}", k + 1
+        made = replace(ref, name=name)
+        self.models[name] = made
+        return made
+
+    def remember(self, value: Expr | World, name: str) -> None:
+        """A declared name of a node, value or world, for reports; numbers keep their figures."""
+        if not isinstance(value, Number) and not (isinstance(value, World) and value.factual):
+            self.names.setdefault(value, name)
+
+    def command(self, command: Estimation | Testing, low: Lowering) -> None:
+        """Hold a question against the rules, and keep it."""
+        if not self.asks:
+            return
+        self.found.extend(d.at(low.statement) for d in examine(command, self.models))
+        self.commands.append(command)
+
+    def use(self, file: Path, span: Span) -> Scope:
+        """The names of another file.
+
+        Raises:
+            DiagnosticError: CQ230, no such file, or files that use each other in a circle; or what is wrong in it.
+        """
+        if file in self.chain:
+            names = " -> ".join(p.name for p in (*self.chain, file))
+            raise error(
+                "CQ230", f"files use each other in a circle: {names}", span, help="move shared names to a third"
+            )
+        if file in self.used:
+            return self.used[file]
+        if not file.is_file():
+            beside = ", ".join(sorted(p.name for p in file.parent.glob("*.cq"))[:8]) if file.parent.is_dir() else ""
+            raise error(
+                "CQ230",
+                f"the file `{file.name}` does not exist",
+                span,
+                help=(f"looked for {file}", f"in that folder: {beside}" if beside else ""),
+            )
+        inside = Checker(
+            file.parent,
+            models=self.models,
+            names=self.names,
+            graphs={},
+            asks=False,
+            chain=(*self.chain, file),
+            used=self.used,
+        )
+        inside.read(Source(file.name, file.read_text(encoding="utf-8")))
+        self.used[file] = inside.scope
+        return inside.scope
+
+
+def _declares(statement: Statement) -> list[tuple[str, Span]]:
+    """The name that a statement declares, if it does."""
+    if statement.word in ("estimate", "test"):
+        return []
+    parts = inner(statement.tree)
+    found = [p for p in parts if not isinstance(p, str) and str(p.data) == "name"]
+    if not found:
+        return []
+    name = found[0]
+    start = statement.span.start + name.meta.start_pos
+    return [(str(name.children[0]), Span(statement.span.source, start, statement.span.start + name.meta.end_pos))]
+
+
+def _place(d: Diagnostic) -> tuple[str, int]:
+    return ("", 0) if d.span is None else (d.span.source.name, d.span.start)

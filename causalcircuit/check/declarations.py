@@ -1,0 +1,292 @@
+"""Statements that declare: model, data, node, let, graph, use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, cast
+
+import networkx as nx
+from lark import Token, Tree
+
+from causalcircuit.check import sources
+from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.measure import unit
+from causalcircuit.check.options import whole
+from causalcircuit.check.values import Function, Module, Value
+from causalcircuit.data import Format, peek
+from causalcircuit.diagnostics import Span, did_you_mean, error
+from causalcircuit.query import (
+    Column,
+    Compare,
+    DataRef,
+    Expr,
+    Graph,
+    Logic,
+    ModelRef,
+    Number,
+    Split,
+    Text,
+    Within,
+    World,
+    is_estimand,
+    walk,
+)
+from causalcircuit.query.program import DType
+from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
+
+if TYPE_CHECKING:
+    from causalcircuit.check.checker import Checker
+
+FORMATS = ("jsonl", "csv", "parquet")
+FEEDS = ("prompt", "text", "image", "prefix")
+DTYPES = ("float32", "float64", "bfloat16")
+
+
+def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`model m = hf("./folder") with dtype = float64`."""
+    name, call, *settings = inner(tree)
+    source, keywords = _source(call, low, ("hf",), "a model")
+    unknown = next((k for k in keywords if k != "revision"), None)
+    if unknown is not None:
+        raise error("CQ224", f"`hf` takes no `{unknown}`", low.span(call), help='`hf("name", revision = "…")`')
+    folder = checker.resolve(source.value) if source.value[:1] in "./" else None
+    word = low.word(name)
+    ref = ModelRef(word, source.value, folder, keywords.get("revision"), span=source.span)
+    for key, node in _settings(settings, low):
+        value = low.word(tree_of(node).children[0]) if isinstance(node, Tree) and node.data == "reference" else None
+        if key == "dtype" and value in DTYPES:
+            ref = replace(ref, dtype=cast(DType, value))
+        elif key == "device" and isinstance(node, Tree) and node.data == "string":
+            ref = replace(ref, device=unquote(str(node.children[0])))
+        else:
+            raise error(
+                "CQ224",
+                f"`{key} = {low.span(node).text}` is no setting of a model",
+                low.span(node),
+                help='settings: `dtype = float32 | float64 | bfloat16`, `device = "cpu"`',
+            )
+    sources.sites(ref)
+    checker.scope.declare(word, checker.register(ref), low.span(name), again=checker.redefine)
+
+
+def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`data d = jsonl("./rows.jsonl") with prompt = row.clean cluster row.names`."""
+    name, call, *options = inner(tree)
+    source, _ = _source(call, low, FORMATS, "data")
+    form = low.word(tree_of(tree_of(call).children[0]).children[0])
+    ref = DataRef(low.word(name), cast(Format, form), checker.resolve(source.value), span=source.span)
+    seen: dict[str, Span] = {}
+    for option in options:
+        node = tree_of(option)
+        kind = str(node.data)
+        if kind in seen:
+            raise error("CQ112", f"`{kind.removesuffix('_feeds')}` stands twice", span_of(node, low.statement))
+        seen[kind] = span_of(node, low.statement)
+        ref = _data_option(ref, kind, node, low)
+    rows = peek(ref)
+    wanted = [c for _, c in ref.feeds if isinstance(c, Column)]
+    wanted += [c for c in (ref.cluster, ref.weight) if c is not None]
+    wanted += [c for c in (walk(ref.where) if ref.where is not None else ()) if isinstance(c, Column)]
+    for column in wanted:
+        rows.column(column.name, column.span)
+    checker.scope.declare(ref.name, ref, low.span(name), again=checker.redefine)
+
+
+def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> DataRef:
+    parts, span = inner(node), span_of(node, low.statement)
+    if kind == "with_feeds":
+        feeds: list[tuple[str, Expr]] = []
+        for key, value_node in _settings(parts, low):
+            value = low.expr(value_node)
+            if key not in FEEDS:
+                raise error("CQ224", f"`{key}` feeds nothing", low.span(value_node), help=did_you_mean(key, FEEDS))
+            if not isinstance(value, Column | Text):
+                raise error(
+                    "CQ224", f"`{key}` is fed by a column or a string", low.span(value_node), help="`= row.clean`"
+                )
+            feeds.append(("prompt" if key == "text" else key, value))
+        return replace(ref, feeds=tuple(feeds))
+    if kind in ("cluster", "weight"):
+        column = low.value(parts[0])
+        if not isinstance(column, Column):
+            raise error("CQ220", f"`{kind}` takes a column", span, help=f"write `{kind} row.figure`")
+        return replace(ref, cluster=column) if kind == "cluster" else replace(ref, weight=column)
+    if kind == "where":
+        condition = low.expr(parts[0])
+        if not isinstance(condition, Compare | Within | Logic | Column):
+            raise error("CQ309", "`where` takes a condition", span, help='write `where row.gender = "man"`')
+        return replace(ref, where=condition)
+    numbers = [str(p) for p in parts]
+    seed = whole(parts[-1], low) if len(parts) == (3 if kind == "split" else 2) else None
+    if seed is None:
+        raise error("CQ601", f"`{kind}` is random and needs a seed", span, help=f"write `{span.text} seed 7`")
+    if kind == "sample":
+        return replace(ref, sample=(whole(parts[0], low), seed))
+    train, test = float(numbers[0]), float(numbers[1])
+    if train <= 0 or test <= 0:
+        raise error("CQ219", "both parts of a split hold something", span, help="write `split 70/30 seed 7`")
+    return replace(ref, split=Split(train / (train + test), seed))
+
+
+def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`node A = m.layer[1].head[3].out @ last`: a name for a site, a readout, a column, or arithmetic of them."""
+    name, *kind, body = inner(tree)
+    value = low.expr(body)
+    if is_estimand(value):
+        raise error(
+            "CQ214",
+            "a node has a value on each row, and this speaks of all rows",
+            low.span(body),
+            help="name an estimand with `let`",
+        )
+    event = isinstance(value, Compare | Within | Logic)
+    if event and not kind:
+        raise error(
+            "CQ225", "a node that is an event says so", low.span(name), help=f"`node {low.word(name)} : bool = …`"
+        )
+    if kind and low.word(kind[0]) != "bool":
+        raise error(
+            "CQ225", f"`{low.word(kind[0])}` is no kind of node", low.span(kind[0]), help="the only kind is `bool`"
+        )
+    unit(value, low.span(body))
+    checker.scope.declare(low.word(name), value, low.span(name), again=checker.redefine)
+    checker.remember(value, low.word(name))
+
+
+def let(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`let total = E[Y | w] - E[Y]`: a name for a value, a world, or a function."""
+    name, *parameters, body = inner(tree)
+    word = low.word(name)
+    if parameters:
+        names = [low.word(p) for p in inner(tree_of(parameters[0]))]
+        if len(set(names)) < len(names):
+            raise error("CQ202", f"a parameter of `{word}` stands twice", low.span(parameters[0]), help="rename one")
+        made: Value = Function(word, tuple(names), body, low.statement, checker.scope)
+    else:
+        checker.scope.later.pop(word, None)
+        made = low.value(body) if not _mentions(body, word) else _self(checker, word, body, low)
+    checker.scope.declare(word, made, low.span(name), again=checker.redefine)
+    if isinstance(made, Expr):
+        unit(made, low.span(body))
+    if isinstance(made, Expr | World):
+        checker.remember(made, word)
+
+
+def _is_name(token: object) -> bool:
+    return isinstance(token, Token) and token.type == "NAME"
+
+
+def _mentions(body: Node, word: str) -> bool:
+    return isinstance(body, Tree) and any(str(t) == word for t in body.scan_values(_is_name))
+
+
+def _self(checker: Checker, word: str, body: Node, low: Lowering) -> Value:
+    """A body that names what it declares."""
+    if word in checker.scope.names:  # at a prompt: the earlier meaning
+        return low.value(body)
+    token = next(t for t in tree_of(body).scan_values(_is_name) if str(t) == word)
+    raise error(
+        "CQ304",
+        f"`{word}` refers to itself",
+        low.span(token),
+        "inside its own declaration",
+        help="a world is built from others; name the factual one `do()`, or declare a second name",
+    )
+
+
+def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`graph G { X -> M, M -> Y, X <-> Y } assume "…"`."""
+    name, *rest = inner(tree)
+    vertices: dict[str, Span] = {}
+    directed: list[tuple[str, str]] = []
+    bidirected: list[tuple[str, str]] = []
+    assume = ""
+    for part in rest:
+        if isinstance(part, Token):
+            assume = unquote(str(part))
+            continue
+        items = [low.word(c) for c in part.children if isinstance(c, Tree) and c.data == "name"]
+        for c in part.children:
+            if isinstance(c, Tree) and c.data == "name":
+                low.scope.find(low.word(c), low.span(c))
+                vertices.setdefault(low.word(c), low.span(c))
+        arrows = [operators(c)[0] for c in part.children if isinstance(c, Tree) and c.data == "arrow"]
+        for a, arrow, b in zip(items, arrows, items[1:], strict=False):
+            if a == b:
+                raise error("CQ313", f"`{a}` has an arrow into itself", low.span(part), help="remove it")
+            if arrow == "<->":
+                bidirected.append((min(a, b), max(a, b)))
+            else:
+                directed.append((a, b) if arrow == "->" else (b, a))
+    drawn = nx.DiGraph(directed)
+    if not nx.is_directed_acyclic_graph(drawn):
+        loop = [edge[0] for edge in nx.find_cycle(drawn)]
+        raise error(
+            "CQ313",
+            f"the graph has a cycle: {' -> '.join([*loop, loop[0]])}",
+            low.span(tree),
+            help="causes come before effects: remove one of these arrows",
+        )
+    word = low.word(name)
+    made = Graph(word, tuple(vertices), tuple(directed), tuple(bidirected), assume, span=low.span(name))
+    checker.scope.declare(word, made, low.span(name), again=checker.redefine)
+    checker.graphs[word] = made
+
+
+def use(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`use "./ioi.cq" as a`: the names of another file; nothing of it runs."""
+    path, name, *bindings = inner(tree)
+    if bindings:
+        raise error(
+            "CQ105", "bindings of `use` are not available in this version", low.span(bindings[0]), help="leave it out"
+        )
+    file: FilePath = checker.resolve(unquote(str(path)))
+    scope = checker.use(file, low.span(path))
+    checker.scope.declare(low.word(name), Module(low.word(name), scope), low.span(name), again=checker.redefine)
+
+
+def _source(call: Node, low: Lowering, known: tuple[str, ...], what: str) -> tuple[Text, dict[str, str]]:
+    """The string inside `hf("…")` or `jsonl("…")`, and its named arguments."""
+    callee = tree_of(call).children[0] if isinstance(call, Tree) and call.data == "call" else None
+    word = low.word(callee.children[0]) if isinstance(callee, Tree) and callee.data == "reference" else ""
+    if word not in known:
+        raise error(
+            "CQ226",
+            f"{what} is declared by " + ", ".join(f'`{k}("…")`' for k in known),
+            low.span(call),
+            help=did_you_mean(word, known) if word else "",
+        )
+    arguments = inner(tree_of(inner(tree_of(call))[1])) if len(inner(tree_of(call))) > 1 else []
+    found: Text | None = None
+    keywords: dict[str, str] = {}
+    for argument in arguments:
+        if isinstance(argument, Tree) and argument.data == "named":
+            key, node = inner(argument)
+            value = low.expr(node)
+            if not isinstance(value, Text):
+                raise error("CQ224", f"`{low.word(key)}` is a string", low.span(node), help='write `= "…"`')
+            keywords[low.word(key)] = value.value
+        else:
+            value = low.expr(argument)
+            found = value if isinstance(value, Text) and found is None else found
+    if found is None or not found.value:
+        raise error("CQ226", f'`{word}` takes a path or a name: `{word}("./…")`', low.span(call), help="in quotes")
+    return found, keywords
+
+
+def _settings(nodes: list[Node], low: Lowering) -> list[tuple[str, Node]]:
+    """`name = value` pairs."""
+    out: list[tuple[str, Node]] = []
+    for group in nodes:
+        for setting in inner(tree_of(group)):
+            key, value = inner(tree_of(setting))
+            if low.word(key) in (k for k, _ in out):
+                raise error("CQ112", f"`{low.word(key)}` is set twice", low.span(setting), help="leave one out")
+            out.append((low.word(key), value))
+    return out
+
+
+def constant(e: Expr) -> Number | None:
+    """The number that an expression is, if it is one."""
+    return e if isinstance(e, Number) else None

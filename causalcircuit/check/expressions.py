@@ -1,0 +1,414 @@
+"""Expression trees to values: names replaced by what they stand for, calls of functions unfolded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from lark import Token, Tree
+
+from causalcircuit.check import addresses
+from causalcircuit.check.assign import world
+from causalcircuit.check.scope import Scope
+from causalcircuit.check.values import Builtin, Function, Module, Path, Row, Value, kind_of
+from causalcircuit.diagnostics import Span, did_you_mean, error
+from causalcircuit.query import (
+    FACTUAL,
+    Assignment,
+    Binary,
+    Call,
+    Column,
+    Compare,
+    Counterfactual,
+    DataRef,
+    Expect,
+    Expr,
+    Index,
+    Items,
+    Logic,
+    Mean,
+    ModelRef,
+    Negative,
+    Number,
+    Probability,
+    Site,
+    Split,
+    Text,
+    Truth,
+    Within,
+    World,
+    is_estimand,
+    render,
+    unite,
+)
+from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
+from causalcircuit.query.units import WRITTEN
+from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
+
+_DEPTH = 40
+_ARITY = {
+    "norm": (1, 1),
+    "dot": (2, 2),
+    "avg": (1, 1),
+    "max": (1, 9),
+    "min": (2, 9),
+    "abs": (1, 1),
+    "log": (1, 1),
+    "exp": (1, 1),
+}
+
+
+class Poisoned(Exception):  # noqa: N818 - not an error of its own: the cause is reported where it stands
+    """The expression uses a name whose declaration is in error; nothing more is said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """Reads the trees of one statement in a scope."""
+
+    statement: Span
+    scope: Scope
+    depth: int = 0
+
+    def span(self, node: Node) -> Span:
+        """Where a node stands."""
+        return span_of(node, self.statement)
+
+    def expr(self, node: Node) -> Expr:
+        """An expression that is a row value or an estimand.
+
+        Raises:
+            DiagnosticError: CQ205, it is something else (a world, an address without a position).
+        """
+        return self.as_expr(self.value(node), node)
+
+    def as_expr(self, value: Value, node: Node) -> Expr:
+        """`value`, which must be an expression."""
+        if isinstance(value, Expr):
+            return value
+        if isinstance(value, Path):
+            raise addresses.unplaced(value)
+        if isinstance(value, ModelRef):
+            raise addresses.unplaced(Path(value, (), self.span(node)))
+        hint = {World: "a world stands after a bar: `E[Y | w]`", Row: "name a column: `row.gender`"}.get(
+            type(value), ""
+        )
+        if isinstance(value, Function):
+            hint = f"call it: `{value.name}({', '.join(value.parameters)})`"
+        raise error("CQ205", f"`{self.span(node).text}` is {kind_of(value)}, not a value", self.span(node), help=hint)
+
+    def world(self, node: Node) -> World:
+        """An expression that is a world."""
+        value = self.value(node)
+        if not isinstance(value, World):
+            raise error(
+                "CQ205",
+                f"`{self.span(node).text}` is {kind_of(value)}, not a world",
+                self.span(node),
+                help="a world is `do(…)` or the name of one",
+            )
+        return value
+
+    def value(self, node: Node) -> Value:
+        """Whatever an expression stands for."""
+        if isinstance(node, Token):
+            return self._find(str(node), self.span(node))
+        read = getattr(self, f"_{str(node.data).rstrip('_')}", None)
+        if read is None:
+            raise error(
+                "CQ105",
+                f"`{self.span(node).text}` is not available in this version",
+                self.span(node),
+                help="leave it out",
+            )
+        return cast(Value, read(node))
+
+    # ---- leaves
+
+    def _number(self, node: Tree[Token]) -> Number:
+        parts = inner(node)
+        value, span = float(str(parts[0])), self.span(node)
+        if len(parts) == 1:
+            return Number(value, span=span)
+        unit = str(parts[1])
+        if unit not in WRITTEN:
+            product = f"{parts[0]} * {unit}"
+            raise error(
+                "CQ210",
+                f"`{unit}` is no unit",
+                self.span(parts[1]),
+                help=(
+                    f"a product is written `{product}`",
+                    "units: " + ", ".join(f"`{u}`" for u in WRITTEN if u != "%"),
+                ),
+            )
+        if span.source.position(span.start)[0] != self.span(parts[1]).line:
+            raise error("CQ210", f"the unit `{unit}` stands on another line than its number", self.span(parts[1]))
+        return Number(value / 100 if unit == "pp" else value, "nat" if unit == "nats" else unit, span=span)
+
+    def _percent(self, node: Tree[Token]) -> Number:
+        return Number(float(str(node.children[0])[:-1]) / 100, "%", span=self.span(node))
+
+    def _string(self, node: Tree[Token]) -> Text:
+        return Text(unquote(str(node.children[0])), span=self.span(node))
+
+    def _reference(self, node: Tree[Token]) -> Value:
+        name = node.children[0]
+        return self._find(self.word(name), self.span(node))
+
+    def _name(self, node: Tree[Token]) -> Value:
+        return self._find(str(node.children[0]), self.span(node))
+
+    def word(self, node: Node) -> str:
+        """A name, as written."""
+        return str(node.children[0]) if isinstance(node, Tree) else str(node)
+
+    def _find(self, name: str, span: Span) -> Value:
+        if name in ("true", "false"):
+            return Truth(name == "true", span=span)
+        found = self.scope.find(name, span)
+        if found is None:
+            raise Poisoned
+        # the place of use, so that later messages point there
+        return replace(found, span=span) if isinstance(found, Expr | World) and not self._in_call else found
+
+    @property
+    def _in_call(self) -> bool:
+        return self.depth > 0
+
+    # ---- after a primary
+
+    def _field(self, node: Tree[Token]) -> Value:
+        base_node, token = inner(node)
+        base, name, span = self.value(base_node), str(token)[1:], self.span(node)
+        match base:
+            case Row():
+                return Column(name, span=span)
+            case ModelRef():
+                return addresses.step(Path(base, (), span), name, span)
+            case Path():
+                return addresses.step(base, name, span)
+            case Module(name=module, scope=scope):
+                if name not in scope.names and name not in scope.failed:
+                    raise error(
+                        "CQ201", f"`{module}` has no name `{name}`", span, help=did_you_mean(name, list(scope.names))
+                    )
+                found = scope.find(name, span)
+                if found is None:
+                    raise Poisoned
+                return found
+            case DataRef(split=split):
+                if name not in ("train", "test"):
+                    raise error("CQ206", f"data has no part `{name}`", span, help="parts are `.train` and `.test`")
+                if split is None:
+                    raise error(
+                        "CQ206",
+                        f"`{base.name}` has no `split`",
+                        span,
+                        help="declare one on the data: `split 70/30 seed 7`",
+                    )
+                part: Literal["train", "test"] = "train" if name == "train" else "test"
+                return replace(base, split=Split(split.train, split.seed, part))
+            case _:
+                raise error("CQ206", f"{kind_of(base)} has no part `{name}`", span, help="remove it")
+
+    def _index(self, node: Tree[Token]) -> Value:
+        base_node, indices = inner(node)
+        base, span = self.value(base_node), self.span(node)
+        if isinstance(base, ModelRef):
+            base = Path(base, (), span)
+        if not isinstance(base, Path) or not isinstance(indices, Tree):
+            raise error("CQ206", f"`{self.span(base_node).text}` takes no index", span, help="only addresses do")
+        return addresses.subscript(base, self._indices(indices), span)
+
+    def _indices(self, tree: Tree[Token]) -> Index | Expr:
+        items: list[int | tuple[int, int]] = []
+        for child in inner(tree):
+            kind = str(child.data) if isinstance(child, Tree) else ""
+            if kind == "every":
+                if len(inner(tree)) > 1:
+                    raise error("CQ506", "`*` stands alone in an index", self.span(tree), help="write `[*]`")
+                return "*"
+            if kind == "span_of":
+                low, high = (int(float(str(t))) for t in inner(child) if isinstance(t, Token))
+                if low > high:
+                    raise error(
+                        "CQ506", f"the range {low}..{high} is empty", self.span(child), help="ranges go upwards"
+                    )
+                items.append((low, high))
+                continue
+            value = self.expr(child)
+            if not isinstance(value, Number) or value.value != int(value.value):
+                if len(inner(tree)) == 1:
+                    return value
+                return Items(tuple(self.expr(c) for c in inner(tree)), span=self.span(tree))
+            items.append(int(value.value))
+        single = items[0]
+        return single if len(items) == 1 and isinstance(single, int) else tuple(items)
+
+    def _at(self, node: Tree[Token]) -> Value:
+        base_node, place = inner(node)
+        base, span = self.value(base_node), self.span(node)
+        if isinstance(base, ModelRef):
+            raise addresses.unplaced(Path(base, (), span))
+        if not isinstance(base, Path):
+            raise error(
+                "CQ211",
+                f"`{self.span(base_node).text}` is {kind_of(base)} and takes no position",
+                span,
+                help="positions stand after addresses: `m.layer[0].resid @ last`",
+            )
+        position = addresses.position_of(tree_of(place), self.statement, self.value)
+        return addresses.place(base, position, span)
+
+    def _call(self, node: Tree[Token]) -> Value:
+        parts = inner(node)
+        callee, span = self.value(parts[0]), self.span(node)
+        arguments = inner(tree_of(parts[1])) if len(parts) > 1 else []
+        if isinstance(callee, Builtin):
+            return self._builtin(callee.name, arguments, span)
+        if not isinstance(callee, Function):
+            raise error("CQ207", f"`{self.span(parts[0]).text}` is {kind_of(callee)} and cannot be called", span)
+        if self.depth >= _DEPTH:
+            raise error(
+                "CQ208", f"`{callee.name}` calls itself without end", span, help="functions are unfolded: no recursion"
+            )
+        if len(arguments) != len(callee.parameters):
+            raise error(
+                "CQ207",
+                f"`{callee.name}` takes {len(callee.parameters)} arguments, and {len(arguments)} are given",
+                span,
+                help=f"write `{callee.name}({', '.join(callee.parameters)})`",
+            )
+        local = Scope(parent=callee.scope)
+        for name, argument in zip(callee.parameters, arguments, strict=True):
+            local.names[name] = (self.value(argument), self.span(argument))
+        inside = Lowering(callee.statement, local, self.depth + 1)
+        result = inside.value(callee.body)
+        return replace(result, span=span) if isinstance(result, Expr | World) else result
+
+    def _builtin(self, name: str, arguments: list[Node], span: Span) -> Expr:
+        words = [self.word(a.children[0]) if isinstance(a, Tree) and a.data == "reference" else "" for a in arguments]
+        if name == "mean":
+            pooled = words[1:] == ["pooled"]
+            if len(arguments) != (2 if pooled else 1):
+                raise error(
+                    "CQ207", "`mean` takes a site, and `pooled` if it is to be one value", span, help="`mean(A)`"
+                )
+            of = self.expr(arguments[0])
+            core = of.value if isinstance(of, Counterfactual) else of
+            if is_estimand(of) or not isinstance(core, Site | Items):
+                raise error(
+                    "CQ212",
+                    f"`mean` is a reference to a site's mean over the data, and `{render(of)}` is no site",
+                    span,
+                    help="the mean of a readout over rows is an estimand: `E[Y]`",
+                )
+            return Mean(of, pooled, span=span)
+        low, high = _ARITY[name]
+        if not low <= len(arguments) <= high:
+            raise error("CQ207", f"`{name}` takes {low} arguments, and {len(arguments)} are given", span)
+        return Call(name, tuple(self.expr(a) for a in arguments), span=span)
+
+    # ---- arithmetic and events
+
+    def _group(self, node: Tree[Token]) -> Value:
+        return self.value(inner(node)[0])
+
+    def _items(self, node: Tree[Token]) -> Items:
+        flat: list[Expr] = []
+        for child in inner(node):
+            item = self.expr(child)
+            flat.extend(item.items if isinstance(item, Items) else [item])
+        return Items(tuple(flat), span=self.span(node))
+
+    def _binary(self, node: Tree[Token]) -> Expr:
+        left, right = inner(node)
+        a, b = self.expr(left), self.expr(right)
+        return Binary(cast(ArithmeticOp, operators(node)[0]), a, b, span=self.span(node))
+
+    def _power(self, node: Tree[Token]) -> Expr:
+        base, exponent = inner(node)
+        return Binary("^", self.expr(base), self.expr(exponent), span=self.span(node))
+
+    def _negative(self, node: Tree[Token]) -> Expr:
+        operand = self.expr(inner(node)[0])
+        if isinstance(operand, Number):
+            return Number(-operand.value, operand.unit, span=self.span(node))
+        return Negative(operand, span=self.span(node))
+
+    def _compare(self, node: Tree[Token]) -> Expr:
+        left, right = inner(node)
+        op = cast(ComparisonOp, operators(node)[0])
+        return Compare(op, self.expr(left), self.expr(right), span=self.span(node))
+
+    def _within(self, node: Tree[Token], outside: bool = False) -> Expr:
+        value, bounds = inner(node)
+        low, high = (self.expr(b) for b in inner(tree_of(bounds)))
+        return Within(self.expr(value), low, high, outside, span=self.span(node))
+
+    def _outside(self, node: Tree[Token]) -> Expr:
+        return self._within(node, outside=True)
+
+    def _not(self, node: Tree[Token]) -> Expr:
+        return Logic("not", (self.expr(inner(node)[0]),), span=self.span(node))
+
+    def _conjunction(self, node: Tree[Token]) -> Expr:
+        return Logic("and", tuple(self.expr(c) for c in inner(node)), span=self.span(node))
+
+    def _disjunction(self, node: Tree[Token]) -> Expr:
+        return Logic("or", tuple(self.expr(c) for c in inner(node)), span=self.span(node))
+
+    # ---- worlds
+
+    def _do(self, node: Tree[Token]) -> World:
+        given: list[Assignment] = []
+        for child in inner(node):
+            target, value = inner(tree_of(child))
+            given.append(Assignment(self.expr(target), self.expr(value), span=self.span(child)))
+        return world(given, self.span(node))
+
+    def _counterfactual(self, node: Tree[Token]) -> Expr:
+        value, given = inner(node)
+        inside, condition = self._given(given)
+        if condition is not None:
+            raise error(
+                "CQ213", "a counterfactual value has no condition", self.span(given), help="conditions stand in `E[…]`"
+            )
+        return Counterfactual(self._row_value(value), inside, span=self.span(node))
+
+    def _row_value(self, node: Node) -> Expr:
+        value = self.expr(node)
+        if is_estimand(value):
+            raise error(
+                "CQ214",
+                f"`{self.span(node).text}` speaks of all rows, and a row's value is needed here",
+                self.span(node),
+                help="`E` and `P` stand outermost",
+            )
+        return value
+
+    def _expect_of(self, node: Tree[Token]) -> Expr:
+        value, *given = inner(node)
+        inside, condition = self._given(given[0]) if given else (FACTUAL, None)
+        return Expect(self._row_value(value), inside, condition, span=self.span(node))
+
+    def _probability_of(self, node: Tree[Token]) -> Expr:
+        event, *given = inner(node)
+        inside, condition = self._given(given[0]) if given else (FACTUAL, None)
+        return Probability(self._row_value(event), inside, condition, span=self.span(node))
+
+    def _given(self, node: Node) -> tuple[World, Expr | None]:
+        """What stands after a bar: worlds, which unite, and conditions, which all hold."""
+        worlds: list[World] = []
+        conditions: list[Expr] = []
+        for child in inner(node) if isinstance(node, Tree) and node.data == "given" else [node]:
+            value = self.value(child)
+            if isinstance(value, World):
+                worlds.append(value)
+            else:
+                conditions.append(self.as_expr(value, child))
+        joined = unite(*worlds) if len(worlds) != 1 else worlds[0]
+        if not conditions:
+            return joined, None
+        return joined, conditions[0] if len(conditions) == 1 else Logic("and", tuple(conditions), span=self.span(node))

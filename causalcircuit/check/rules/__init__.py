@@ -1,0 +1,41 @@
+"""Rules of meaning on queries, one a file: the same for text and for Python objects.
+
+A rule is a function from a `Context` to diagnostics, registered by `@rule`. Adding one is adding a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+
+from causalcircuit.check.rules.context import RULES, Context, rule
+from causalcircuit.check.sources import sites
+from causalcircuit.data import peek
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError
+from causalcircuit.query import Command, Estimation, ModelRef, Query
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+
+def queries_of(command: Command) -> tuple[Query, ...]:
+    """The estimands that a command asks for."""
+    return command.queries if isinstance(command, Estimation) else tuple(c.query for c in command.claims)
+
+
+def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
+    """Everything that the rules have to say of a command; equal remarks once."""
+    try:
+        context = Context(
+            command, queries_of(command), peek(command.data), {name: sites(ref) for name, ref in models.items()}
+        )
+    except DiagnosticError as problem:
+        return list(problem.diagnostics)
+    found: dict[Diagnostic, None] = {}
+    for check in RULES:
+        found.update(dict.fromkeys(check(context)))
+    return list(found)
+
+
+__all__ = ["RULES", "Context", "examine", "queries_of", "rule"]

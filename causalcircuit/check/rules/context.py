@@ -1,0 +1,72 @@
+"""What a rule sees, and the register of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from causalcircuit.data import Dataset
+from causalcircuit.diagnostics import Diagnostic, Span
+from causalcircuit.query import (
+    Command,
+    Expr,
+    Moment,
+    Query,
+    Site,
+    SiteInfo,
+    SiteTable,
+    World,
+    compile_estimand,
+    walk,
+)
+from causalcircuit.query.algebra import world_in
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A command with everything that can be known of it before a model is loaded.
+
+    Attributes:
+        command: the estimate or test. queries: its estimands.
+        data: all rows of its data file. tables: the sites of each declared model.
+    """
+
+    command: Command
+    queries: tuple[Query, ...]
+    data: Dataset
+    tables: Mapping[str, SiteTable]
+
+    def info(self, site: Site) -> SiteInfo:
+        """The site's place in its model."""
+        return self.tables[site.address.model].info(site.address)
+
+    def moments(self) -> Iterator[tuple[Query, Moment]]:
+        """Every expectation of every query."""
+        for query in self.queries:
+            for moment in compile_estimand(query.expr)[1]:
+                yield query, moment
+
+    def expressions(self) -> Iterator[Expr]:
+        """Every expression, those inside worlds too."""
+        for query in self.queries:
+            yield from walk(query.expr)
+
+    def worlds(self) -> Iterator[tuple[World, Span | None]]:
+        """Every distinct world that is named anywhere, with a place."""
+        seen: set[World] = set()
+        for query in self.queries:
+            for e in walk(query.expr):
+                world = world_in(e)
+                if world is not None and world not in seen:
+                    seen.add(world)
+                    yield world, world.span or e.span or query.span
+
+
+Rule = Callable[[Context], Iterator[Diagnostic]]
+RULES: list[Rule] = []
+
+
+def rule(check: Rule) -> Rule:
+    """Register a rule."""
+    RULES.append(check)
+    return check

@@ -1,0 +1,101 @@
+"""Meaning 2: a world exists only where data or assignments feed every input of the model (CQ305)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.diagnostics import Diagnostic, Span
+from causalcircuit.query import (
+    VECTOR_CALLS,
+    Call,
+    Counterfactual,
+    Expr,
+    Input,
+    Mean,
+    Readout,
+    Site,
+    World,
+    children,
+    render,
+)
+
+_COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
+_OPTIONAL = frozenset({"prefix"})
+
+
+@rule
+def fed(context: Context) -> Iterator[Diagnostic]:
+    """Find the worlds in which something is read, and what feeds them."""
+    seen: set[tuple[str, str, World]] = set()
+    for query, moment in context.moments():
+        for part in (moment.value, moment.condition):
+            if part is None:
+                continue
+            for model, world, span in _read(part, moment.world):
+                for channel in _unfed(context, model, world):
+                    if (model, channel, world) not in seen:
+                        seen.add((model, channel, world))
+                        yield _diagnose(context, model, channel, world, world.span or span or query.span)
+
+
+def _read(e: Expr, world: World) -> Iterator[tuple[str, World, Span | None]]:
+    """Which models run in which worlds to give `e`."""
+    if isinstance(e, Readout):
+        yield e.model, world, e.span
+        yield from _inside(world)
+    elif isinstance(e, Site):
+        yield e.address.model, world, e.span
+        yield from _inside(world)
+    elif isinstance(e, Counterfactual):
+        yield from _read(e.value, e.world)
+    else:
+        for child in children(e):
+            yield from _read(child, world)
+    if isinstance(e, Call) and e.function in VECTOR_CALLS:
+        yield from _inside(world)
+
+
+def _inside(world: World) -> Iterator[tuple[str, World, Span | None]]:
+    """The worlds that the assignments of a world take values from."""
+    for a in world.assignments:
+        yield from _values(a.value)
+
+
+def _values(e: Expr) -> Iterator[tuple[str, World, Span | None]]:
+    if isinstance(e, Counterfactual):
+        yield from _read(e.value, e.world)
+    elif isinstance(e, Mean) and not isinstance(e.of, Counterfactual):
+        yield from _read(e.of, World())
+    else:
+        for child in children(e):
+            yield from _values(child)
+
+
+def _unfed(context: Context, model: str, world: World) -> list[str]:
+    table = context.tables.get(model)
+    assigned = {a.target.channel for a in world.assignments if isinstance(a.target, Input) and a.target.model == model}
+    declared = {name for name, _ in context.command.data.feeds}
+    out = []
+    for channel in table.channels if table is not None else ():
+        names = _COLUMNS[channel]
+        has = any(n in declared or n in context.data.columns for n in names)
+        if not has and channel not in assigned and channel not in _OPTIONAL:
+            out.append(channel)
+    return out
+
+
+def _diagnose(context: Context, model: str, channel: str, world: World, span: Span | None) -> Diagnostic:
+    which = "the factual world" if world.factual else f"the world `{render(world)}`"
+    feed = "prompt" if channel == "input" else channel
+    names = [n for n in context.data.columns if isinstance(context.data.columns[n][0], str)][:6]
+    return Diagnostic(
+        "CQ305",
+        f"nothing feeds `{model}.{channel}` in {which}",
+        span,
+        "this world does not exist",
+        help=(
+            f"assign it in the world: `do({model}.{channel} = row.…)`, or feed it on the data: `with {feed} = row.…`",
+            f"columns of strings in `{context.command.data.label}`: {', '.join(names)}" if names else "",
+        ),
+    )

@@ -1,0 +1,61 @@
+"""Meaning 1: an assignment wholly masked by one downstream is warned of (CQ306)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+
+from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.rules.overlaps import relation
+from causalcircuit.diagnostics import Diagnostic, warning
+from causalcircuit.query import Expr, Site, SiteInfo, children, render
+
+# A tensor, and those of the same block whose only way on is through it, position by position.
+_ONLY_WAY = {
+    "attn.out": ("z",),
+    "cross.out": ("cross.z",),
+    "mlp.out": ("mlp.neurons",),
+    "resid_mid": ("z", "attn.out"),
+}
+_BLOCK = ("z", "attn.out", "resid_mid", "cross.z", "cross.out", "mlp.in", "mlp.neurons", "mlp.out")
+
+
+@rule
+def masked(context: Context) -> Iterator[Diagnostic]:
+    """Look for a target whose every path to the rest is cut by another target."""
+    for world, place in context.worlds():
+        for a, b in permutations(world.assignments, 2):
+            if not (isinstance(a.target, Site) and isinstance(b.target, Site)) or _natural(b.value, b.target):
+                continue
+            if a.target.address.model == b.target.address.model and _covers(context, a.target, b.target):
+                yield warning(
+                    "CQ306",
+                    f"the assignment to `{render(a.target)}` has no effect: `{render(b.target)}`, downstream, is set",
+                    a.span or place,
+                    "masked",
+                    help="leave one of them out",
+                )
+
+
+def _natural(value: Expr, target: Site) -> bool:
+    """Whether a value uses what its target would have been: then what comes before still matters."""
+    return value == target or any(_natural(c, target) for c in children(value))
+
+
+def _covers(context: Context, a: Site, b: Site) -> bool:
+    x, y = context.info(a), context.info(b)
+    if x.tower != y.tower or y.rank <= x.rank or y.width != y.size:
+        return False
+    if y.tensor.endswith("final_norm") or "resid[" in y.tensor:
+        if b.position.kind == "all":
+            return True
+        block_end = f"resid[{x.layer + 1}]"
+        inside = x.tensor.partition("].")[2] in _BLOCK and y.tensor.endswith(block_end)
+        return inside and relation(a.position, b.position) in ("same", "inside")
+    return _same_block(x, y) and relation(a.position, b.position) in ("same", "inside")
+
+
+def _same_block(x: SiteInfo, y: SiteInfo) -> bool:
+    if x.layer != y.layer:
+        return False
+    return x.tensor.partition("].")[2] in _ONLY_WAY.get(y.tensor.partition("].")[2], ())
