@@ -1,0 +1,151 @@
+"""From a sample to an estimate with its intervals: choose, refuse, override, guard."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from causalcircuit.diagnostics import Diagnostic, error, warning
+from causalcircuit.inference._arithmetic import corner_in, guards, terms_in, value_of
+from causalcircuit.inference._estimators import ESTIMATORS, FEW_CLUSTERS, MANY_CLUSTERS, Fit, Problem, Shape
+from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._options import refusals, unknown_method
+from causalcircuit.inference._sample import Sample
+from causalcircuit.inference._student import deviations, t_fit
+from causalcircuit.inference._units import units_in
+from causalcircuit.query import Options, render
+
+
+def infer(sample: Sample, options: Options) -> Inferred:
+    """The estimate of a sample's estimand and its interval.
+
+    An estimate or interval that does not exist is `None` with a reason, never NaN.
+
+    Raises:
+        DiagnosticError: CQ601, CQ607, CQ608: the method is unknown, or none for this estimand.
+    """
+    shape = Shape(sample.combine, sample.events, sample.cluster is not None, sample.weight is not None)
+    problem = Problem(shape, units_in(sample))
+    value = float(value_of(shape.combine, problem.units.mean))
+    clusters = int(problem.units.count) if shape.clustered else None
+    blank = Inferred(None, None, options.level, "", sample.n, clusters)
+    if options.population:
+        if not math.isfinite(value):
+            return replace(blank, method=EXACT, reason=_no_value(problem))
+        return replace(blank, value=value, method=EXACT, _ends=lambda a: (value, value))
+    method, warnings = _method(shape, problem, options)
+    blank = replace(blank, method=options.method if options.method != "default" else "", warnings=warnings)
+    if not terms_in(shape.combine):
+        return replace(blank, value=value, method="a number, nothing estimated", _ends=lambda a: (value, value))
+    if int(problem.df) < 1:
+        reason = f"an interval needs at least two {'clusters' if shape.clustered else 'rows'} in every mean"
+        return replace(blank, value=value if math.isfinite(value) else None, reason=reason)
+    if not math.isfinite(value):
+        return replace(blank, reason=_no_value(problem))
+    fit = ESTIMATORS[method].fit(problem, options)
+    guarded = _Guarded(fit, tuple(_guard(problem, method, options)))
+    done = replace(
+        blank,
+        value=value,
+        method=fit.method,
+        df=None if fit.df is None else float(fit.df),
+        warnings=(*warnings, *_notes(problem)),
+        _ends=guarded.ends,
+        _why=guarded.reason,
+    )
+    interval, reason = done.interval_at(options.level), done.reason_at(options.level)
+    undefined = bool(guarded.blocked((1 - options.level) / 2))
+    return replace(done, interval=interval, reason=reason, value=None if undefined else value)
+
+
+EXACT = "exact: these rows are the population"
+
+
+def _method(shape: Shape, problem: Problem, options: Options) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The estimator that is used, and what is to be said about it."""
+    if options.method not in ESTIMATORS:
+        raise unknown_method(options.method)
+    asked = ESTIMATORS[options.method]
+    found = refusals(shape, options)
+    if found:
+        raise error(found[0].code, found[0].message, help=found[0].help)
+    if not shape.clustered or not terms_in(shape.combine):
+        return asked.name, ()
+    fewest = int(problem.df) + 1
+    if fewest >= MANY_CLUSTERS:
+        return asked.name, ()
+    if asked.random and fewest < FEW_CLUSTERS:
+        override = warning(
+            "CQ610",
+            f"only {fewest} clusters: the {asked.name} is replaced by a cluster-robust t interval",
+            help=f"a bootstrap of under {FEW_CLUSTERS} clusters covers too little; more clusters bring it back",
+        )
+        return "default", (override,)
+    few = warning(
+        "CQ609",
+        f"only {fewest} clusters: intervals are rough under {MANY_CLUSTERS}",
+        help="the number of clusters counts, not the number of rows: add clusters",
+    )
+    return asked.name, (few,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A fit together with the parts that must be told apart from 0 for it to mean anything."""
+
+    fit: Fit
+    parts: tuple[tuple[str, bool, Fit], ...]
+
+    def blocked(self, a: float) -> str:
+        """Why the estimand has no value at one-sided error `a`: a part's interval holds 0."""
+        for name, signed, part in self.parts:
+            low, high = (float(x) for x in part.bounds(min(a, 1 - a)))
+            if low <= 0 and (high >= 0 or not signed):
+                shown = f"[{low:.4g}, {high:.4g}]" if math.isfinite(low) and math.isfinite(high) else "without ends"
+                verb = "holds 0" if high >= 0 else "lies below 0"
+                return f"undefined: the {100 * (1 - 2 * min(a, 1 - a)):g}% interval of the {name}, {shown}, {verb}"
+        return ""
+
+    def ends(self, a: float) -> tuple[float, float]:
+        if self.parts and self.blocked(a):
+            return -math.inf, math.inf
+        low, high = self.fit.bounds(a)
+        return float(low), float(high)
+
+    def reason(self, a: float) -> str:
+        return self.blocked(a) or self.fit.reason(a) or "the data bound it on no side at this level"
+
+
+def _guard(problem: Problem, method: str, options: Options) -> list[tuple[str, bool, Fit]]:
+    """A fit for each denominator, logarithm and root, of the kind that the estimand itself gets."""
+    if corner_in(problem.shape.combine) is not None:
+        return []  # interval arithmetic meets its own zeros
+    found = []
+    for part, role in guards(problem.shape.combine):
+        about = problem.about(part)
+        random = ESTIMATORS[method].random
+        fit = ESTIMATORS[method].fit(about, options) if random else t_fit(about, skewed=method == "default")
+        found.append((role if role == "denominator" else f"part under the {role}", role == "denominator", fit))
+    return found
+
+
+def _no_value(problem: Problem) -> str:
+    """Which part keeps the estimate from having a value."""
+    for part, role in guards(problem.shape.combine):
+        value = float(value_of(part, problem.units.mean))
+        if value == 0 and role == "denominator":
+            return "undefined: the denominator is 0"
+        if value < 0 or (value == 0 and role == "logarithm"):
+            return f"undefined: the part under the {role} is {value:.4g}"
+    return f"undefined: `{render(problem.shape.combine)}` is too large, or no real number"
+
+
+def _notes(problem: Problem) -> tuple[Diagnostic, ...]:
+    """A note where rows do not vary at all."""
+    if np.any(deviations(problem)):
+        return ()
+    units = "clusters" if problem.shape.clustered else "rows"
+    message = f"identical in 100% of {units}: the interval says nothing about other {units}"
+    return (Diagnostic("CQ611", message, severity="note"),)

@@ -1,0 +1,115 @@
+"""What can be said of a method before anything is run."""
+
+from __future__ import annotations
+
+import math
+
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, did_you_mean, error, warning
+from causalcircuit.inference._arithmetic import corner_in, terms_in
+from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
+from causalcircuit.inference._estimators import ESTIMATORS, Shape
+from causalcircuit.query import DataRef, Expr, Options, compile_estimand
+
+
+def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnostic]:
+    """What is wrong with asking for `expr` on `data` in this way; nothing is run.
+
+    Codes: CQ601 unknown method, CQ602 level, CQ603 no seed, CQ604 a seed or resamples without effect (a warning),
+    CQ605 too few resamples, CQ607 and CQ608 a method that cannot do the estimand, CQ612 a population with a
+    method (a warning).
+    """
+    if options.method not in ESTIMATORS:
+        return list(unknown_method(options.method).diagnostics)
+    found: list[Diagnostic] = []
+    if not 0 < options.level < 1:
+        found.append(
+            Diagnostic(
+                "CQ602",
+                f"a level of {100 * options.level:g}% is none",
+                help=("a level lies between 0% and 100%: `ci 95%`",),
+            )
+        )
+    if options.population:
+        return [*found, *_idle_in_population(options)]
+    combine, moments = compile_estimand(expr)
+    events = tuple(m.event for m in moments)
+    shape = Shape(combine, events, data.cluster is not None, data.weight is not None)
+    found += refusals(shape, options)
+    random = ESTIMATORS[options.method].random
+    if random and options.seed is None:
+        found.append(Diagnostic("CQ603", f"`{options.method}` draws at random and has no seed", help=("add `seed 7`",)))
+    idle = [name for name, value in (("seed", options.seed), ("resamples", options.resamples)) if value is not None]
+    if idle and not random:
+        found.append(
+            warning(
+                "CQ604",
+                f"nothing is drawn at random here: {' and '.join(f'`{x}`' for x in idle)} without effect",
+                help="`with bootstrap(2000)` draws; the default interval is computed without drawing",
+            )
+        )
+    if random and 0 < options.level < 1:
+        found += _few_for_level(options.resamples or DEFAULT_RESAMPLES, options.level)
+    return found
+
+
+def check_resamples(m: int, alpha: float, two_sided: bool, resamples: int) -> list[Diagnostic]:
+    """CQ606 where no claim of a family of `m` could reach `alpha` with that many resamples.
+
+    The smallest p of B resamples is about 1/B on one side: Bonferroni over the family needs B ≥ m/α, twice that
+    for two-sided claims (144 two-sided claims at .05: 5,760).
+    """
+    need = math.ceil(m * (2 if two_sided else 1) / alpha - 1e-9)
+    if resamples >= need:
+        return []
+    claims = "one claim" if m == 1 else f"{m} claims"
+    message = f"{resamples} resamples cannot reach α = {alpha:g} over {claims}: at least {need} are needed"
+    return [
+        Diagnostic("CQ606", message, help=(f"write `bootstrap({need})`, or leave it out: the default draws nothing",))
+    ]
+
+
+def refusals(shape: Shape, options: Options) -> list[Diagnostic]:
+    """Why the method asked for cannot do this estimand."""
+    chosen = ESTIMATORS[options.method]
+    if not terms_in(shape.combine):
+        return []
+    if corner_in(shape.combine) is not None and options.method != "default":
+        return [
+            Diagnostic(
+                "CQ608",
+                f"`{options.method}` fails at the corner of `abs`, `max`, `min` and even powers: "
+                "a true zero would never be covered",
+                help=("leave the method out: the default carries an interval through the corner",),
+            )
+        ]
+    reason = chosen.refuse(shape)
+    if not reason:
+        return []
+    return [
+        Diagnostic(
+            "CQ607",
+            f"`{options.method}` is no method for this estimand: {reason}",
+            help=("leave the method out: the default fits the form of the estimand",),
+        )
+    ]
+
+
+def unknown_method(name: str) -> DiagnosticError:
+    """CQ601."""
+    return error("CQ601", f"unknown method `{name}`", help=did_you_mean(name, ESTIMATORS))
+
+
+def _few_for_level(resamples: int, level: float) -> list[Diagnostic]:
+    """Ten replicates beyond each end: 399 for 95% (Davison & Hinkley 1997, section 5.2)."""
+    need = math.ceil(20 / (1 - level) - 1e-9) - 1
+    if resamples >= need:
+        return []
+    message = f"{resamples} resamples are too few for a {100 * level:g}% interval: at least {need} are needed"
+    return [Diagnostic("CQ605", message, help=("write `bootstrap(2000)`",))]
+
+
+def _idle_in_population(options: Options) -> list[Diagnostic]:
+    if options.method == "default" and options.seed is None:
+        return []
+    message = "`as population` is exact: method and seed without effect"
+    return [warning("CQ612", message, help="leave out the method, or leave out `as population`")]

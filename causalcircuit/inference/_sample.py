@@ -1,0 +1,107 @@
+"""From a table of outcomes to the columns of numbers that one estimand rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalcircuit.diagnostics import error
+from causalcircuit.inference._rows import RowValues
+from causalcircuit.query import Expr, Moment, OutcomeTable, compile_estimand, render
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What an estimand rests on: n rows, k terms.
+
+    Attributes:
+        values: [n, k] float64, the row value of each term; 0 where the mask is false.
+        mask: [n, k] rows where the term's condition holds in its world.
+        events: whether each term is a probability: its values are 0 and 1.
+        cluster: [n] the number of each row's sampling unit, or `None` where rows are independent.
+        weight: [n] weights of rows, not negative, or `None`.
+        combine: the arithmetic over `Term(i)` and numbers.
+    """
+
+    values: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    events: tuple[bool, ...]
+    combine: Expr
+    cluster: NDArray[np.intp] | None = None
+    weight: NDArray[np.float64] | None = None
+
+    @property
+    def n(self) -> int:
+        """Rows that enter at least one term."""
+        return int(self.mask.any(axis=1).sum())
+
+
+def sample_of(query_expr: Expr, table: OutcomeTable, where: NDArray[np.bool_] | None = None) -> Sample:
+    """The sample of an estimand in a table.
+
+    Args:
+        query_expr: the estimand.
+        table: outcomes of all its cells.
+        where: [n] the rows that are meant (a group of `per`), all where `None`.
+
+    Raises:
+        DiagnosticError: CQ711, a condition or group without rows; CQ712, arithmetic without a value on
+            some rows; CQ713, a value of the wrong kind; CQ714, a weight that is none.
+    """
+    combine, moments = compile_estimand(query_expr)
+    index = np.arange(table.n, dtype=np.intp) if where is None else np.flatnonzero(where)
+    if not len(index):
+        raise error(
+            "CQ711", f"no row is left for `{render(query_expr)}`", help="check the data's `where` and the groups"
+        )
+    weight = _weights(table, index)
+    columns = [_term(m, table, index, weight) for m in moments]
+    return Sample(
+        values=np.stack([values for values, _ in columns], axis=1) if columns else np.empty((len(index), 0)),
+        mask=np.stack([mask for _, mask in columns], axis=1) if columns else np.empty((len(index), 0), np.bool_),
+        events=tuple(m.event for m in moments),
+        combine=combine,
+        cluster=None if table.cluster is None else codes(table.cluster[index]),
+        weight=weight,
+    )
+
+
+def codes(labels: NDArray[Any]) -> NDArray[np.intp]:
+    """[n] a number for each label, from 0 in order of first appearance."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels.tolist()], dtype=np.intp)
+
+
+def _term(
+    moment: Moment, table: OutcomeTable, index: NDArray[np.intp], weight: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """[n] values and mask of one term; its value is asked only of rows that meet its condition."""
+    mask = np.ones(len(index), np.bool_)
+    if moment.condition is not None:
+        mask = RowValues(table, index).truths(moment.condition, moment.world)
+    if not (mask if weight is None else mask & (weight > 0)).any():
+        what = "no row has a weight" if moment.condition is None else f"no row meets `{render(moment.condition)}`"
+        raise error(
+            "CQ711", f"{what}: a mean over no rows has no value", help="check the spelling of the condition's values"
+        )
+    chosen = RowValues(table, index[mask])
+    values = np.zeros(len(index))
+    values[mask] = (chosen.truths if moment.event else chosen.numbers)(moment.value, moment.world)
+    return values, mask
+
+
+def _weights(table: OutcomeTable, index: NDArray[np.intp]) -> NDArray[np.float64] | None:
+    if table.weight is None:
+        return None
+    weight = table.weight[index]
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        raise error(
+            "CQ714",
+            f"row {table.rows[index][bad][0]} has the weight {weight[bad][0]:g}",
+            help="weights are finite and not negative",
+        )
+    return weight
