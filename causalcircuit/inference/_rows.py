@@ -120,8 +120,7 @@ class RowValues:
                 return ~self.truths(operand, world)
             case Logic(op=op, operands=operands):
                 events = np.stack([self.truths(o, world) for o in operands])
-                joined: NDArray[np.bool_] = events.all(axis=0) if op == "and" else events.any(axis=0)
-                return joined
+                return np.asarray((np.all if op == "and" else np.any)(events, axis=0))
             case _:
                 raise error(
                     "CQ713",
