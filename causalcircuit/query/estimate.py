@@ -36,6 +36,7 @@ class Estimate:
         method: the estimator in words. estimand: canonical text, self-contained.
         symbols: the estimand with declared names; where: what those names stand for.
         at: the member of a sweep or group: (axis, value).
+        comments: the `##` lines above the statement that asked.
         cost: rows × worlds passes and seconds of the run it belongs to.
     """
 
@@ -56,6 +57,7 @@ class Estimate:
     target: str = ""
     at: tuple[tuple[str, str], ...] = ()
     assumptions: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -73,6 +75,7 @@ class Estimate:
             "estimand": self.estimand,
             "method": self.method,
             "data": self.data,
+            "target": self.target,
         }
         if self.reason:
             out["reason"] = self.reason
@@ -120,6 +123,7 @@ class Tested:
     note: str = ""
     at: tuple[tuple[str, str], ...] = ()
     assumptions: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -130,6 +134,7 @@ class Tested:
             "verdict": self.verdict,
             "value": self.value,
             "interval": None if self.interval is None else [_finite(self.interval.low), _finite(self.interval.high)],
+            "level": self.level,
             "p": self.p,
             "p_adjusted": self.p_adjusted,
             "region": self.region,
@@ -140,9 +145,14 @@ class Tested:
             "correction": self.correction,
             "alpha": self.alpha,
             "estimand": self.estimand,
+            "method": self.method,
+            "data": self.data,
+            "target": self.target,
         }
         if self.reason:
             out["reason"] = self.reason
+        if self.note:
+            out["note"] = self.note
         if self.at:
             out["at"] = dict(self.at)
         return out
@@ -167,6 +177,12 @@ class Result:
         """Whether every named hypothesis is supported."""
         return all(h.verdict == "supported" for h in self.hypotheses if h.named)
 
+    @property
+    def remarks(self) -> tuple[Diagnostic, ...]:
+        """Every diagnostic of the program and of its answers, each once."""
+        own = (d for x in (*self.estimates, *self.hypotheses) for d in x.diagnostics)
+        return tuple(dict.fromkeys((*self.diagnostics, *own)))
+
     def __getitem__(self, name: str) -> Estimate | Tested:
         """The only estimate or hypothesis called `name`.
 
@@ -186,7 +202,7 @@ class Result:
             "schema": 1,
             "estimates": [e.to_json() for e in self.estimates],
             "hypotheses": [h.to_json() for h in self.hypotheses],
-            "diagnostics": [to_json(d) for d in self.diagnostics],
+            "diagnostics": [to_json(d) for d in self.remarks],
         }
         if self.interrupted:
             out["interrupted"] = True
