@@ -5,12 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from causalcircuit.check.checker import Checker
+from causalcircuit.check.questions import claim, region_text
 from causalcircuit.check.rules import examine, queries_of
 from causalcircuit.check.sources import locate, sites
+from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Source, error
 from causalcircuit.query import Program
 
-__all__ = ["Checker", "check_file", "check_text", "examine", "locate", "queries_of", "read_source", "sites"]
+__all__ = [
+    "Checker",
+    "check_file",
+    "check_text",
+    "claim",
+    "examine",
+    "kind_of",
+    "locate",
+    "queries_of",
+    "read_source",
+    "region_text",
+    "sites",
+]
 
 
 def check_text(text: str, name: str = "<text>", folder: Path | None = None) -> Program:

@@ -230,7 +230,7 @@ class Lowering:
                     raise error("CQ506", "`*` stands alone in an index", self.span(tree), help="write `[*]`")
                 return "*"
             if kind == "span_of":
-                low, high = (int(float(str(t))) for t in inner(child) if isinstance(t, Token))
+                low, high = (int(float(str(t))) for t in inner(tree_of(child)))
                 if low > high:
                     raise error(
                         "CQ506", f"the range {low}..{high} is empty", self.span(child), help="ranges go upwards"

@@ -1,1 +1,19 @@
-"""The orchestrator: check, plan, table, estimate, result."""
+"""The only orchestrator: check, plan, fill the table, infer, answer. Importing it loads no model code."""
+
+from causalcircuit.run.check import check, check_program, check_text
+from causalcircuit.run.execute import AfterPass, Progress, Runner, run_program
+from causalcircuit.run.rows import save_rows
+from causalcircuit.run.session import Outcome, Session
+
+__all__ = [
+    "AfterPass",
+    "Outcome",
+    "Progress",
+    "Runner",
+    "Session",
+    "check",
+    "check_program",
+    "check_text",
+    "run_program",
+    "save_rows",
+]

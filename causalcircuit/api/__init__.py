@@ -1,0 +1,38 @@
+"""The language as Python objects: the same nouns, built by operators instead of a parser."""
+
+from causalcircuit.api.addresses import Model, all, first, inside, last, model, outside, patch, span, token
+from causalcircuit.api.quantities import Do, E, P, Quantity, do, dot, logit, mean, nat, norm, pp, row
+from causalcircuit.api.questions import Data, Hypothesis, check, data, estimate, hypothesis, run, test
+
+__all__ = [
+    "Data",
+    "Do",
+    "E",
+    "Hypothesis",
+    "Model",
+    "P",
+    "Quantity",
+    "all",
+    "check",
+    "data",
+    "do",
+    "dot",
+    "estimate",
+    "first",
+    "hypothesis",
+    "inside",
+    "last",
+    "logit",
+    "mean",
+    "model",
+    "nat",
+    "norm",
+    "outside",
+    "patch",
+    "pp",
+    "row",
+    "run",
+    "span",
+    "test",
+    "token",
+]

@@ -1,0 +1,337 @@
+"""Row values, worlds and estimands as Python objects that build the language's own expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from causalcircuit.check import claim as make_claim
+from causalcircuit.check.assign import world as make_world
+from causalcircuit.check.measure import unit
+from causalcircuit.diagnostics import error
+from causalcircuit.query import (
+    FACTUAL,
+    Assignment,
+    Binary,
+    Call,
+    Claim,
+    Column,
+    Compare,
+    Counterfactual,
+    Expect,
+    Expr,
+    Items,
+    Logic,
+    Mean,
+    ModelRef,
+    Negative,
+    Number,
+    Probability,
+    Text,
+    Truth,
+    Within,
+    World,
+    is_estimand,
+    render,
+    unite,
+)
+from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
+
+Models = Mapping[str, ModelRef]
+Like = "Quantity | float | int | str | bool"
+
+
+def merge(*several: Models) -> dict[str, ModelRef]:
+    """The models of all parts of an expression.
+
+    Raises:
+        DiagnosticError: CQ202, two different models go by one name.
+    """
+    out: dict[str, ModelRef] = {}
+    for models in several:
+        for name, ref in models.items():
+            if out.setdefault(name, ref) != ref:
+                raise error(
+                    "CQ202",
+                    f"two models are called `{name}`: `{out[name].source}` and `{ref.source}`",
+                    help='give one of them a name: `cq.model("…", name="other")`',
+                )
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """Anything with a value: a site, a readout, a column, arithmetic of them, an event, or an estimand.
+
+    Operators build expressions: `+ - * / **`, comparisons (`==` too), `&`, `~` for events, and `Y | w` for the value
+    in another world. `expr` is the noun that the language builds for the same text.
+    """
+
+    expr: Expr
+    models: Models = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The canonical text."""
+        return render(self.expr)
+
+    def __hash__(self) -> int:
+        """By meaning, so that quantities can be the targets in `do({A: 0})`."""
+        return hash(self.expr)
+
+    def __bool__(self) -> bool:
+        """Whether both sides of an `==` are the same expression; other quantities are neither true nor false."""
+        if isinstance(self.expr, Compare) and self.expr.op == "=":
+            return self.expr.left == self.expr.right
+        raise TypeError(f"`{self}` has a value on each row, not one truth value; combine events with `&` and `~`")
+
+    def __iter__(self) -> Iterator[Quantity]:
+        """The members of a set of nodes."""
+        if not isinstance(self.expr, Items):
+            raise TypeError(f"`{self}` is a single quantity; a pattern such as `m.layer['*'].resid @ last` is a set")
+        return (Quantity(item, self.models) for item in self.expr.items)
+
+    def _with(self, op: ArithmeticOp, other: Any, swap: bool = False) -> Quantity:
+        right = quantity(other)
+        a, b = (right, self) if swap else (self, right)
+        return _measured(Quantity(Binary(op, a.expr, b.expr), merge(self.models, right.models)))
+
+    def __add__(self, other: Any) -> Quantity:
+        return self._with("+", other)
+
+    def __radd__(self, other: Any) -> Quantity:
+        return self._with("+", other, swap=True)
+
+    def __sub__(self, other: Any) -> Quantity:
+        return self._with("-", other)
+
+    def __rsub__(self, other: Any) -> Quantity:
+        return self._with("-", other, swap=True)
+
+    def __mul__(self, other: Any) -> Quantity:
+        return self._with("*", other)
+
+    def __rmul__(self, other: Any) -> Quantity:
+        return self._with("*", other, swap=True)
+
+    def __truediv__(self, other: Any) -> Quantity:
+        return self._with("/", other)
+
+    def __rtruediv__(self, other: Any) -> Quantity:
+        return self._with("/", other, swap=True)
+
+    def __pow__(self, other: Any) -> Quantity:
+        return self._with("^", other)
+
+    def __neg__(self) -> Quantity:
+        if isinstance(self.expr, Number):
+            return Quantity(Number(-self.expr.value, self.expr.unit), self.models)
+        return Quantity(Negative(self.expr), self.models)
+
+    def _compare(self, op: ComparisonOp, other: Any) -> Quantity:
+        right = quantity(other)
+        return Quantity(Compare(op, self.expr, right.expr), merge(self.models, right.models))
+
+    def __lt__(self, other: Any) -> Quantity:
+        return self._compare("<", other)
+
+    def __gt__(self, other: Any) -> Quantity:
+        return self._compare(">", other)
+
+    def __le__(self, other: Any) -> Quantity:
+        return self._compare("<=", other)
+
+    def __ge__(self, other: Any) -> Quantity:
+        return self._compare(">=", other)
+
+    def __eq__(self, other: object) -> Quantity:  # type: ignore[override]
+        return self._compare("=", other)
+
+    def __ne__(self, other: object) -> Quantity:  # type: ignore[override]
+        return self._compare("!=", other)
+
+    def within(self, low: Any, high: Any) -> Quantity:
+        """The event, or claim, that this lies in `[low, high]`."""
+        return Quantity(Within(self.expr, quantity(low).expr, quantity(high).expr), self.models)
+
+    def outside(self, low: Any, high: Any) -> Quantity:
+        """The event, or claim, that this lies outside `[low, high]`."""
+        return Quantity(Within(self.expr, quantity(low).expr, quantity(high).expr, outside=True), self.models)
+
+    def __and__(self, other: Any) -> Quantity:
+        right = quantity(other)
+        return Quantity(Logic("and", (self.expr, right.expr)), merge(self.models, right.models))
+
+    def __invert__(self) -> Quantity:
+        return Quantity(Logic("not", (self.expr,)), self.models)
+
+    def __or__(self, other: Any) -> Given:
+        """`Y | w`: the value in world `w`; `(Y | w) | condition` inside `E[…]`."""
+        if isinstance(other, Do):
+            inside = merge(self.models, other.models)
+            return Given(Counterfactual(self.expr, other.world), inside, value=self.expr, world=other.world)
+        right = quantity(other)
+        return Given(self.expr, merge(self.models, right.models), value=self.expr, condition=right.expr)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Given(Quantity):
+    """`Y | w` or `Y | condition`, before `E[…]` or `P(…)` reads it."""
+
+    value: Expr = field(kw_only=True)
+    world: World = field(default=FACTUAL, kw_only=True)
+    condition: Expr | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Do:
+    """A world; `w1 & w2` is their union, `E[Y | w1, w2]` too."""
+
+    world: World
+    models: Models = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """The canonical text."""
+        return render(self.world)
+
+    def __and__(self, other: Do) -> Do:
+        return Do(unite(self.world, other.world), merge(self.models, other.models))
+
+    def __ror__(self, other: Any) -> Given:
+        raise TypeError(f"`{other} | {self}`: put comparisons in parentheses: `P((Y > 0) | w)`")
+
+
+class _Outer:
+    """`E[Y | w, condition]` and `P(event | w, condition)`; both take square or round brackets."""
+
+    def __init__(self, event: bool) -> None:
+        self._event = event
+
+    def __call__(self, *parts: Any) -> Quantity:
+        return self[parts if len(parts) != 1 else parts[0]]
+
+    def __getitem__(self, item: Any) -> Quantity:
+        first, *rest = item if isinstance(item, tuple) else (item,)
+        head = quantity(first)
+        value, world = head.expr, FACTUAL
+        conditions: list[Expr] = []
+        if isinstance(head, Given):
+            value, world = head.value, head.world
+            conditions += [] if head.condition is None else [head.condition]
+        models = [head.models]
+        for part in rest:
+            if isinstance(part, Do):
+                world = unite(world, part.world) if not world.factual else part.world
+            else:
+                conditions.append(quantity(part).expr)
+            models.append(part.models if isinstance(part, Do | Quantity) else {})
+        for inside in (value, *conditions):
+            if is_estimand(inside):
+                raise error("CQ214", f"`{render(inside)}` speaks of all rows", help="`E` and `P` stand outermost")
+        condition = conditions[0] if len(conditions) == 1 else Logic("and", tuple(conditions)) if conditions else None
+        made = (Probability if self._event else Expect)(value, world, condition)
+        return _measured(Quantity(made, merge(*models)))
+
+
+E = _Outer(event=False)
+P = _Outer(event=True)
+
+
+def do(assignments: Any = (), *more: tuple[Any, Any]) -> Do:
+    """The world of these assignments: `do({A: 0, B: mean(B)})`, `do((m.image, row.office))`; `do()` is the factual one.
+
+    Raises:
+        DiagnosticError: CQ215, a target that cannot be set; CQ216, a value that cannot be given to it.
+    """
+    pairs: list[tuple[Any, Any]]
+    if isinstance(assignments, Mapping):
+        pairs = [*assignments.items(), *more]
+    elif isinstance(assignments, tuple) and len(assignments) == 2 and isinstance(assignments[0], Quantity):
+        pairs = [(assignments[0], assignments[1]), *more]
+    else:
+        pairs = [*assignments, *more]
+    targets = [(quantity(t), quantity(v)) for t, v in pairs]
+    made = make_world(Assignment(t.expr, v.expr) for t, v in targets)
+    return Do(made, merge(*(q.models for pair in targets for q in pair)))
+
+
+def mean(of: Quantity, pooled: bool = False) -> Quantity:
+    """The mean of a site over the rows of the data, computed once and held fixed (see the language's meaning 6)."""
+    return Quantity(Mean(of.expr, pooled), of.models)
+
+
+def _call(name: str, *arguments: Any) -> Quantity:
+    given = [quantity(a) for a in arguments]
+    return Quantity(Call(name, tuple(g.expr for g in given)), merge(*(g.models for g in given)))
+
+
+def norm(of: Quantity) -> Quantity:
+    """The Euclidean norm of a site's values."""
+    return _call("norm", of)
+
+
+def dot(a: Quantity, b: Quantity) -> Quantity:
+    """The inner product of two sites' values."""
+    return _call("dot", a, b)
+
+
+def logit(x: float) -> Quantity:
+    """Give a number of logits: `effect < logit(-0.5)`."""
+    return Quantity(Number(float(x), "logit"))
+
+
+def nat(x: float) -> Quantity:
+    """A number of nats, the unit of log-probabilities."""
+    return Quantity(Number(float(x), "nat"))
+
+
+def pp(x: float) -> Quantity:
+    """Give percentage points: `P(Y > 0) > pp(50)`."""
+    return Quantity(Number(float(x) / 100, "pp"))
+
+
+def quantity(x: Any) -> Quantity:
+    """A quantity from a number, a string, a truth value, or a list of quantities.
+
+    Raises:
+        TypeError: `x` is none of these; an address needs its position first.
+    """
+    if isinstance(x, Quantity):
+        return x
+    if isinstance(x, bool):
+        return Quantity(Truth(x))
+    if isinstance(x, int | float):
+        return Quantity(Number(float(x)))
+    if isinstance(x, str):
+        return Quantity(Text(x))
+    if isinstance(x, list | tuple):
+        items = [quantity(i) for i in x]
+        flat = [e for i in items for e in (i.expr.items if isinstance(i.expr, Items) else (i.expr,))]
+        return Quantity(Items(tuple(flat)), merge(*(i.models for i in items)))
+    raise TypeError(f"`{x!r}` is no quantity; an address needs a position, such as `{x!r} @ cq.last`")
+
+
+def claim_of(name: str, condition: Quantity) -> Claim:
+    """A comparison of an estimand with a number as a claim."""
+    return make_claim(condition.expr, name, None)
+
+
+def _measured(q: Quantity) -> Quantity:
+    """The quantity, its units checked (CQ311)."""
+    unit(q.expr, None)
+    return q
+
+
+class Row:
+    """`row.name`, or `row["name"]`: a column of the data."""
+
+    def __getattr__(self, name: str) -> Quantity:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Quantity(Column(name))
+
+    def __getitem__(self, name: str) -> Quantity:
+        return Quantity(Column(name))
+
+
+row = Row()

@@ -1,0 +1,236 @@
+"""Data, estimates, hypotheses and tests from Python; `run` and `check` for files and texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from causalcircuit import run as rooms
+from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
+from causalcircuit.check import examine
+from causalcircuit.data import Dataset, load, peek
+from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.query import (
+    Claim,
+    Column,
+    Command,
+    DataRef,
+    Estimation,
+    Expr,
+    Options,
+    Program,
+    Query,
+    Result,
+    Split,
+    Testing,
+    Text,
+    is_estimand,
+    render,
+)
+from causalcircuit.run import Progress
+
+_FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A declared data set; `train` and `test` are the parts of its split."""
+
+    ref: DataRef
+
+    @property
+    def train(self) -> Data:
+        """The first part of the split."""
+        return self._part("train")
+
+    @property
+    def test(self) -> Data:
+        """The second part of the split."""
+        return self._part("test")
+
+    def _part(self, part: Literal["train", "test"]) -> Data:
+        if self.ref.split is None:
+            raise error("CQ206", f"`{self.ref.name}` has no `split`", help="declare it: `split=(70, 30), seed=7`")
+        return Data(replace(self.ref, split=replace(self.ref.split, part=part)))
+
+    def rows(self) -> Dataset:
+        """The rows, read."""
+        return load(self.ref)
+
+
+def data(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    prompt: Any = None,
+    image: Any = None,
+    prefix: Any = None,
+    cluster: Quantity | None = None,
+    weight: Quantity | None = None,
+    where: Quantity | None = None,
+    sample: int | None = None,
+    split: tuple[float, float] | None = None,
+    seed: int | None = None,
+) -> Data:
+    """Rows from a `.jsonl`, `.csv` or `.parquet` file.
+
+    Args:
+        path: the file. name: how results call it, by default after the file.
+        prompt, image, prefix: what feeds a model: a column or a string.
+        cluster: the sampling unit. weight: row weights. where: a condition on columns.
+        sample: so many rows at random. split: parts in proportion, whole clusters. Both need `seed`.
+
+    Raises:
+        DiagnosticError: CQ401 to CQ409, the file or a column is not as said; CQ601, no seed.
+    """
+    file = Path(path).resolve()
+    form = _FORMATS.get(file.suffix)
+    if form is None:
+        raise error("CQ226", f"`{file.name}` is no data file", help="files end in .jsonl, .csv or .parquet")
+    if (sample is not None or split is not None) and seed is None:
+        raise error("CQ601", "`sample` and `split` are random and need a seed", help="add `seed=7`")
+    feeds: list[tuple[str, Expr]] = []
+    for channel, value in (("prompt", prompt), ("image", image), ("prefix", prefix)):
+        if value is not None:
+            expr = quantity(value).expr
+            if not isinstance(expr, Column | Text):
+                raise error("CQ224", f"`{channel}` is fed by a column or a string", help=f"`{channel}=row.name`")
+            feeds.append((channel, expr))
+    ref = DataRef(
+        name or file.stem,
+        cast(Any, form),
+        file,
+        tuple(feeds),
+        _column(cluster),
+        _column(weight),
+        None if where is None else where.expr,
+        None if sample is None or seed is None else (sample, seed),
+        None if split is None or seed is None else Split(split[0] / sum(split), seed),
+    )
+    known = peek(ref)
+    for column in (*(e for _, e in feeds), ref.cluster, ref.weight):
+        if isinstance(column, Column):
+            known.column(column.name)
+    return Data(ref)
+
+
+def _column(q: Quantity | None) -> Column | None:
+    if q is None:
+        return None
+    if not isinstance(q.expr, Column):
+        raise TypeError(f"a column is needed, such as `row.figure`, not `{q!r}`")
+    return q.expr
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """A named claim, with the models that it needs."""
+
+    claim: Claim
+    models: Models = field(default_factory=dict, repr=False)
+
+
+def hypothesis(name: str, expect: Quantity, *, title: str = "", because: str = "") -> Hypothesis:
+    """A claim that an estimand lies in a region: `hypothesis("mover", ate < logit(-0.5))`.
+
+    Raises:
+        DiagnosticError: CQ214, CQ227, CQ311: the comparison claims nothing that can be tested.
+    """
+    made = replace(claim_of(name, expect), title=title, because=because, named=True)
+    return Hypothesis(made, expect.models)
+
+
+def estimate(
+    *estimands: Quantity,
+    on: Data,
+    method: str = "default",
+    resamples: int | None = None,
+    level: float = 0.95,
+    seed: int | None = None,
+    per: Quantity | None = None,
+    population: bool = False,
+    progress: Progress | None = None,
+    **named: Quantity,
+) -> Result:
+    """Estimates with intervals; named arguments name their estimands: `estimate(total=total, on=scenes)`.
+
+    Args:
+        estimands, named: `E` and `P` and arithmetic of them. on: the data.
+        method, resamples, level, seed: the estimator; the default is analytic and needs no seed.
+        per: a column whose values are row groups. population: these rows exactly, no interval.
+        progress: hears how many rows × worlds are done.
+
+    Raises:
+        DiagnosticError: what is wrong with the question, before any forward pass; `AfterPass` after one.
+    """
+    asked = [*((render(q.expr), q) for q in estimands), *named.items()]
+    options = Options(method, resamples, level, seed, population)
+    command = Estimation(tuple(_query(n, q) for n, q in asked), on.ref, options, _column(per))
+    return _answer(command, merge(*(q.models for _, q in asked)), progress)
+
+
+def test(
+    *claims: Hypothesis | Quantity,
+    on: Data,
+    correct: Literal["holm"] | None = None,
+    alpha: float = 0.05,
+    method: str = "default",
+    resamples: int | None = None,
+    seed: int | None = None,
+    name: str = "",
+    progress: Progress | None = None,
+) -> Result:
+    """Verdicts on claims: hypotheses, or bare comparisons; several need `correct="holm"`.
+
+    Raises:
+        DiagnosticError: as `estimate`; CQ229, several claims without a correction.
+    """
+    made = [c if isinstance(c, Hypothesis) else Hypothesis(claim_of(repr(c), c), c.models) for c in claims]
+    if len(made) > 1 and correct is None:
+        raise error("CQ229", f"{len(made)} claims are tested together without a correction", help='`correct="holm"`')
+    command = Testing(
+        tuple(h.claim for h in made),
+        on.ref,
+        name,
+        correct or "none",
+        alpha,
+        Options(method, resamples, seed=seed),
+    )
+    return _answer(command, merge(*(h.models for h in made)), progress)
+
+
+def _query(name: str, q: Quantity) -> Query:
+    if not is_estimand(q.expr):
+        raise error("CQ214", f"`{q}` has a value on each row", help=f"write `E[{q}]` for its mean")
+    return Query(name, q.expr)
+
+
+def _answer(command: Command, models: Models, progress: Progress | None) -> Result:
+    found = examine(command, models)
+    DiagnosticError.raise_if(found)
+    program = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
+    return rooms.run_program(rooms.check_program(program), progress=progress)
+
+
+def check(path_or_text: str | Path) -> Program:
+    """A checked program from a `.cq` file, or from a text.
+
+    A string with a line break, or one that does not end in `.cq`, is a text; its paths are relative to the
+    current folder.
+
+    Raises:
+        DiagnosticError: everything that is wrong with it.
+    """
+    if isinstance(path_or_text, Path) or ("\n" not in path_or_text and path_or_text.endswith(".cq")):
+        return rooms.check(Path(path_or_text))
+    return rooms.check_text(path_or_text)
+
+
+def run(path_or_text: str | Path, *, progress: Progress | None = None) -> Result:
+    """Answer everything that a `.cq` file, or a text, asks (see `check`).
+
+    Raises:
+        DiagnosticError: what is wrong, before any forward pass; `AfterPass` after one.
+    """
+    return rooms.run_program(check(path_or_text), progress=progress)

@@ -1,0 +1,155 @@
+"""From a table to the estimates and verdicts of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalcircuit.check import region_text
+from causalcircuit.inference import decide, infer, sample_of
+from causalcircuit.query import (
+    Command,
+    Estimate,
+    Estimation,
+    Expr,
+    Mean,
+    OutcomeTable,
+    Query,
+    Tested,
+    Testing,
+    World,
+    render,
+    unit_of,
+    walk,
+)
+from causalcircuit.run.symbols import symbols
+
+
+def answer(
+    command: Command, table: OutcomeTable, names: Mapping[Expr | World, str]
+) -> tuple[list[Estimate], list[Tested]]:
+    """The estimates, or the verdicts, that a command asks for.
+
+    Raises:
+        DiagnosticError: the table has no answer to it (CQ7xx).
+    """
+    if isinstance(command, Estimation):
+        groups = _groups(command, table)
+        return [
+            _estimate(query, command, table, names, at, mask) for query in command.queries for at, mask in groups
+        ], []
+    return [], _tested(command, table, names)
+
+
+def _groups(
+    command: Estimation, table: OutcomeTable
+) -> list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_] | None]]:
+    """The row groups of `per`, in order of their labels; one of all rows without it."""
+    if command.per is None:
+        return [((), None)]
+    values = table.columns[command.per.name]
+    labels = sorted(set(values.tolist()), key=lambda v: (isinstance(v, str), v))
+    return [(((render(command.per), _label(v)),), np.asarray(values == v)) for v in labels]
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _estimate(
+    query: Query,
+    command: Estimation,
+    table: OutcomeTable,
+    names: Mapping[Expr | World, str],
+    group: tuple[tuple[str, str], ...],
+    mask: NDArray[np.bool_] | None,
+) -> Estimate:
+    found = infer(sample_of(query.expr, table, mask), command.options)
+    text, where = symbols(query.expr, names)
+    return Estimate(
+        name=query.name,
+        value=found.value,
+        interval=found.interval,
+        level=command.options.level,
+        unit=unit_of(query.expr),
+        n=found.n,
+        clusters=found.clusters,
+        regime=query.regime,
+        estimand=render(query.expr),
+        method=found.method,
+        reason=found.reason,
+        symbols=text,
+        where=where,
+        data=command.data.label,
+        target=_target(command),
+        at=(*query.at, *group),
+        assumptions=_assumptions(query, command, table),
+        diagnostics=tuple(d.at(query.span) for d in found.warnings),
+        cost=table.cost,
+    )
+
+
+def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, str]) -> list[Tested]:
+    samples = [sample_of(c.query.expr, table) for c in command.claims]
+    decisions = decide(samples, command.claims, command.correction, command.alpha, command.options)
+    out = []
+    for claim, d in zip(command.claims, decisions, strict=True):
+        text, where = symbols(claim.query.expr, names)
+        out.append(
+            Tested(
+                name=claim.name,
+                verdict=d.verdict,
+                value=d.inferred.value,
+                interval=d.interval,
+                p=d.p,
+                p_adjusted=d.p_adjusted,
+                p_refute=d.p_refute,
+                p_refute_adjusted=d.p_refute_adjusted,
+                region=region_text(claim),
+                unit=claim.unit,
+                n=d.inferred.n,
+                clusters=d.inferred.clusters,
+                named=claim.named,
+                level=d.level,
+                title=claim.title,
+                because=claim.because,
+                reason=d.reason,
+                family=command.name,
+                correction=command.correction,
+                alpha=command.alpha,
+                estimand=render(claim.query.expr),
+                symbols=text,
+                where=where,
+                data=command.data.label,
+                target=_target(command),
+                method=d.inferred.method,
+                note=d.note,
+                at=claim.query.at,
+                assumptions=_assumptions(claim.query, command, table),
+                diagnostics=tuple(x.at(claim.span) for x in d.inferred.warnings),
+                cost=table.cost,
+            )
+        )
+    return out
+
+
+def _target(command: Command) -> str:
+    """Whom the answer is about."""
+    if command.options.population:
+        return f"these rows of {command.data.label}, exactly"
+    unit = "row" if command.data.cluster is None else render(command.data.cluster)
+    return f"the process that {command.data.label} samples, sampling unit {unit}"
+
+
+def _assumptions(query: Query, command: Command, table: OutcomeTable) -> tuple[str, ...]:
+    """What the answer takes for granted."""
+    out = ["the assignments are made in the model itself: the effect is identified by intervention"]
+    if not command.options.population:
+        unit = "rows" if command.data.cluster is None else f"clusters ({render(command.data.cluster)})"
+        out.append(f"{unit} are independent draws from the process")
+    means = dict.fromkeys(render(e) for e in walk(query.expr) if isinstance(e, Mean))
+    out.extend(f"{m} is computed once over all {table.n} rows of {command.data.label} and held fixed" for m in means)
+    return tuple(out)

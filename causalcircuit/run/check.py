@@ -1,0 +1,54 @@
+"""Everything that can be said of a program before a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from causalcircuit import check as rooms
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError
+from causalcircuit.inference import check_options, check_resamples
+from causalcircuit.query import Command, Estimation, Program
+
+
+def check(path: Path) -> Program:
+    """A checked program from its file.
+
+    Raises:
+        DiagnosticError: everything that is wrong with it, at once.
+    """
+    return check_program(rooms.check_file(path))
+
+
+def check_text(text: str, name: str = "<text>", folder: Path | None = None) -> Program:
+    """A checked program from its text; relative paths are relative to `folder`, by default the current one.
+
+    Raises:
+        DiagnosticError: everything that is wrong with it, at once.
+    """
+    return check_program(rooms.check_text(text, name, folder))
+
+
+def check_program(program: Program) -> Program:
+    """The program with the remarks on its estimators.
+
+    Raises:
+        DiagnosticError: an estimator is asked for that cannot do what it should (CQ6xx).
+    """
+    found = [d for command in program.commands for d in check_command(command)]
+    DiagnosticError.raise_if([*program.warnings, *found] if any(d.is_error for d in found) else found)
+    return replace(program, warnings=(*program.warnings, *found))
+
+
+def check_command(command: Command) -> list[Diagnostic]:
+    """What is to be said of a command's estimator, each remark once."""
+    found: dict[Diagnostic, None] = {}
+    for query in rooms.queries_of(command):
+        place = query.span or command.span
+        found.update({d.at(place): None for d in check_options(query.expr, command.options, command.data)})
+    if not isinstance(command, Estimation) and command.options.resamples is not None:
+        family = len(command.claims) if command.correction == "holm" else 1
+        two_sided = any(c.region.outside for c in command.claims)
+        remarks = check_resamples(family, command.alpha, two_sided, command.options.resamples)
+        found.update({d.at(command.span): None for d in remarks})
+    return list(found)

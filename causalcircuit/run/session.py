@@ -1,0 +1,70 @@
+"""Statements one at a time, as at a prompt: names and loaded models stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from causalcircuit.check import Checker, kind_of, read_source
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
+from causalcircuit.query import Result
+from causalcircuit.run.check import check_program
+from causalcircuit.run.execute import Progress, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a statement did: a result if it asked, the names it declared, what was wrong."""
+
+    result: Result | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    declared: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Session:
+    """A conversation: each text sees what earlier ones declared; a name may be declared anew."""
+
+    folder: Path = field(default_factory=Path.cwd)
+    checker: Checker = field(init=False)
+    runner: Runner = field(default_factory=Runner)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        """Start with no names."""
+        self.checker = Checker(self.folder.resolve(), redefine=True)
+
+    def execute(self, text: str, progress: Progress | None = None) -> Outcome:
+        """Read a text and answer what it asks; nothing is raised for a mistake in it."""
+        self.count += 1
+        return self._read(Source(f"<{self.count}>", text), progress)
+
+    def load(self, path: Path, progress: Progress | None = None) -> Outcome:
+        """Read a file as if it were typed; its relative paths are relative to it."""
+        try:
+            source = read_source(path)
+        except DiagnosticError as problem:
+            return Outcome(diagnostics=problem.diagnostics)
+        self.checker.folder = path.resolve().parent
+        return self._read(source, progress)
+
+    def names(self) -> dict[str, str]:
+        """Every declared name with what it stands for."""
+        return {name: kind_of(value) for name, (value, _) in self.checker.scope.names.items()}
+
+    def _read(self, source: Source, progress: Progress | None) -> Outcome:
+        before = dict(self.checker.scope.names)
+        self.checker.found, self.checker.commands = [], []
+        self.checker.scope.failed.clear()
+        try:
+            program = check_program(self.checker.read(source))
+            asked = self.runner.run(program, progress=progress) if program.commands else None
+        except DiagnosticError as problem:
+            return Outcome(diagnostics=problem.diagnostics, declared=self._new(before))
+        shown = asked.diagnostics if asked is not None else program.warnings
+        return Outcome(asked, tuple(shown), self._new(before))
+
+    def _new(self, before: Mapping[str, object]) -> tuple[str, ...]:
+        now = self.checker.scope.names
+        return tuple(name for name, entry in now.items() if before.get(name) is not entry)
