@@ -180,8 +180,8 @@ class Result:
     @property
     def remarks(self) -> tuple[Diagnostic, ...]:
         """Every diagnostic of the program and of its answers, each once."""
-        own = (d for x in (*self.estimates, *self.hypotheses) for d in x.diagnostics)
-        return tuple(dict.fromkeys((*self.diagnostics, *own)))
+        answers: tuple[Estimate | Tested, ...] = (*self.estimates, *self.hypotheses)
+        return tuple(dict.fromkeys((*self.diagnostics, *(d for x in answers for d in x.diagnostics))))
 
     def __getitem__(self, name: str) -> Estimate | Tested:
         """The only estimate or hypothesis called `name`.
