@@ -59,9 +59,8 @@ def check_answers(
     """
     for text, ids in zip(texts, answers, strict=True):
         if len(ids) > 1 and (kind == "logit" or not at_last):
-            where = (
-                "`logit` takes answers of one token" if kind == "logit" else "away from `@ last` an answer is one token"
-            )
+            lone = "`logit` takes answers of one token"
+            where = lone if kind == "logit" else "away from `@ last` an answer is one token"
             way = "`logprob` and `prob` take several tokens `@ last`" if kind == "logit" else "read it `@ last`"
             near = f'; `"{respelled(text)}"` is one token' if other_spelling(model, text) is not None else ""
             raise RowError("CQ511", where, f'"{text}" is {shown(model, ids)}', way + near)

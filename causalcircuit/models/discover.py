@@ -45,7 +45,8 @@ def find_stacks(root: nn.Module, records: Records, table: SiteTable) -> tuple[St
     """The towers' stacks, in order of computation.
 
     Args:
-        root: the model. records: of one pass whose towers have different numbers of positions.
+        root: the model.
+        records: of one pass whose towers have different numbers of positions.
         table: what the config says; the modules must agree.
 
     Raises:

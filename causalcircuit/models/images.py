@@ -62,12 +62,17 @@ def _coverage(model: LoadedModel, tower: Tower, mask: Image.Image) -> tuple[bool
     return tuple((share >= 0.5 - 1e-6).flatten().tolist())
 
 
-@lru_cache(maxsize=256)
 def _open(path: Path) -> Image.Image:
     if not path.is_file():
         raise RowError(
             "CQ451", "an image file does not exist", str(path), "paths in a column are relative to the data file"
         )
+    return _decoded(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _decoded(path: Path, stamp: int) -> Image.Image:
+    """A picture in memory; `stamp` makes a file that was rewritten be read again."""
     try:
         with warnings.catch_warnings():
             # A picture of absurd size is refused, not decoded.

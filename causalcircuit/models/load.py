@@ -61,7 +61,10 @@ def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedM
             f"`{ref.source}` does not keep the hook contract: {problem}",
             ref.span,
             "this model",
-            help="its sites cannot be trusted, so none is offered; dtype = float32 may help where bfloat16 was asked for",
+            help=(
+                "its sites cannot be trusted, so none is offered",
+                "dtype = float32 may help where bfloat16 was asked for",
+            ),
         ) from None
     return model
 
@@ -94,7 +97,7 @@ def _weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attention: 
         missing = sorted(k for k in info["missing_keys"] if "pooler" not in k)
         if missing:
             raise ValueError(f"{len(missing)} weights are not in the files ({', '.join(missing[:3])})")
-    except Exception as problem:  # noqa: BLE001 - from_pretrained raises whatever its parts raise
+    except Exception as problem:  # from_pretrained raises whatever its parts raise
         raise _broken(ref, problem) from None
     if hf.get_output_embeddings() is None:
         raise _unsupported(ref, f"{name} has no output vocabulary to read logits from")
@@ -129,7 +132,7 @@ _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 def _tool(ref: ModelRef, what: str, make: Any) -> Any:
     try:
         return make()
-    except Exception as problem:  # noqa: BLE001 - as above
+    except Exception as problem:  # as above
         raise error(
             "CQ508",
             f"the {what} of `{ref.source}` does not load: {_first_line(problem)}",

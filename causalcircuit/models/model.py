@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,7 +70,8 @@ class LoadedModel:
         Args:
             rows: token numbers of each row, or `None` for a model without text.
             pixels: [rows, channels, height, width], or `None`.
-            taps: names of tensors. visit: see `Visit`.
+            taps: names of tensors.
+            visit: see `Visit`.
 
         Returns:
             Logits [rows, positions, vocabulary], rows padded as by `left`.
@@ -96,6 +97,6 @@ class LoadedModel:
         return tuple(length - len(r) if self.side == "left" else 0 for r in rows)
 
 
-def _parameters(hf: Any) -> Any:
-    module: nn.Module = hf
-    return module.parameters()
+def _parameters(hf: Any) -> Iterator[nn.Parameter]:
+    found: Iterator[nn.Parameter] = hf.parameters()
+    return found

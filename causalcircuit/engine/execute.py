@@ -1,0 +1,113 @@
+"""Filling the table: sweeps over the rows, chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from causalcircuit.engine.batches import batches, chunks, levels
+from causalcircuit.engine.outcomes import check_finite, make_table
+from causalcircuit.engine.passes import run_batch
+from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.spelling import SpellingCheck
+from causalcircuit.engine.store import Store
+from causalcircuit.engine.values import evaluate
+from causalcircuit.query import Cell, OutcomeTable
+from causalcircuit.query.plan import Stage
+
+Progress = Callable[[int, int], None]
+"""Called with the (row, world) pairs done and in all."""
+
+
+def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: int = 2048) -> OutcomeTable:
+    """Run a prepared plan.
+
+    Worlds that need nothing of each other share passes along the batch axis. Chunks depend on the plan, the rows and
+    `max_tokens` only, so runs on a CPU are repeatable bit for bit. Ctrl-C ends the run and keeps whole rows.
+
+    Args:
+        prepared: from `prepare`.
+        progress: told after every pass.
+        max_tokens: padded positions a pass, over all towers: the memory limit.
+
+    Returns:
+        The table; `complete` is false and the rows are the first ones where the run was interrupted.
+
+    Raises:
+        DiagnosticError: CQ701 an outcome that is no number, CQ702 an answer in the wrong spelling.
+    """
+    start = time.perf_counter()
+    run = _Execution(prepared, progress, max_tokens)
+    complete = True
+    try:
+        run.all()
+        run.spelling.raise_wrong()
+    except KeyboardInterrupt:
+        complete = False
+    cost = {"row_passes": float(run.passes), "seconds": time.perf_counter() - start}
+    rows = prepared.data.n if complete else run.rows_done
+    return make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
+
+
+class _Execution:
+    """The state of one run."""
+
+    def __init__(self, prepared: Prepared, progress: Progress | None, limit: int) -> None:
+        plan = prepared.plan
+        self.prepared, self.progress, self.limit = prepared, progress, limit
+        self.store = Store(prepared)
+        self.spelling = SpellingCheck(prepared)
+        self.cells: dict[Cell, NDArray[np.float64]] = {
+            c: np.full(prepared.data.n, np.nan, dtype=np.float64) for c in plan.cells
+        }
+        self.pairs = self.passes = self.rows_done = 0
+
+    def all(self) -> None:
+        """Every sweep; rows are done when the last one has passed them."""
+        stages = self.prepared.plan.stages
+        for stage in stages:
+            for chunk in chunks(self.prepared, stage, self.limit):
+                self._chunk(stage, chunk)
+                if stage is stages[-1]:
+                    self.rows_done = chunk.stop
+            for i in stage.references:
+                self.store.complete(self.prepared.plan.references[i])
+
+    def _chunk(self, stage: Stage, chunk: range) -> None:
+        plan = self.prepared.plan
+        self.store.start(chunk)
+        for level in levels(self.prepared, stage):
+            self._level(level, chunk)
+        for i in stage.references:
+            self.store.accumulate(plan.references[i])
+        for i in stage.cells:
+            values = np.broadcast_to(self._outcome(i), (len(chunk),))
+            check_finite(self.prepared.data, plan.cells[i], values, chunk)
+            self.cells[plan.cells[i]][chunk.start : chunk.stop] = values
+
+    def _level(self, level: list[int], chunk: range) -> None:
+        model = self.prepared.setups[level[0]].model
+        for slots in batches(self.prepared, level, chunk, self.limit):
+            logits, left = run_batch(model, slots, self.store)
+            for slot in slots:
+                self.spelling.look(slot, logits, left)
+                self.pairs += len(slot.rows)
+                self.passes += sum(len(items) for items in slot.items)
+            if self.progress is not None:
+                self.progress(self.pairs, self.prepared.plan.row_passes)
+
+    def _outcome(self, cell: int) -> NDArray[np.float64]:
+        with torch.inference_mode():
+            data = evaluate(self.prepared.plan.formulas[cell], self.store).data
+        out: NDArray[np.float64] = data.double().cpu().numpy()
+        return out
+
+
+def chunk_count(prepared: Prepared, max_tokens: int = 2048) -> Iterator[int]:
+    """For each sweep the number of chunks of rows."""
+    for stage in prepared.plan.stages:
+        yield sum(1 for _ in chunks(prepared, stage, max_tokens))

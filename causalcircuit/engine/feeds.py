@@ -1,0 +1,168 @@
+"""What feeds each model in each world, row by row, and where positions stand on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from causalcircuit.data import Dataset
+from causalcircuit.engine.problems import Problems
+from causalcircuit.models import Ground, LoadedModel, Prompt, RowError, check_image, patches_inside, resolve, tokenize
+from causalcircuit.query import Column, Expr, Input, Position, SiteInfo, Text, Tower, render
+from causalcircuit.query.plan import Run
+
+# The data statement's words for a model's inputs, and the columns that feed them unless it says otherwise.
+_KEY = {"input": "prompt", "image": "image", "prefix": "prefix"}
+_DEFAULT = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
+
+Places = list[tuple[int, ...] | None]
+"""For each row the positions, or `None` where they could not be found (a problem is kept then)."""
+
+
+class Feeds:
+    """Prompts, images and positions of all rows, each worked out once."""
+
+    def __init__(self, data: Dataset, problems: Problems) -> None:
+        """Feed from `data`; what is wrong goes to `problems`."""
+        self.data, self.problems = data, problems
+        self._prompts: dict[tuple[str, Expr], list[Prompt | None]] = {}
+        self._images: dict[Expr, list[Path | None]] = {}
+        self._places: dict[Any, Places] = {}
+        self._masks: dict[tuple[str, Path, Path], tuple[bool, ...]] = {}
+
+    def expr(self, model: LoadedModel, run: Run, channel: str) -> Expr | None:
+        """The column or string that feeds `channel` in a world; `None` (and a problem) where nothing does."""
+        for target, value in zip(run.targets, run.values, strict=True):
+            if isinstance(target, Input) and target.channel == channel:
+                return value
+        declared = dict(self.data.ref.feeds).get(_KEY[channel])
+        if declared is not None:
+            return declared
+        for name in _DEFAULT[channel]:
+            if name in self.data.columns:
+                return Column(name)
+        if channel == "prefix":
+            return Text("")
+        world = "the factual world" if run.world.factual else f"the world `{render(run.world)}`"
+        self.problems.all_rows(
+            RowError(
+                "CQ305",
+                f"nothing feeds `{model.ref.name}.{channel}` in {world}",
+                "",
+                f"let the data say `with {_KEY[channel]} = row.…`, or ask in a world that assigns "
+                f"`{model.ref.name}.{channel}`",
+            ),
+            run.world.span,
+        )
+        return None
+
+    def prompts(self, model: LoadedModel, run: Run) -> list[Prompt | None] | None:
+        """The text of each row as tokens; `None` for a model without text."""
+        channel = model.text_channel
+        if channel is None:
+            return None
+        source = self.expr(model, run, channel)
+        if source is None:
+            return [None] * self.data.n
+        key = (model.ref.name, source)
+        if key not in self._prompts:
+            texts = self._strings(source, f"{model.ref.name}.{channel}")
+            known: dict[str, Prompt] = {}
+            found: list[Prompt | None] = [None] * self.data.n
+            for i, text in enumerate(texts):
+                with self.problems.at(i, source.span):
+                    if text is not None:
+                        found[i] = known.get(text) or known.setdefault(text, tokenize(model, text))
+            self._prompts[key] = found
+        return self._prompts[key]
+
+    def images(self, model: LoadedModel, run: Run) -> list[Path | None] | None:
+        """The image file of each row, known to be readable; `None` for a model without images."""
+        if "image" not in model.sites.channels:
+            return None
+        source = self.expr(model, run, "image")
+        if source is None:
+            return [None] * self.data.n
+        if source not in self._images:
+            found: list[Path | None] = [None] * self.data.n
+            for i, text in enumerate(self._strings(source, f"{model.ref.name}.image")):
+                with self.problems.at(i, source.span):
+                    if text is not None:
+                        path = self.data.resolve(text)
+                        check_image(path)
+                        found[i] = path
+            self._images[source] = found
+        return self._images[source]
+
+    def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Any) -> Places:
+        """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
+        channel = model.channel_of(tower)
+        source = self.expr(model, run, channel)
+        key = (model.ref.name, tower.name, position, source)
+        if key not in self._places:
+            found: Places = [None] * self.data.n
+            prompts = self.prompts(model, run) if tower.modality == "text" else None
+            images = self.images(model, run) if tower.modality == "image" else None
+            for i in range(self.data.n):
+                ground = self._ground(model, tower, source, prompts, images, i)
+                if ground is not None:
+                    with self.problems.at(i, span):
+                        found[i] = resolve(position, ground)
+            self._places[key] = found
+        return self._places[key]
+
+    def site_places(self, model: LoadedModel, run: Run, info: SiteInfo, position: Position, span: Any) -> Places:
+        """The positions of a site."""
+        return self.places(model, run, position, model.sites.tower(info.tower), span)
+
+    def _ground(
+        self,
+        model: LoadedModel,
+        tower: Tower,
+        source: Expr | None,
+        prompts: list[Prompt | None] | None,
+        images: list[Path | None] | None,
+        i: int,
+    ) -> Ground | None:
+        def row(name: str) -> Any:
+            return self.data.column(name)[i]
+
+        if prompts is not None:
+            prompt = prompts[i]
+            fed_by = source.name if isinstance(source, Column) else None
+            return None if prompt is None else Ground(tower, len(prompt.ids), prompt, fed_by, row)
+        image = images[i] if images is not None else None
+        if image is None or tower.patches is None:
+            return None
+        length = tower.cls + tower.patches[0] * tower.patches[1]
+        return Ground(tower, length, None, None, row, lambda name: self._inside(model, tower, str(row(name)), image))
+
+    def _inside(self, model: LoadedModel, tower: Tower, mask: str, image: Path) -> tuple[bool, ...]:
+        key = (model.ref.name, self.data.resolve(mask), image)
+        if key not in self._masks:
+            self._masks[key] = patches_inside(model, tower, key[1], image)
+        return self._masks[key]
+
+    def _strings(self, source: Expr, what: str) -> list[str | None]:
+        """The strings of a column or a constant; anything else in a row is a problem of that row."""
+        if isinstance(source, Text):
+            return [source.value] * self.data.n
+        if not isinstance(source, Column):
+            raise TypeError(f"{render(source)} feeds nothing")  # the plan lets only these two through
+        values: list[Any] = [None] * self.data.n
+        with self.problems.keep():
+            values = self.data.column(source.name, source.span)
+            for i, v in enumerate(values):
+                if not isinstance(v, str):
+                    shown = "nothing" if v is None else repr(v)
+                    self.problems.row(
+                        RowError(
+                            "CQ453",
+                            f"`row.{source.name}` feeds `{what}` no string",
+                            shown,
+                            "leave such rows out with `where`",
+                        ),
+                        i,
+                        source.span,
+                    )
+        return [v if isinstance(v, str) else None for v in values]

@@ -1,0 +1,152 @@
+"""Values with every nested world written out, so that each leaf names the world it is read in. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from causalcircuit.diagnostics import error
+from causalcircuit.query import (
+    FACTUAL,
+    Assignment,
+    Column,
+    Counterfactual,
+    Expr,
+    Input,
+    Mean,
+    Readout,
+    Site,
+    Text,
+    World,
+    children,
+    models_of,
+    rebuild,
+    render,
+)
+
+
+def in_world(e: Expr, world: World) -> Expr:
+    """`e` as it reads in `world`: each site and readout becomes a `Counterfactual`; a nested world inherits nothing.
+
+    A mean without a world of its own is that of the factual world.
+    """
+    match e:
+        case Site() | Readout():
+            return Counterfactual(e, projected(world, model_of(e)), span=e.span)
+        case Counterfactual(value=value, world=own):
+            return in_world(value, own)
+        case Mean(of=of):
+            return Mean(in_world(of, FACTUAL), e.pooled, span=e.span)
+        case Input():
+            raise error(
+                "CQ352",
+                f"`{render(e)}` is no number: an input has no value to calculate with",
+                e.span,
+                help="assign inputs from columns and strings: `do(m.input = row.source)`",
+            )
+        case _:
+            return rebuild(e, lambda child: in_world(child, world))
+
+
+def assigned(a: Assignment, world: World) -> Expr:
+    """The value of one assignment of `world`.
+
+    The bare target, at whatever positions, is its natural value in this world; any other bare site is that site's
+    value in this world less this assignment.
+
+    Raises:
+        DiagnosticError: CQ352, a value that an assignment cannot take.
+    """
+    if isinstance(a.target, Input):
+        return _fed(a)
+    if not isinstance(a.target, Site):
+        raise error(
+            "CQ352", f"`{render(a.target)}` cannot be assigned", a.span, help="assign a site at positions, or an input"
+        )
+    address = a.target.address
+
+    def visit(e: Expr) -> Expr:
+        match e:
+            case Site():
+                return e if e.address == address else in_world(e, world.without(a.target))
+            case Readout():
+                raise error(
+                    "CQ352",
+                    f"`{render(e)}` depends on `{render(a.target)}`, which it would set",
+                    a.span or e.span,
+                    help=f"name the world it is read in: `({render(e)} | do())`",
+                )
+            case Counterfactual() | Mean() | Input():
+                return in_world(e, world)
+            case _:
+                return rebuild(e, visit)
+
+    return visit(a.value)
+
+
+def _fed(a: Assignment) -> Expr:
+    """What an input is fed: a column, a string, or what another world feeds it."""
+    value = a.value
+    if isinstance(value, Counterfactual) and value.value == a.target:
+        found = value.world.value_of(a.target)
+        if found is not None:
+            return _fed(Assignment(a.target, found, a.span))
+    if isinstance(value, Column | Text):
+        return value
+    raise error(
+        "CQ352",
+        f"`{render(a.target)}` cannot be fed `{render(value)}`",
+        a.span or value.span,
+        help='an input takes a column or a string: `row.source`, `"a"`',
+    )
+
+
+def model_of(leaf: Expr) -> str:
+    """The model that a site or readout belongs to."""
+    if isinstance(leaf, Site):
+        return leaf.address.model
+    if isinstance(leaf, Readout):
+        return leaf.model
+    raise TypeError(f"{render(leaf)} belongs to no model")
+
+
+def projected(world: World, model: str) -> World:
+    """The assignments of `world` that can move `model`: its own, and those of models that their values read."""
+    concerned = {model}
+    while True:
+        kept = tuple(a for a in world.assignments if target_model(a.target) in concerned)
+        grown = concerned.union(*(models_of(a.value) for a in kept))
+        if grown == concerned:
+            return world if len(kept) == len(world.assignments) else World(kept, world.span)
+        concerned = grown
+
+
+def target_model(target: Expr) -> str:
+    """The model that an assignment's target belongs to."""
+    return target.model if isinstance(target, Input) else model_of(target)
+
+
+def leaves(formula: Expr) -> Iterator[Counterfactual]:
+    """The reads in other worlds that a formula is made of; those of its means are not among them."""
+    if isinstance(formula, Counterfactual):
+        yield formula
+    elif not isinstance(formula, Mean):
+        for child in children(formula):
+            yield from leaves(child)
+
+
+def means(formula: Expr) -> Iterator[Mean]:
+    """The references that a formula is made of, outermost only."""
+    if isinstance(formula, Mean):
+        yield formula
+    else:
+        for child in children(formula):
+            yield from means(child)
+
+
+def bare_sites(formula: Expr) -> Iterator[Site]:
+    """The natural values that a formula is made of."""
+    if isinstance(formula, Site):
+        yield formula
+    elif not isinstance(formula, Counterfactual | Mean):
+        for child in children(formula):
+            yield from bare_sites(child)

@@ -1,0 +1,102 @@
+"""From cells to a plan: distinct worlds, references, sweeps. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from causalcircuit.data import Dataset
+from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, target_model
+from causalcircuit.query import Cell, Expr, Mean, World, cells_of
+from causalcircuit.query.plan import Plan, Reference, Run, Stage
+
+
+def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:
+    """Plan the worlds that `queries` need.
+
+    Args:
+        queries: estimands, or cells of the table.
+        data: the rows that they are asked on.
+
+    Raises:
+        DiagnosticError: CQ352, a value that no assignment can take.
+    """
+    cells: dict[Cell, None] = {}
+    for query in queries:
+        cells.update(dict.fromkeys((query,) if isinstance(query, Cell) else cells_of(query)))
+    draft = _Draft()
+    formulas = tuple(in_world(c.readout, c.world) for c in cells)
+    stages = [draft.depend(f)[1] for f in formulas]
+    runs = tuple(draft.finished())
+    references = tuple(draft.references.values())
+    count = 1 + max([*stages, *(r.stage for r in references)], default=0)
+    sweeps = tuple(_stage(s, draft, runs, references, formulas, stages) for s in range(count))
+    return Plan(data.ref.label, data.n, tuple(cells), formulas, runs, references, sweeps)
+
+
+class _Draft:
+    """Runs and references as they are found, each after all that it needs."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.reads: list[dict[Expr, None]] = []
+        self.references: dict[Mean, Reference] = {}
+        self.indices: dict[tuple[str, World], int] = {}
+
+    def finished(self) -> Iterator[Run]:
+        """The runs with all that is read in them."""
+        for run, reads in zip(self.runs, self.reads, strict=True):
+            yield replace(run, reads=tuple(reads))
+
+    def depend(self, formula: Expr) -> tuple[tuple[int, ...], int]:
+        """The runs that a formula reads from, and the first stage in which it can be calculated."""
+        needs: dict[int, None] = {}
+        stage = 0
+        for leaf in leaves(formula):
+            index = self.run(model_of(leaf.value), leaf.world)
+            self.reads[index][leaf.value] = None
+            needs[index] = None
+            stage = max(stage, self.runs[index].stage)
+        for mean in means(formula):
+            stage = max(stage, self.reference(mean).stage + 1)
+        return tuple(needs), stage
+
+    def run(self, model: str, world: World) -> int:
+        """The index of a world of a model."""
+        if (model, world) not in self.indices:
+            own = [a for a in world.assignments if target_model(a.target) == model]
+            values = tuple(assigned(a, world) for a in own)
+            found = [self.depend(v) for v in values]
+            needs = tuple(dict.fromkeys(i for n, _ in found for i in n))
+            stage = max((s for _, s in found), default=0)
+            depth = 1 + max((self.runs[i].depth for i in needs), default=-1)
+            self.indices[model, world] = len(self.runs)
+            self.runs.append(Run(model, world, tuple(a.target for a in own), values, (), needs, stage, depth))
+            self.reads.append({})
+        return self.indices[model, world]
+
+    def reference(self, mean: Mean) -> Reference:
+        """A mean over all rows."""
+        if mean not in self.references:
+            needs, stage = self.depend(mean.of)
+            self.references[mean] = Reference(mean, needs, stage)
+        return self.references[mean]
+
+
+def _stage(
+    number: int,
+    draft: _Draft,
+    runs: tuple[Run, ...],
+    references: tuple[Reference, ...],
+    formulas: tuple[Expr, ...],
+    stages: list[int],
+) -> Stage:
+    """One sweep: what completes in it, and all runs that this takes."""
+    cells = tuple(i for i, s in enumerate(stages) if s == number)
+    own = tuple(i for i, r in enumerate(references) if r.stage == number)
+    wanted = {i for c in cells for i in draft.depend(formulas[c])[0]}
+    wanted.update(i for r in own for i in references[r].needs)
+    for i in reversed(range(len(runs))):  # what a run needs stands before it
+        if i in wanted:
+            wanted.update(runs[i].needs)
+    return Stage(tuple(sorted(wanted)), own, cells)

@@ -1,0 +1,184 @@
+"""Everything that can be known before a forward pass, checked; all problems are raised at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from causalcircuit.data import Dataset
+from causalcircuit.diagnostics import error
+from causalcircuit.engine.answers import Answers
+from causalcircuit.engine.feeds import Feeds, Places
+from causalcircuit.engine.formulas import bare_sites
+from causalcircuit.engine.overlaps import in_order
+from causalcircuit.engine.prepared import Edit, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
+from causalcircuit.engine.problems import Problems
+from causalcircuit.engine.shapes import Shape, Shapes
+from causalcircuit.models import LoadedModel, RowError
+from causalcircuit.query import AddressError, Counterfactual, Expr, Readout, Site, SiteInfo, render
+from causalcircuit.query.plan import Plan, Run
+
+
+def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Prepared:
+    """Resolve feeds, positions and answers of all rows in all worlds.
+
+    Args:
+        plan: from `make_plan` on the same data.
+        models: by declared name, loaded.
+        data: the rows.
+
+    Raises:
+        DiagnosticError: everything that is wrong: CQ305 (a world that nothing feeds), CQ351 (assignments that
+            overlap), CQ353, CQ451 to CQ454 (images, feeds, numbers), CQ510 to CQ513 (answers), CQ518 (a site that
+            the model has not), CQ520 to CQ528 (positions and prompts).
+    """
+    work = _Work(plan, models, data)
+    setups = [work.setup(run) for run in plan.runs]
+    for formula in (*plan.formulas, *(r.mean for r in plan.references)):
+        with work.problems.keep():
+            work.shapes(None).of(formula)
+    work.problems.raise_all()
+    complete = tuple(cast(Setup, s) for s in setups)
+    spellings = tuple(_spellings(plan, complete, work.answers))
+    return Prepared(plan, models, data, complete, spellings)
+
+
+class _Work:
+    """The state of one preparation."""
+
+    def __init__(self, plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> None:
+        self.plan, self.models, self.data = plan, models, data
+        self.problems = Problems(data)
+        self.feeds = Feeds(data, self.problems)
+        self.answers = Answers(data, self.problems)
+        self.index = {(r.model, r.world): r for r in plan.runs}
+
+    def setup(self, run: Run) -> Setup | None:
+        """One world, or `None` where something is wrong in it."""
+        model = self.models[run.model]
+        prompts, images = self.feeds.prompts(model, run), self.feeds.images(model, run)
+        edits = self._edits(run, model)
+        sites = [s for r in run.reads if isinstance(r, Site) and (s := self._site(run, model, r)) is not None]
+        reads = [
+            read for r in run.reads if isinstance(r, Readout) and (read := self._readout(run, model, r)) is not None
+        ]
+        if self.problems.any:
+            return None
+        return Setup(
+            run,
+            model,
+            None if prompts is None else tuple(p for p in prompts if p is not None),
+            None if images is None else tuple(i for i in images if i is not None),
+            self.answers.continuations(model, prompts, reads),
+            tuple(edits),
+            {bare: self._positions(run, model, bare) for e in edits for bare in bare_sites(e.value)},
+            tuple(sites),
+            tuple(reads),
+        )
+
+    def shapes(self, run: Run | None) -> Shapes:
+        """Shapes of values; a bare site is one of `run`."""
+
+        def look(leaf: Site | Counterfactual) -> tuple[int, Places] | None:
+            own = run if isinstance(leaf, Site) else None
+            site = leaf if isinstance(leaf, Site) else leaf.value
+            if isinstance(site, Readout):
+                return None
+            if not isinstance(site, Site):
+                raise TypeError(f"{render(leaf)} is no read")  # formulas have sites and readouts at their leaves
+            if own is None:
+                own = self.index[site.address.model, cast(Counterfactual, leaf).world]
+            model = self.models[own.model]
+            info = self.info(model, site)
+            return info.width, self.feeds.site_places(model, own, info, site.position, site.span)
+
+        return Shapes(self.data, self.problems, look)
+
+    def info(self, model: LoadedModel, site: Site) -> SiteInfo:
+        """The tensor that a site indexes.
+
+        Raises:
+            DiagnosticError: CQ518.
+        """
+        try:
+            return model.sites.info(site.address)
+        except AddressError as problem:
+            raise error("CQ518", str(problem), site.span, "no such site", help=_known(problem)) from None
+
+    def _edits(self, run: Run, model: LoadedModel) -> list[Edit]:
+        edits: list[Edit] = []
+        for target, value in zip(run.targets, run.values, strict=True):
+            if isinstance(target, Site):
+                with self.problems.keep():
+                    info = self.info(model, target)
+                    places = self.feeds.site_places(model, run, info, target.position, target.span)
+                    self._fits(info, places, value, run, target)
+                    if all(p is not None for p in places):
+                        edits.append(Edit(target, info, _complete(places), value))
+        return in_order(edits, self.problems)
+
+    def _fits(self, info: SiteInfo, places: Places, value: Expr, run: Run, target: Site) -> None:
+        """The value has the shape of its target, or is one number, or one vector for all positions."""
+        shapes = self.shapes(run)
+        shape = shapes.of(value)
+        here = Shape(info.width, tuple(None if p is None else len(p) for p in places))
+        if shape.scalar:
+            return
+        if shape.width != info.width:
+            raise error(
+                "CQ353",
+                f"`{render(target)}` has {info.width} components, its value `{render(value)}` has {shape.width}",
+                value.span or target.span,
+                help="assign a value of the same width, a number, or a mean of the same site",
+            )
+        if shape.counts is not None and here.counts is not None:
+            shapes.aligned(here.counts, shape.counts, value if value.span is not None else target)
+
+    def _positions(self, run: Run, model: LoadedModel, site: Site) -> Positions:
+        return _complete(self.feeds.site_places(model, run, self.info(model, site), site.position, site.span))
+
+    def _site(self, run: Run, model: LoadedModel, site: Site) -> SiteRead | None:
+        with self.problems.keep():
+            info = self.info(model, site)
+            places = self.feeds.site_places(model, run, info, site.position, site.span)
+            if all(p is not None for p in places):
+                return SiteRead(site, info, _complete(places))
+        return None
+
+    def _readout(self, run: Run, model: LoadedModel, readout: Readout) -> ReadoutRead | None:
+        found = self.answers.of(model, readout)
+        tower = model.sites.readout_tower
+        places = self.feeds.places(model, run, readout.position, tower, readout.span)
+        for i, p in enumerate(places):
+            if p is not None and len(p) != 1:
+                problem = RowError(
+                    "CQ526", f"`{render(readout)}` reads one position", f"{len(p)} positions", "read it `@ last`"
+                )
+                self.problems.row(problem, i, readout.span)
+        if found is None or any(p is None or len(p) != 1 for p in places):
+            return None
+        return ReadoutRead(readout, tuple(p[0] for p in _complete(places)), found)
+
+
+def _complete(places: Places) -> Positions:
+    return tuple(p for p in places if p is not None)
+
+
+def _known(problem: AddressError) -> str:
+    return f"the model has {', '.join(problem.known[:14])}" if problem.known else ""
+
+
+def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Answers) -> Iterator[Spelling]:
+    """For each readout of the table, its least-assigned world, where another spelling of its answers exists."""
+    where: dict[Expr, Any] = {}
+    for formula in plan.formulas:
+        if isinstance(formula, Counterfactual) and isinstance(formula.value, Readout):
+            run = plan.run_of(formula.value.model, formula.world)
+            size = len(plan.runs[run].targets)
+            if formula.value not in where or size < where[formula.value][0]:
+                where[formula.value] = (size, run)
+    for readout, (_, run) in where.items():
+        setup = setups[run]
+        read = next(r for r in setup.readouts if r.readout == readout)
+        for answer, other in answers.other_spellings(setup.model, read):
+            yield Spelling(run, read, answer, other)

@@ -1,0 +1,112 @@
+"""What is known of every row and world before the first forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from causalcircuit.data import Dataset
+from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.models import LoadedModel, Prompt
+from causalcircuit.query import Expr, Readout, Site, SiteInfo
+from causalcircuit.query.plan import Plan, Run
+
+Tokens = tuple[int, ...]
+Positions = tuple[tuple[int, ...], ...]
+"""For each row its positions, in its own prompt or image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """An assignment in one world: what `value` gives takes the place of a slice of a tensor."""
+
+    site: Site
+    info: SiteInfo
+    positions: Positions
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteRead:
+    """A site that is kept."""
+
+    site: Site
+    info: SiteInfo
+    positions: Positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadoutRead:
+    """A readout that is kept.
+
+    Attributes:
+        positions: [rows] where its (first) token is predicted from.
+        answers: for each row the tokens of each answer of the set; a single answer is a set of one.
+    """
+
+    readout: Readout
+    positions: tuple[int, ...]
+    answers: tuple[tuple[Tokens, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """One world of one model, for all rows.
+
+    Attributes:
+        prompts, images: what feeds each row; `None` where the model has no such input.
+        continuations: for each row the answers' tokens, less the last one, that are appended to its prompt, one
+            item of a batch each; `((),)` where no answer has several tokens.
+        edits: in order of application: where two overlap, the wider comes first.
+        naturals: the positions of bare sites in the edits' values.
+    """
+
+    run: Run
+    model: LoadedModel
+    prompts: tuple[Prompt, ...] | None
+    images: tuple[Path, ...] | None
+    continuations: tuple[tuple[Tokens, ...], ...]
+    edits: tuple[Edit, ...]
+    naturals: Mapping[Site, Positions]
+    sites: tuple[SiteRead, ...]
+    readouts: tuple[ReadoutRead, ...]
+
+    def items(self, row: int) -> list[list[int]] | None:
+        """The token sequences that stand for a row in a batch."""
+        if self.prompts is None:
+            return None
+        return [[*self.prompts[row].ids, *c] for c in self.continuations[row]]
+
+    def cost(self, row: int) -> int:
+        """Positions that a row takes in a batch, over all towers."""
+        seen = sum(t.cls + t.patches[0] * t.patches[1] for t in self.model.sites.towers if t.patches is not None)
+        items = self.items(row)
+        return seen if items is None else sum(len(i) + seen for i in items)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spelling:
+    """A readout whose answer may be written in the wrong spelling, and the world where this is looked at.
+
+    Attributes:
+        run: the least-assigned world that it is read in. answer: which of its answers.
+        other: for each row the one token of the other spelling, `None` where it is none.
+    """
+
+    run: int
+    read: ReadoutRead
+    answer: int
+    other: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A plan with its models and rows, checked: nothing that can be known before a forward pass is wrong."""
+
+    plan: Plan
+    models: Mapping[str, LoadedModel]
+    data: Dataset
+    setups: tuple[Setup, ...]
+    spellings: tuple[Spelling, ...]
+    notes: tuple[Diagnostic, ...] = ()

@@ -1,0 +1,191 @@
+"""Shapes of values, worked out before anything runs: width and number of positions in each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from causalcircuit.data import Dataset
+from causalcircuit.diagnostics import error
+from causalcircuit.engine.feeds import Places
+from causalcircuit.engine.problems import Problems
+from causalcircuit.models.problem import RowError
+from causalcircuit.query import (
+    Binary,
+    Call,
+    Column,
+    Counterfactual,
+    Expr,
+    Mean,
+    Negative,
+    Number,
+    Site,
+    render,
+)
+
+Counts = tuple[int | None, ...]
+"""Positions a row; `None` for rows that have a problem already."""
+SCALARS = frozenset({"abs", "log", "exp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A value's shape. `width` is `None` for one number a row; `counts` is `None` where it holds at all positions."""
+
+    width: int | None = None
+    counts: Counts | None = None
+
+    @property
+    def scalar(self) -> bool:
+        """Whether it is one number a row."""
+        return self.width is None
+
+
+Look = Callable[[Site | Counterfactual], tuple[int, Places] | None]
+"""The width and the positions of a site in its world (`None` for a readout: one number a row)."""
+
+
+class Shapes:
+    """Works out shapes; raises `RowError` and keeps row problems."""
+
+    def __init__(self, data: Dataset, problems: Problems, look: Look) -> None:
+        """Look sites up with `look`."""
+        self._data, self._problems, self._look = data, problems, look
+
+    def of(self, e: Expr) -> Shape:
+        """The shape of a formula.
+
+        Raises:
+            DiagnosticError: CQ353 widths that do not fit, CQ527 a mean over rows that do not align, CQ454 a column
+                that holds no numbers.
+        """
+        match e:
+            case Number():
+                return Shape()
+            case Column(name=name):
+                return self._column(name, e)
+            case Site() | Counterfactual():
+                found = self._look(e)
+                return Shape() if found is None else Shape(found[0], counted(found[1]))
+            case Mean(of=of, pooled=pooled):
+                return self._mean(self.of(of), pooled, e)
+            case Negative(operand=operand):
+                return self.of(operand)
+            case Binary(left=left, right=right):
+                return self.together(self.of(left), self.of(right), e)
+            case Call(function=function, arguments=arguments):
+                return self._call(function, [self.of(a) for a in arguments], e)
+            case _:
+                raise error(
+                    "CQ352", f"`{render(e)}` cannot be calculated with here", e.span, help="use numbers and sites"
+                )
+
+    def together(self, a: Shape, b: Shape, e: Expr) -> Shape:
+        """The shape of two values combined entry by entry."""
+        if a.scalar or b.scalar:
+            return b if a.scalar else a
+        if a.width != b.width:
+            raise error(
+                "CQ353",
+                f"`{render(e)}` combines {a.width} components with {b.width}",
+                e.span,
+                help="both sides need one width: a head has head_dim components, the stream hidden_size",
+            )
+        if a.counts is None or b.counts is None:
+            return a if b.counts is None else b
+        self.aligned(a.counts, b.counts, e)
+        return a
+
+    def aligned(self, a: Counts, b: Counts, e: Expr) -> None:
+        """Positions of two values agree in number, in every row."""
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            if x is not None and y is not None and x != y:
+                problem = RowError(
+                    "CQ526",
+                    f"positions differ in number in `{render(e)}`",
+                    f"{x} and {y}",
+                    "several positions must agree in number, nothing is padded or cut: "
+                    "write a position that every prompt has once, such as `@ last` or `@ token(row.word)`",
+                )
+                self._problems.row(problem, i, e.span)
+
+    def _column(self, name: str, e: Expr) -> Shape:
+        values = self._data.column(name, e.span)
+        widths = {len(v) if isinstance(v, list) else None for v in values}
+        flat = [x for v in values for x in (v if isinstance(v, list) else [v])]
+        if len(widths) > 1 or not all(isinstance(x, int | float) for x in flat):
+            raise error(
+                "CQ454",
+                f"`row.{name}` is calculated with, but not all of its values are numbers",
+                e.span,
+                help="use a column of numbers, or of lists of numbers of one length",
+            )
+        width = widths.pop() if widths else None
+        return Shape() if width is None else Shape(width, (1,) * self._data.n)
+
+    def _mean(self, inner: Shape, pooled: bool, e: Mean) -> Shape:
+        if inner.scalar:
+            return inner
+        if pooled or inner.counts is None:
+            return Shape(inner.width)
+        lengths = {c for c in inner.counts if c is not None}
+        if len(lengths) > 1:
+            raise error(
+                "CQ527",
+                f"`{render(e)}` has no value at each position: rows have {min(lengths)} to {max(lengths)} positions",
+                e.span,
+                help=(
+                    f"one value over rows and positions: `mean({render(_site(e.of))}, pooled)`",
+                    "or a position that every row has once: `@ last`, `@ token(row.word)`",
+                ),
+            )
+        return Shape(inner.width, inner.counts)
+
+    def _call(self, function: str, shapes: Sequence[Shape], e: Expr) -> Shape:
+        if function in SCALARS and len(shapes) == 1:
+            return shapes[0]
+        if function == "dot" and len(shapes) == 2 and not any(s.scalar for s in shapes):
+            self._flat(shapes[0], shapes[1], e)
+            return Shape()
+        if function in ("norm", "avg", "max") and len(shapes) == 1 and not shapes[0].scalar:
+            if function != "norm" and shapes[0].width != 1:
+                raise error(
+                    "CQ353",
+                    f"`{render(e)}` is taken over positions of one number each, and its site has {shapes[0].width}",
+                    e.span,
+                    help="take a neuron, or `norm` and `dot` of a whole site",
+                )
+            return Shape()
+        raise error(
+            "CQ352",
+            f"`{render(e)}` cannot be calculated",
+            e.span,
+            help="`norm(A)`, `dot(A, B)`, `avg(A)` and `max(A)` take sites; `abs`, `log`, `exp` one value",
+        )
+
+    def _flat(self, a: Shape, b: Shape, e: Expr) -> None:
+        """Both sides of a `dot` have equally many numbers in a row."""
+        if a.width == b.width:
+            self.together(a, b, e)
+            return
+        for i in range(self._data.n):
+            x, y = _size(a, i), _size(b, i)
+            if x is not None and y is not None and x != y:
+                problem = RowError(
+                    "CQ526", f"`{render(e)}` multiplies unequally many numbers", f"{x} and {y}", "give both one shape"
+                )
+                self._problems.row(problem, i, e.span)
+
+
+def counted(places: Places) -> Counts:
+    """Positions a row."""
+    return tuple(None if p is None else len(p) for p in places)
+
+
+def _size(shape: Shape, row: int) -> int | None:
+    count = 1 if shape.counts is None else shape.counts[row]
+    return None if count is None or shape.width is None else count * shape.width
+
+
+def _site(e: Expr) -> Expr:
+    return e.value if isinstance(e, Counterfactual) and e.world.factual else e

@@ -1,0 +1,110 @@
+"""Values between worlds: what a chunk of rows has read so far, and the means over all rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from causalcircuit.engine.formulas import model_of
+from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.values import Value, evaluate
+from causalcircuit.query import Counterfactual, Expr, Mean, Site
+from causalcircuit.query.plan import Reference
+
+
+class Store:
+    """The reads of one chunk, and the references; the context in which cells are calculated."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        """Hold nothing yet."""
+        self._prepared = prepared
+        self._chunk = range(0)
+        self._parts: dict[tuple[int, Expr], list[Value]] = {}
+        self._joined: dict[tuple[int, Expr], Value] = {}
+        self._index = {(r.model, r.world): i for i, r in enumerate(prepared.plan.runs)}
+        self._sums: dict[Mean, Tensor] = {}
+        self._types: dict[Mean, torch.dtype] = {}
+        self._means: dict[Mean, Tensor] = {}
+        self._columns: dict[str, Tensor] = {}
+        first = next(iter(prepared.models.values()), None)
+        self.device = torch.device("cpu") if first is None else first.device
+        self.weights = _weights(prepared).to(self.device)
+
+    def start(self, chunk: range) -> None:
+        """Forget the reads of the last chunk."""
+        self._chunk = chunk
+        self._parts.clear()
+        self._joined.clear()
+
+    def add(self, run: int, read: Expr, value: Value) -> None:
+        """Keep what some more rows of the chunk read; rows come in order."""
+        self._parts.setdefault((run, read), []).append(value)
+
+    def read(self, leaf: Counterfactual) -> Value:
+        """A site or readout in a world, on all rows of the chunk."""
+        key = (self._index[model_of(leaf.value), leaf.world], leaf.value)
+        if key not in self._joined:
+            parts = self._parts.pop(key)
+            counts = None if parts[0].counts is None else tuple(c for p in parts for c in p.counts or ())
+            self._joined[key] = Value(torch.cat([p.data for p in parts]).to(self.device), counts)
+        return self._joined[key]
+
+    def natural(self, site: Site) -> Value:
+        """A formula outside a pass has no bare sites."""
+        raise TypeError(f"{site.address} is read outside a pass")
+
+    def column(self, name: str) -> Value:
+        """A column of numbers or lists of numbers, on the rows of the chunk."""
+        if name not in self._columns:
+            self._columns[name] = torch.tensor(
+                self._prepared.data.column(name), dtype=torch.float64, device=self.device
+            )
+        data = self._columns[name][self._chunk.start : self._chunk.stop]
+        return Value(data, None if data.ndim == 1 else (1,) * len(data))
+
+    def reference(self, mean: Mean, rows: int | None = None) -> Value:
+        """A mean over all rows, for so many rows (those of the chunk)."""
+        data = self._means[mean]
+        if mean.pooled or data.ndim < 2:
+            return Value(data)
+        n = len(self._chunk) if rows is None else rows
+        return Value(data.repeat(n, 1), (len(data),) * n)
+
+    def accumulate(self, reference: Reference) -> None:
+        """Add the rows of the chunk to a mean: in float64, each row with its weight."""
+        mean = reference.mean
+        value = evaluate(mean.of, self)
+        n, weights = len(self._chunk), self.weights[self._chunk.start : self._chunk.stop]
+        self._types[mean] = value.data.dtype
+        data = value.data.double()
+        if value.scalar:
+            total = (data * weights).sum().reshape(1)
+        elif mean.pooled:
+            total = (_row_means(value, n) * weights[:, None]).sum(0, keepdim=True)
+        else:
+            # Every row has the same number of positions: one mean at each.
+            total = (data.reshape(n, -1, data.shape[-1]) * weights[:, None, None]).sum(0)
+        self._sums[mean] = total + self._sums.get(mean, torch.zeros_like(total))
+
+    def complete(self, reference: Reference) -> None:
+        """A mean whose rows have all been added, in the type of its activations."""
+        mean = reference.mean
+        self._means[mean] = (self._sums.pop(mean) / self.weights.sum()).to(self._types[mean])
+
+
+def _row_means(value: Value, rows: int) -> Tensor:
+    """[rows, width] the mean over each row's positions: rows weigh the same, however long they are."""
+    data = value.data.double()
+    if value.counts is None:
+        return data.expand(rows, -1)
+    counts = torch.tensor(value.counts, device=data.device)
+    index = torch.arange(rows, device=data.device).repeat_interleave(counts)
+    sums = torch.zeros((rows, data.shape[-1]), dtype=torch.float64, device=data.device).index_add_(0, index, data)
+    return sums / counts[:, None]
+
+
+def _weights(prepared: Prepared) -> Tensor:
+    weight = prepared.data.ref.weight
+    if weight is None:
+        return torch.ones(prepared.data.n, dtype=torch.float64)
+    return torch.tensor(prepared.data.column(weight.name, weight.span), dtype=torch.float64)

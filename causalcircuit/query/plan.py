@@ -1,0 +1,98 @@
+"""The plan: which worlds are run, in which order, and what is read in each. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from causalcircuit.query.compile import Cell
+from causalcircuit.query.expr import Expr, Mean, World
+from causalcircuit.query.render import render
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One world of one model: a forward pass a row.
+
+    Attributes:
+        model: whose pass it is. world: the assignments that concern this model.
+        targets: what is assigned in this model, a `Site` or an `Input` each.
+        values: to what, with every nested world written out: a leaf is a bare `Site` (the natural value, known
+            inside the pass), a `Counterfactual` of a site or readout, a `Mean`, a column, a string or a number.
+        reads: the sites and readouts that are kept. needs: runs whose reads enter the values, by index.
+        stage: how many rounds of references precede it. depth: how many runs of its stage precede it.
+    """
+
+    model: str
+    world: World
+    targets: tuple[Expr, ...]
+    values: tuple[Expr, ...]
+    reads: tuple[Expr, ...]
+    needs: tuple[int, ...]
+    stage: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A mean over all rows, complete at the end of its `stage`; `mean.of` has its worlds written out."""
+
+    mean: Mean
+    needs: tuple[int, ...]
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One sweep over all rows: the runs in order of dependency, the references and cells that it completes.
+
+    A run of an earlier stage is here again where its values feed a later one: values live for one chunk of rows.
+    """
+
+    runs: tuple[int, ...]
+    references: tuple[int, ...]
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is run for some queries on one data set.
+
+    Attributes:
+        data: label of the data set. rows: how many it has.
+        cells: what is asked for, distinct. formulas: each cell with its worlds written out.
+        runs, references: distinct, in order of dependency. stages: the sweeps.
+    """
+
+    data: str
+    rows: int
+    cells: tuple[Cell, ...]
+    formulas: tuple[Expr, ...]
+    runs: tuple[Run, ...]
+    references: tuple[Reference, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def row_passes(self) -> int:
+        """Forward passes of single rows, before answers of several tokens add theirs."""
+        return self.rows * sum(len(s.runs) for s in self.stages)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are run."""
+        return tuple(dict.fromkeys(r.model for r in self.runs))
+
+    def run_of(self, model: str, world: World) -> int:
+        """The index of a world of a model."""
+        return next(i for i, r in enumerate(self.runs) if r.model == model and r.world == world)
+
+    def __str__(self) -> str:
+        """One line a world, in order."""
+        lines = [f"{self.rows} rows of {self.data}, {len(self.runs)} worlds, {self.row_passes} row passes"]
+        for number, stage in enumerate(self.stages, 1):
+            lines.append(f"sweep {number}")
+            for i in stage.runs:
+                run = self.runs[i]
+                kept = ", ".join(render(r) for r in run.reads) or "nothing"
+                lines.append(f"  {run.model} in {render(run.world)}: keeps {kept}")
+            lines.extend(f"  then {render(self.references[i].mean)}" for i in stage.references)
+        return "\n".join(lines)
