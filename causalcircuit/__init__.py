@@ -16,7 +16,7 @@ except PackageNotFoundError:  # a source tree on sys.path that was never install
 # Module -> the public names that it provides.  A new public name is one word here.
 _LAZY = {
     "causalcircuit.api": (
-        "run", "check", "model", "data", "row", "estimate", "hypothesis", "test",
+        "run", "program", "model", "data", "row", "estimate", "hypothesis", "test",
         "E", "P", "do", "mean", "norm", "dot", "logit", "nat", "pp",
         "last", "first", "all", "token", "span", "inside", "outside", "patch",
         "Data", "Do", "Hypothesis", "Model", "Quantity",

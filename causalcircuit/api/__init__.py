@@ -2,7 +2,7 @@
 
 from causalcircuit.api.addresses import Model, all, first, inside, last, model, outside, patch, span, token
 from causalcircuit.api.quantities import Do, E, P, Quantity, do, dot, logit, mean, nat, norm, pp, row
-from causalcircuit.api.questions import Data, Hypothesis, check, data, estimate, hypothesis, run, test
+from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, program, run, test
 
 __all__ = [
     "Data",
@@ -13,7 +13,6 @@ __all__ = [
     "P",
     "Quantity",
     "all",
-    "check",
     "data",
     "do",
     "dot",
@@ -30,6 +29,7 @@ __all__ = [
     "outside",
     "patch",
     "pp",
+    "program",
     "row",
     "run",
     "span",

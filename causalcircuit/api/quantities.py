@@ -276,7 +276,7 @@ def dot(a: Quantity, b: Quantity) -> Quantity:
 
 
 def logit(x: float) -> Quantity:
-    """A bound in logits, for claims such as `effect < logit(-0.5)`."""
+    """A bound in logits, the `-0.5 logit` of the language."""
     return Quantity(Number(float(x), "logit"))
 
 
@@ -286,7 +286,7 @@ def nat(x: float) -> Quantity:
 
 
 def pp(x: float) -> Quantity:
-    """A bound in percentage points, for claims such as `P(Y > 0) > pp(50)`."""
+    """A bound in percentage points, the `50 pp` of the language."""
     return Quantity(Number(float(x) / 100, "pp"))
 
 

@@ -1,4 +1,4 @@
-"""Data, estimates, hypotheses and tests from Python; `run` and `check` for files and texts."""
+"""Data, estimates, hypotheses and tests from Python; `run` and `program` for files and texts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from causalcircuit import run as rooms
+import causalcircuit.runs as rooms
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
 from causalcircuit.check import examine
-from causalcircuit.data import Dataset, load, peek
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import (
     Claim,
@@ -28,7 +27,8 @@ from causalcircuit.query import (
     is_estimand,
     render,
 )
-from causalcircuit.run import Progress
+from causalcircuit.rows import Dataset, load, peek
+from causalcircuit.runs import Progress
 
 _FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
@@ -209,11 +209,11 @@ def _query(name: str, q: Quantity) -> Query:
 def _answer(command: Command, models: Models, progress: Progress | None) -> Result:
     found = examine(command, models)
     DiagnosticError.raise_if(found)
-    program = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
-    return rooms.run_program(rooms.check_program(program), progress=progress)
+    made = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
+    return rooms.run_program(rooms.check_program(made), progress=progress)
 
 
-def check(path_or_text: str | Path) -> Program:
+def program(path_or_text: str | Path) -> Program:
     """A checked program from a `.cq` file, or from a text.
 
     A string with a line break, or one that does not end in `.cq`, is a text; its paths are relative to the
@@ -228,9 +228,9 @@ def check(path_or_text: str | Path) -> Program:
 
 
 def run(path_or_text: str | Path, *, progress: Progress | None = None) -> Result:
-    """Answer everything that a `.cq` file, or a text, asks (see `check`).
+    """Answer everything that a `.cq` file, or a text, asks (see `program`).
 
     Raises:
         DiagnosticError: what is wrong, before any forward pass; `AfterPass` after one.
     """
-    return rooms.run_program(check(path_or_text), progress=progress)
+    return rooms.run_program(program(path_or_text), progress=progress)

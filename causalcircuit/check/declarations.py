@@ -14,7 +14,7 @@ from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.measure import unit
 from causalcircuit.check.options import whole
 from causalcircuit.check.values import Function, Module, Value
-from causalcircuit.data import Format, peek
+from causalcircuit.rows import Format, peek
 from causalcircuit.diagnostics import Span, did_you_mean, error
 from causalcircuit.query import (
     Column,

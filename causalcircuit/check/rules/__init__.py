@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 
 from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
-from causalcircuit.data import peek
+from causalcircuit.rows import peek
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import Command, Estimation, ModelRef, Query
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from causalcircuit.data import Dataset
+from causalcircuit.rows import Dataset
 from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     Command,

@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from causalcircuit.data.conditions import holds
-from causalcircuit.data.dataset import Dataset
-from causalcircuit.data.files import Format, read_columns
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import DataRef
+from causalcircuit.rows.conditions import holds
+from causalcircuit.rows.dataset import Dataset
+from causalcircuit.rows.files import Format, read_columns
 
 
 def peek(ref: DataRef) -> Dataset:

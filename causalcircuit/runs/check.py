@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from causalcircuit import check as rooms
+import causalcircuit.check as rooms
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.inference import check_options, check_resamples
 from causalcircuit.query import Command, Estimation, Program

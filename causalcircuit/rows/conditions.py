@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from causalcircuit.data.dataset import Dataset
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     Binary,
@@ -21,6 +20,7 @@ from causalcircuit.query import (
     Within,
     render,
 )
+from causalcircuit.rows.dataset import Dataset
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from causalcircuit import data as rows
+import causalcircuit.rows as rows
 from causalcircuit.check import queries_of
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import (
@@ -23,7 +23,7 @@ from causalcircuit.query import (
     columns,
     compile_estimand,
 )
-from causalcircuit.run.answer import answer
+from causalcircuit.runs.answer import answer
 
 if TYPE_CHECKING:
     from causalcircuit.engine import Prepared

@@ -9,8 +9,8 @@ from pathlib import Path
 from causalcircuit.check import Checker, kind_of, read_source
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
 from causalcircuit.query import Result
-from causalcircuit.run.check import check_program
-from causalcircuit.run.execute import Progress, Runner
+from causalcircuit.runs.check import check_program
+from causalcircuit.runs.execute import Progress, Runner
 
 
 @dataclass(frozen=True, slots=True)

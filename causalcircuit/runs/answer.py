@@ -25,7 +25,7 @@ from causalcircuit.query import (
     unit_of,
     walk,
 )
-from causalcircuit.run.symbols import symbols
+from causalcircuit.runs.symbols import symbols
 
 
 def answer(
