@@ -1,0 +1,83 @@
+"""Which answers are shown together: those of one kind about one data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+from causalcircuit.query import Estimate, Tested
+
+Answer = Estimate | Tested
+
+_ORDER = {"supported": 0, "refuted": 1, "inconclusive": 2}
+
+
+def estimate_blocks(estimates: Sequence[Estimate]) -> list[list[Estimate]]:
+    """Neighbours that share data, target, level, comments and the axes of a sweep or group."""
+    return [_sorted(list(block)) for _, block in groupby(estimates, lambda e: (_shared(e), e.level, _axes_and_name(e)))]
+
+
+def test_blocks(tested: Sequence[Tested]) -> list[list[Tested]]:
+    """The claims of one family; those of a sweep by verdict, then p, then value."""
+    blocks = [list(b) for _, b in groupby(tested, lambda t: (_shared(t), t.family, t.correction, t.alpha))]
+    return [sorted(b, key=_rank) if axes_of(b) else b for b in blocks]
+
+
+def axes_of(block: Sequence[Answer]) -> tuple[str, ...]:
+    """The axes along which the answers of a block lie: of a sweep, of row groups; empty for named ones."""
+    return tuple(dict.fromkeys(axis for x in block for axis, _ in x.at))
+
+
+def label(x: Answer) -> str:
+    """What tells an answer from its neighbours: its member, or its name."""
+    return ", ".join(v for _, v in x.at) if x.at else x.name
+
+
+def by_text(block: Sequence[Answer], text: Callable[[Answer], Iterable[str]]) -> list[str]:
+    """The texts of all answers, each once; one that not all share says whose it is."""
+    owners: dict[str, list[str]] = {}
+    for x in block:
+        for line in text(x):
+            owners.setdefault(line, []).append(label(x))
+    return [
+        line if len(names) == len(block) else f"{_list(list(dict.fromkeys(names)))}: {line}"
+        for line, names in owners.items()
+    ]
+
+
+def _list(names: list[str], most: int = 4) -> str:
+    more = len(names) - most
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"
+
+
+def _shared(x: Answer) -> tuple[object, ...]:
+    return x.data, x.target, x.comments
+
+
+def _axes_and_name(e: Estimate) -> tuple[object, ...]:
+    return tuple(axis for axis, _ in e.at), e.name if any(not a.startswith("row.") for a, _ in e.at) else ""
+
+
+def _sorted(block: list[Estimate]) -> list[Estimate]:
+    names = list(dict.fromkeys(e.name for e in block))
+    return sorted(block, key=lambda e: (names.index(e.name), [_natural(v) for _, v in e.at]))
+
+
+def _rank(t: Tested) -> tuple[object, ...]:
+    p = t.p_refute_adjusted if t.verdict == "refuted" else t.p_adjusted
+    return (
+        _ORDER[t.verdict],
+        2.0 if p is None else p,
+        -abs(t.value) if t.value is not None else 0.0,
+        [_natural(v) for _, v in t.at],
+    )
+
+
+def _natural(text: str) -> list[tuple[int, float, str]]:
+    """A sort key in which `layer[9]` comes before `layer[10]` and `-2` before `1`."""
+    try:
+        return [(0, float(text), "")]
+    except ValueError:
+        parts = re.split(r"(\d+)", text)
+        return [(1, float(p), "") if p.isdecimal() else (2, 0.0, p) for p in parts]

@@ -1,0 +1,135 @@
+"""The numbers of a block as one table: names, values, intervals and their picture; verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich.table import Table
+from rich.text import Text
+
+from causalcircuit.query import Estimate, Tested, Verdict
+from causalcircuit.report.blocks import Answer, axes_of
+from causalcircuit.report.figures import bounds, decimals, figure, p_value, percent
+from causalcircuit.report.picture import Axis, axes
+from causalcircuit.report.safe import clean, words
+
+X = TypeVar("X", Estimate, Tested, Answer)
+
+COLOURS: dict[Verdict, str] = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+_GAP = 2
+_NAME, _PICTURE = 34, (12, 30)
+_PLAIN_UNITS = ("", "ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column: its title, its cells, and whether it may be folded, stands right, or is drawn last."""
+
+    title: str
+    cells: list[Text]
+    right: bool = False
+    fold: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(len(self.title), *(c.cell_len for c in self.cells))
+
+
+def estimate_table(block: Sequence[Estimate], width: int) -> Table:
+    """A line for each estimate, no wider than `width` cells."""
+    columns = [*_names(block), *_values(block)]
+    if len({(e.n, e.clusters) for e in block}) > 1:
+        columns.append(_column("rows", block, lambda e: f"{e.n:,}", right=True))
+        if any(e.clusters is not None for e in block):
+            columns.append(_column("clusters", block, _clusters, right=True))
+    return _table(columns, block, width)
+
+
+def test_table(block: Sequence[Tested], width: int) -> Table:
+    """A line for each claim, no wider than `width` cells."""
+    verdicts = _Column("verdict", [Text(t.verdict, style=f"bold {COLOURS[t.verdict]}") for t in block])
+    columns = [*_names(block), verdicts, *_values(block, units=False)]
+    columns.append(_column("p", block, lambda t: p_value(t.p), right=True))
+    if block[0].correction != "none":
+        columns.append(_column("adjusted", block, lambda t: p_value(t.p_adjusted), right=True))
+    if len({t.region for t in block}) > 1:
+        columns.append(_column("claimed", block, lambda t: t.region, fold=True))
+    return _table(columns, block, width)
+
+
+def _clusters(e: Answer) -> str:
+    return "" if e.clusters is None else f"{e.clusters:,}"
+
+
+def _names(block: Sequence[Answer]) -> list[_Column]:
+    """Who a line is about: the name where there are several, then the member of each axis."""
+    on = axes_of(block)
+    out = []
+    if not on or len({x.name for x in block}) > 1:
+        names = [x.name for x in block]
+        shown = ["" if on and i and names[i - 1] == name else name for i, name in enumerate(names)]
+        out.append(_Column("", [words(n, "bold") for n in shown], fold=True))
+    for axis in on:
+        cells = [words(dict(x.at).get(axis, ""), "bold" if not out else "") for x in block]
+        out.append(_Column(clean(axis.removeprefix("row.")), cells, fold=True))
+    return out
+
+
+def _values(block: Sequence[Answer], units: bool = True) -> list[_Column]:
+    places = [0 if x.value is None else decimals(x.value, x.interval) for x in block]
+    columns = [
+        _Column("value", [_value(x, d) for x, d in zip(block, places, strict=True)], right=True),
+    ]
+    if units and any(x.unit not in _PLAIN_UNITS for x in block):
+        columns.append(_column("", block, lambda x: "" if x.value is None or x.unit in _PLAIN_UNITS else x.unit))
+    if any(x.interval is not None for x in block):
+        levels = {x.level for x in block}
+        title = f"{percent(block[0].level)} interval" if len(levels) == 1 else "interval"
+        cells = [Text("" if x.interval is None else bounds(x.interval, d)) for x, d in zip(block, places, strict=True)]
+        if len(levels) > 1:
+            cells = [c + Text(f" at {percent(x.level)}") if c.plain else c for c, x in zip(cells, block, strict=True)]
+        columns.append(_Column(title, cells))
+    return columns
+
+
+def _value(x: Answer, places: int) -> Text:
+    return Text("undefined", "italic") if x.value is None else Text(figure(x.value, places), "bold")
+
+
+def _column(
+    title: str, block: Sequence[X], text: Callable[[X], str], right: bool = False, fold: bool = False
+) -> _Column:
+    return _Column(title, [words(text(x)) for x in block], right, fold)
+
+
+def _table(columns: list[_Column], block: Sequence[Answer], width: int) -> Table:
+    """Columns side by side; what room is left goes to the picture of the intervals."""
+    taken = sum(min(c.width, _NAME) if c.fold else c.width for c in columns) + _GAP * len(columns)
+    cells = min(_PICTURE[1], width - taken)
+    if cells >= _PICTURE[0] and any(x.interval is not None for x in block):
+        columns.append(_pictures(block, cells))
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim", expand=False)
+    for column in columns:
+        table.add_column(
+            Text(column.title),
+            justify="right" if column.right else "left",
+            no_wrap=not column.fold,
+            overflow="fold" if column.fold else "crop",
+            max_width=_NAME if column.fold else None,
+            min_width=None if column.fold else column.width,
+        )
+    for line in zip(*(c.cells for c in columns), strict=True):
+        table.add_row(*line)
+    return table
+
+
+def _pictures(block: Sequence[Answer], cells: int) -> _Column:
+    points: dict[str, list[float]] = {}
+    for x in block:
+        ends = [] if x.interval is None else [x.interval.low, x.interval.high]
+        points.setdefault(x.unit, []).extend([*ends, *([] if x.value is None else [x.value])])
+    scale: dict[str, Axis] = axes(points, cells)
+    drawn = ["" if x.value is None else scale[x.unit].draw(x.value, x.interval) for x in block]
+    return _Column(" " * scale[block[0].unit].zero + "0", [Text(d, "cyan") for d in drawn])

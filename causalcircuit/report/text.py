@@ -1,0 +1,142 @@
+"""A result as text for a terminal, a pipe or a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from causalcircuit.query import Estimate, Result, Tested
+from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, test_blocks
+from causalcircuit.report.details import details, grid, remarks, trouble
+from causalcircuit.report.figures import count
+from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.safe import words
+from causalcircuit.report.tables import COLOURS, estimate_table, test_table
+
+NARROWEST, WIDEST = 40, 120
+
+
+def to_text(
+    result: Result, *, width: int = 80, colour: bool = False, brief: bool = False, ascii_only: bool = False
+) -> str:
+    """A result as text, its last line ended.
+
+    Args:
+        result: what to print.
+        width: of the text in cells; what lies outside 40 to 120 is drawn in.
+        colour: whether to use the colours of a terminal.
+        brief: only the numbers, verdicts, and what is wrong with them.
+        ascii_only: for outputs that know no other characters.
+    """
+    width = max(NARROWEST, min(width, WIDEST))
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for i, part in enumerate(_parts(result, width, brief)):
+        console.print(*([Text()] if i else []), part, sep="\n")
+    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    return text.translate(PLAIN).encode("ascii", "replace").decode() if ascii_only else text
+
+
+def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
+    said: tuple[str, ...] = result.comments
+    if said and not brief:
+        yield _title(said, width)
+    if result.interrupted:
+        yield words("Interrupted: these are the answers of the rows that were done.", "bold yellow")
+    blocks: list[Sequence[Answer]] = [*estimate_blocks(result.estimates), *test_blocks(result.hypotheses)]
+    for block in blocks:
+        if block[0].comments not in ((), said) and not brief:
+            said = block[0].comments
+            yield _paragraphs(said)
+        yield _block(block, width, brief)
+
+
+def _title(comments: Sequence[str], width: int) -> Group:
+    first, *rest = comments
+    line = Text("─" * min(width, max(len(first), 1)), "dim")
+    return Group(words(first, "bold"), line, *([_paragraphs(rest)] if any(rest) else []))
+
+
+def _paragraphs(comments: Sequence[str]) -> Text:
+    """Comment lines run together; an empty one begins a paragraph."""
+    lines = "\n".join(comments).strip("\n").split("\n\n")
+    return words("\n\n".join(" ".join(part.split()) for part in lines))
+
+
+def _block(block: Sequence[Answer], width: int, brief: bool) -> Group:
+    indent = 2
+    estimates = [x for x in block if isinstance(x, Estimate)]
+    tested = [x for x in block if isinstance(x, Tested)]
+    table = estimate_table(estimates, width - indent) if estimates else test_table(tested, width - indent)
+    parts: list[RenderableType] = [_head(block), Padding(table, (0, 0, 0, indent))]
+    lines = trouble(block)
+    if not brief:
+        more = [*lines, *_claims(tested), *details(block), *remarks(block)]
+        parts += [Text(), Padding(grid(more), (0, 0, 0, indent))]
+    elif lines:
+        parts.append(Padding(grid(lines), (0, 0, 0, indent)))
+    return Group(*parts)
+
+
+def _head(block: Sequence[Answer]) -> Text:
+    """What a block is about, in one line."""
+    first = block[0]
+    facts: list[str] = []
+    if len({(x.n, x.clusters) for x in block}) == 1:
+        facts.append(count(first.n, "row") + (f" in {count(first.clusters, 'cluster')}" if first.clusters else ""))
+    if isinstance(first, Tested):
+        what = f"test {first.family} on {first.data}" if first.family else f"test on {first.data}"
+        return _line(what, [*facts, *_claimed([x for x in block if isinstance(x, Tested)])]) + _tally(block)
+    axes = axes_of(block)
+    swept = [a for a in axes if not a.startswith("row.")]
+    one = axes and len({x.name for x in block}) == 1
+    return _line(f"{first.name} on {first.data}" if one else first.data, facts + [f"for each {a}" for a in swept])
+
+
+def _claimed(block: Sequence[Tested]) -> list[str]:
+    """How claims are judged, and the region where it is one for all."""
+    first = block[0]
+    judged = f"alpha {first.alpha:g}"
+    if len(block) > 1:
+        how = "no correction" if first.correction == "none" else first.correction.title()
+        judged = f"{how} over {len(block)} claims, {judged}"
+    same = len({t.region for t in block}) == 1
+    return [judged, *([f"claimed: {first.region}"] if same else [])]
+
+
+def _line(what: str, facts: Sequence[str]) -> Text:
+    return words(what, "bold underline") + words("".join(f" · {f}" for f in facts))
+
+
+def _tally(block: Sequence[Answer]) -> Text:
+    """How many claims have which verdict, where there are too many to count by eye."""
+    if len(block) < 6:
+        return Text()
+    seen = Counter(x.verdict for x in block if isinstance(x, Tested))
+    parts = [Text(f"{seen[v]} {v}", style) for v, style in COLOURS.items() if seen[v]]
+    return Text("\n  ") + Text(", ").join(parts)
+
+
+def _claims(tested: Sequence[Tested]) -> list[tuple[str, Text]]:
+    """The words of named hypotheses: what is claimed and why."""
+    out = []
+    for t in tested:
+        if t.title or t.because:
+            reason = f" because {t.because}" if t.because else ""
+            out.append(("claim", words(f"{t.name}: {t.title}{reason}")))
+    return out
