@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from causalcircuit.query import Estimate, Tested
 
@@ -27,6 +27,29 @@ def test_blocks(tested: Sequence[Tested]) -> list[list[Tested]]:
 def axes_of(block: Sequence[Answer]) -> tuple[str, ...]:
     """The axes along which the answers of a block lie: of a sweep, of row groups; empty for named ones."""
     return tuple(dict.fromkeys(axis for x in block for axis, _ in x.at))
+
+
+def swept(block: Sequence[Answer]) -> list[str]:
+    """The axes of a block that are swept over, as against groups of rows."""
+    return [axis for axis in axes_of(block) if not axis.startswith("row.")]
+
+
+def shared_ends(block: Sequence[Answer], axis: str) -> tuple[str, str]:
+    """How the addresses of all members begin and end, in whole steps: `gpt2.`, `.out @ last`."""
+    members = {dict(x.at).get(axis, "") for x in block}
+    if len(members) < 2:
+        return "", ""
+    steps = [m.split(".") for m in members]
+    first = _alike(steps)
+    last = _alike([s[first:][::-1] for s in steps])
+    before, after = steps[0][:first], steps[0][len(steps[0]) - last :]
+    return "".join(f"{s}." for s in before), "".join(f".{s}" for s in after)
+
+
+def _alike(lists: list[list[str]]) -> int:
+    """How many first elements all lists share, short of a whole list."""
+    same = takewhile(lambda column: len(set(column)) == 1, zip(*lists, strict=False))
+    return min(len(list(same)), *(len(x) - 1 for x in lists))
 
 
 def label(x: Answer) -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested
-from causalcircuit.report.blocks import Answer, axes_of, by_text, label
+from causalcircuit.report.blocks import Answer, by_text, label, shared_ends, swept
 from causalcircuit.report.figures import count
 from causalcircuit.report.safe import words
 
@@ -35,17 +35,27 @@ def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     if isinstance(first, Estimate):
         out += _labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
     out += _labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
+    if isinstance(first, Tested) and first.correction != "none" and len(block) > 1:
+        out.append(("interval", words("they hold together for all claims, so they may be wider than a verdict needs")))
     out += _labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
     out += _labelled("assuming", by_text(block, lambda x: x.assumptions))
     out += [("cost", words(c)) for c in [_cost(first)] if c]
     return out
 
 
+def claims(block: Sequence[Answer]) -> list[tuple[str, Text]]:
+    """The words of named hypotheses: what is claimed and why."""
+    told = [t for t in block if isinstance(t, Tested) and (t.title or t.because)]
+    return [("claim", words(f"{t.name}: {t.title}" + (f" (because {t.because})" if t.because else ""))) for t in told]
+
+
 def remarks(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     """Warnings and notes of a block, with their codes."""
-    severity = {f"{d.code}: {d.message}": d.severity for x in block for d in x.diagnostics}
-    lines = by_text(block, lambda x: (f"{d.code}: {d.message}" for d in x.diagnostics))
-    return [(next((s for t, s in severity.items() if line.endswith(t)), "note"), words(line)) for line in lines]
+    out: list[tuple[str, Text]] = []
+    for severity in _SEVERITY:
+        found = by_text(block, lambda x: [f"{d.message} [{d.code}]" for d in x.diagnostics if d.severity == severity])  # noqa: B023
+        out += _labelled(severity, found)
+    return out
 
 
 def grid(lines: Iterable[tuple[str, Text]]) -> Table:
@@ -69,22 +79,19 @@ def _formulas(block: Sequence[Answer]) -> list[tuple[str, Text]]:
 
     The member of a sweep is written as the sweep's own name, so that one formula stands for all.
     """
-    swept = [axis for axis in axes_of(block) if not axis.startswith("row.")]
+    over = swept(block)
     formulas: dict[str, str] = {}
-    where: dict[tuple[str, str], None] = {}
+    where: dict[str, None] = {}
     for x in block:
         formulas.setdefault(_generic(x.symbols or x.estimand, x), x.name)
-        where.update({(name, _generic(text, x)): None for name, text in x.where})
-    out: list[tuple[str, Text]] = []
-    if swept and len(formulas) > 1:
-        formula, name = next(iter(formulas.items()))
-        out.append(("estimand", words(f"{formula}, and so on for each {', '.join(swept)}")))
+        where.update({f"{name} = {_generic(text, x)}": None for name, text in x.where})
+    if over:
+        lines = [next(iter(formulas)) + (f", and so on for each {', '.join(over)}" if len(formulas) > 1 else "")]
     else:
-        for formula, name in formulas.items():
-            named = name != formula and not swept and len(name) <= len(formula)
-            out.append(("estimand", words(f"{name} = {formula}" if named else formula)))
-    out += [("where", words(f"{name} = {text}")) for name, text in where]
-    return out
+        lines = [formula if name == formula else f"{name} = {formula}" for formula, name in formulas.items()]
+    ends = {axis: shared_ends(block, axis) for axis in over}
+    members = [f"{axis} = {before}…{after}" for axis, (before, after) in ends.items() if before or after]
+    return _labelled("estimand", lines) + _labelled("where", [*members, *where])
 
 
 def _generic(text: str, x: Answer) -> str:
@@ -98,7 +105,8 @@ def _cost(x: Answer) -> str:
     """The cost of the run that the answer came from, which it shares with others on the same data."""
     parts = []
     if "row_passes" in x.cost:
-        parts.append(count(x.cost["row_passes"], "pass", "passes") + " (rows × worlds)")
+        shared = f" for all questions on {x.data}" if x.data else ""
+        parts.append(count(x.cost["row_passes"], "pass", "passes") + f" (rows × worlds){shared}")
     if "seconds" in x.cost:
         parts.append(f"{x.cost['seconds']:.2g} s" if x.cost["seconds"] < 100 else f"{x.cost['seconds']:,.0f} s")
-    return ", ".join(parts) + (f", shared by every question on {x.data}" if parts and x.data else "")
+    return ", ".join(parts)

@@ -8,10 +8,12 @@ from causalcircuit.query import Interval
 
 _LONGEST = 8
 """Decimal places beyond which a number is written with an exponent."""
+_LARGEST = 1e7
+"""Numbers from here on are written with an exponent."""
 
 
 def decimals(value: float, interval: Interval | None) -> int:
-    """How many decimal places to show.
+    """How many decimal places to show; below 0 where not even the last digits before the point are certain.
 
     Two digits of the interval's longer half, at most six digits of the value; four digits of the value where
     no interval says how far it can be trusted.
@@ -20,17 +22,17 @@ def decimals(value: float, interval: Interval | None) -> int:
     spread = max((abs(end - value) for end in ends if math.isfinite(end)), default=0.0)
     if spread > 0:
         wanted = 1 - _magnitude(spread)
-        return max(0, min(wanted, 5 - _magnitude(value)) if value else wanted)
-    return max(0, 3 - _magnitude(value)) if value else 0
+        return min(wanted, 5 - _magnitude(value)) if value else wanted
+    return 3 - _magnitude(value) if value else 0
 
 
 def figure(x: float, places: int) -> str:
     """`x` with `places` decimal places, or with an exponent where it is very large or very small."""
     if math.isinf(x):
         return "inf" if x > 0 else "-inf"
-    if abs(x) >= 1e7 or (places > _LONGEST and x != 0):
-        return f"{x:.2e}"
-    text = f"{x:.{min(places, _LONGEST)}f}"
+    if x != 0 and (abs(x) >= _LARGEST or places > _LONGEST):
+        return f"{x:.{max(0, min(_magnitude(x) + places, 5))}e}"
+    text = f"{x:.{max(0, min(places, _LONGEST))}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested, Verdict
-from causalcircuit.report.blocks import Answer, axes_of
+from causalcircuit.report.blocks import Answer, axes_of, shared_ends, swept
 from causalcircuit.report.figures import bounds, decimals, figure, p_value, percent
 from causalcircuit.report.picture import Axis, axes
 from causalcircuit.report.safe import clean, words
@@ -55,8 +55,13 @@ def test_table(block: Sequence[Tested], width: int) -> Table:
     if block[0].correction != "none":
         columns.append(_column("adjusted", block, lambda t: p_value(t.p_adjusted), right=True))
     if len({t.region for t in block}) > 1:
-        columns.append(_column("claimed", block, lambda t: t.region, fold=True))
+        columns.append(_column("claimed", block, lambda t: _short(t.region, t.unit), fold=True))
     return _table(columns, block, width)
+
+
+def _short(region: str, unit: str) -> str:
+    """A region with its unit said once: `within [-0.1, 0.1] logit`."""
+    return region.replace(f" {unit},", ",").replace(f" {unit}]", f"] {unit}") if unit else region
 
 
 def _clusters(e: Answer) -> str:
@@ -72,7 +77,9 @@ def _names(block: Sequence[Answer]) -> list[_Column]:
         shown = ["" if on and i and names[i - 1] == name else name for i, name in enumerate(names)]
         out.append(_Column("", [words(n, "bold") for n in shown], fold=True))
     for axis in on:
-        cells = [words(dict(x.at).get(axis, ""), "bold" if not out else "") for x in block]
+        before, after = shared_ends(block, axis) if axis in swept(block) else ("", "")
+        members = [dict(x.at).get(axis, "").removeprefix(before).removesuffix(after) for x in block]
+        cells = [words(member, "" if out else "bold") for member in members]
         out.append(_Column(clean(axis.removeprefix("row.")), cells, fold=True))
     return out
 

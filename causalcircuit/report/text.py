@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Result, Tested
-from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, test_blocks
-from causalcircuit.report.details import details, grid, remarks, trouble
+from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
+from causalcircuit.report.details import claims, details, grid, remarks, trouble
 from causalcircuit.report.figures import count
 from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
@@ -86,7 +86,7 @@ def _block(block: Sequence[Answer], width: int, brief: bool) -> Group:
     parts: list[RenderableType] = [_head(block), Padding(table, (0, 0, 0, indent))]
     lines = trouble(block)
     if not brief:
-        more = [*lines, *_claims(tested), *details(block), *remarks(block)]
+        more = [*lines, *claims(block), *details(block), *remarks(block)]
         parts += [Text(), Padding(grid(more), (0, 0, 0, indent))]
     elif lines:
         parts.append(Padding(grid(lines), (0, 0, 0, indent)))
@@ -103,9 +103,9 @@ def _head(block: Sequence[Answer]) -> Text:
         what = f"test {first.family} on {first.data}" if first.family else f"test on {first.data}"
         return _line(what, [*facts, *_claimed([x for x in block if isinstance(x, Tested)])]) + _tally(block)
     axes = axes_of(block)
-    swept = [a for a in axes if not a.startswith("row.")]
     one = axes and len({x.name for x in block}) == 1
-    return _line(f"{first.name} on {first.data}" if one else first.data, facts + [f"for each {a}" for a in swept])
+    what = f"{first.name} on {first.data}" if one else f"on {first.data}"
+    return _line(what, [*facts, *(f"for each {axis}" for axis in swept(block))])
 
 
 def _claimed(block: Sequence[Tested]) -> list[str]:
@@ -130,13 +130,3 @@ def _tally(block: Sequence[Answer]) -> Text:
     seen = Counter(x.verdict for x in block if isinstance(x, Tested))
     parts = [Text(f"{seen[v]} {v}", style) for v, style in COLOURS.items() if seen[v]]
     return Text("\n  ") + Text(", ").join(parts)
-
-
-def _claims(tested: Sequence[Tested]) -> list[tuple[str, Text]]:
-    """The words of named hypotheses: what is claimed and why."""
-    out = []
-    for t in tested:
-        if t.title or t.because:
-            reason = f" because {t.because}" if t.because else ""
-            out.append(("claim", words(f"{t.name}: {t.title}{reason}")))
-    return out
