@@ -96,7 +96,8 @@ class Readout(Expr):
 class Mean(Expr):
     """`mean(A)`: the mean of a site over the rows of the data, computed once and held fixed.
 
-    One value a position where rows align; with `pooled` one value over rows and positions.
+    One value a position where rows align; with `pooled` one value over rows and positions: each row's average over
+    its positions, rows weighing the same (or by the data's weight), however long they are.
     """
 
     of: Expr
