@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from causalcircuit.diagnostics import Source, Span
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SKIPPED = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*')
 
 
@@ -41,7 +42,7 @@ def cut(source: Source) -> tuple[list[Chunk], tuple[str, ...]]:
     start: int | None = None
     above: tuple[str, ...] = ()
     offset = 0
-    for line in source.text.splitlines(keepends=True):
+    for line in _LINE.findall(source.text):  # not `splitlines`: that cuts at rarer separators, inside strings too
         first = line[:1]
         if first == "#":
             if line.startswith("##"):
@@ -61,19 +62,13 @@ def cut(source: Source) -> tuple[list[Chunk], tuple[str, ...]]:
 def _chunk(source: Source, start: int, end: int, comments: tuple[str, ...]) -> Chunk:
     """A statement without the white space and comments after it."""
     text = source.text[start:end]
-    last = 0
-    position = 0
-    while position < len(text):
-        skipped = _SKIPPED.match(text, position)
-        if skipped:
-            if skipped.group()[0] == '"':
-                last = skipped.end()
-            position = skipped.end()
-            continue
-        if not text[position].isspace():
-            last = position + 1
-        position += 1
-    return Chunk(Span(source, start, start + last), comments)
+    bare = _SKIPPED.sub(lambda m: m.group() if m.group()[0] == '"' else " " * len(m.group()), text)
+    return Chunk(Span(source, start, start + len(bare.rstrip())), comments)
+
+
+def blanked(text: str) -> str:
+    """The text with every string and comment replaced by as many spaces, so that offsets stay."""
+    return _SKIPPED.sub(lambda found: " " * len(found.group()), text)
 
 
 def is_complete(text: str) -> bool:

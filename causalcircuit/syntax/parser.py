@@ -13,10 +13,10 @@ from lark.exceptions import UnexpectedInput
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source, Span
 from causalcircuit.syntax.chunks import Chunk, cut
-from causalcircuit.syntax.mistakes import before_parsing, explain
+from causalcircuit.syntax.habits import before_parsing
+from causalcircuit.syntax.mistakes import explain
 
 _HERE = Path(__file__).resolve().parent.parent
-_RESERVED = frozenset({"KEY_E", "KEY_P", "KEY_DO"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def parse_statement(chunk: Chunk) -> Statement:
     Raises:
         DiagnosticError: the text is no statement (CQ1xx).
     """
-    DiagnosticError.raise_if(before_parsing(chunk, opening_words(), soft_words()))
+    DiagnosticError.raise_if(before_parsing(chunk, opening_words()))
     try:
         tree = _parser().parse(chunk.span.text, start="start")
     except UnexpectedInput as problem:
@@ -72,17 +72,7 @@ def parse_expression(source: Source) -> Tree[Token]:
 @cache
 def opening_words() -> tuple[str, ...]:
     """The words that open a statement, as the grammar has them."""
-    return _words("OPEN_")
-
-
-@cache
-def soft_words() -> frozenset[str]:
-    """Every word of the grammar that may be a name elsewhere."""
-    return frozenset((*_words("OPEN_"), *_words("WORD_")))
-
-
-def _words(prefix: str) -> tuple[str, ...]:
-    return tuple(str(t.pattern.value) for t in _parser().terminals if t.name.startswith(prefix))
+    return tuple(str(t.pattern.value) for t in _parser().terminals if t.name.startswith("OPEN_"))
 
 
 def grammar_path() -> Path:
