@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from causalcircuit.data import Dataset
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.prepared import ReadoutRead, Tokens
 from causalcircuit.engine.problems import Problems
@@ -17,6 +16,7 @@ from causalcircuit.models import (
     other_spelling,
 )
 from causalcircuit.query import Column, Expr, Items, Readout, Text, render
+from causalcircuit.rows import Dataset
 
 Rows = tuple[tuple[Tokens, ...], ...]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from causalcircuit.data import Dataset
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models import Ground, LoadedModel, Prompt, RowError, check_image, patches_inside, resolve, tokenize
 from causalcircuit.query import Column, Expr, Input, Position, SiteInfo, Text, Tower, render
 from causalcircuit.query.plan import Run
+from causalcircuit.rows import Dataset
 
 # The data statement's words for a model's inputs, and the columns that feed them unless it says otherwise.
 _KEY = {"input": "prompt", "image": "image", "prefix": "prefix"}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from causalcircuit.data import Dataset, clusters
 from causalcircuit.diagnostics import error
 from causalcircuit.query import Cell, OutcomeTable, render
+from causalcircuit.rows import Dataset, clusters
 
 
 def check_finite(data: Dataset, cell: Cell, values: NDArray[np.float64], chunk: range) -> None:

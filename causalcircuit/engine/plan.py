@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from causalcircuit.data import Dataset
 from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, target_model
 from causalcircuit.query import Cell, Expr, Mean, World, cells_of
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
+from causalcircuit.rows import Dataset
 
 
 def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:

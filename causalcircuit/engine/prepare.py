@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from causalcircuit.data import Dataset
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
 from causalcircuit.engine.feeds import Feeds, Places
@@ -17,6 +16,7 @@ from causalcircuit.engine.shapes import Shape, Shapes
 from causalcircuit.models import LoadedModel, RowError
 from causalcircuit.query import AddressError, Counterfactual, Expr, Readout, Site, SiteInfo, render
 from causalcircuit.query.plan import Plan, Run
+from causalcircuit.rows import Dataset
 
 
 def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Prepared:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from causalcircuit.data import Dataset
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.models import LoadedModel, Prompt
 from causalcircuit.query import Expr, Readout, Site, SiteInfo
 from causalcircuit.query.plan import Plan, Run
+from causalcircuit.rows import Dataset
 
 Tokens = tuple[int, ...]
 Positions = tuple[tuple[int, ...], ...]

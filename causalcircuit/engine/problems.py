@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from causalcircuit.data import Dataset
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span
 from causalcircuit.models.problem import RowError
+from causalcircuit.rows import Dataset
 
 _SHOWN = 3
 

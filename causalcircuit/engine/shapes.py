@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from causalcircuit.data import Dataset
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.feeds import Places
 from causalcircuit.engine.problems import Problems
@@ -22,6 +21,7 @@ from causalcircuit.query import (
     Site,
     render,
 )
+from causalcircuit.rows import Dataset
 
 Counts = tuple[int | None, ...]
 """Positions a row; `None` for rows that have a problem already."""
