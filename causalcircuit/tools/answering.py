@@ -1,0 +1,172 @@
+"""`cq run`, `cq test` and `cq check`: from a file's name to what is printed and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
+from causalcircuit.query import Program, Result, Testing
+from causalcircuit.tools import exits, streams
+from causalcircuit.tools.progress import progress_bar
+
+if TYPE_CHECKING:
+    from causalcircuit.runs import AfterPass
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a run is to be done and shown.
+
+    Attributes:
+        machine: JSON instead of text.
+        rows: a folder for the outcome tables.
+        quiet: no progress bar and no explanations, only numbers, verdicts and diagnostics.
+        tests_only: leave out the estimates; the exit code tells whether the named hypotheses hold.
+    """
+
+    machine: bool = False
+    rows: Path | None = None
+    quiet: bool = False
+    tests_only: bool = False
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What a run came to."""
+
+    result: Result | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    code: int = exits.OK
+
+
+def run(file: str, wishes: Wishes) -> int:
+    """Answer a program, print the answers, and return the exit code."""
+    answer = _answer(file, wishes)
+    written = _save(answer, wishes.rows)
+    interrupted = answer.code == exits.INTERRUPTED
+    if wishes.machine:
+        streams.show_json(answer.result, answer.diagnostics, interrupted=interrupted)
+        return answer.code
+    if answer.result is not None:
+        streams.show(answer.result, brief=wishes.quiet)
+    own = () if answer.result is None else answer.result.remarks
+    streams.complain([*own, *answer.diagnostics])
+    if interrupted:
+        streams.say("interrupted" if answer.result else "interrupted: nothing was computed yet")
+    if written and not wishes.quiet:
+        streams.say(f"rows written: {', '.join(map(str, written))}")
+    return answer.code
+
+
+def check(files: Sequence[str], machine: bool) -> int:
+    """Check programs without running them, print what is wrong, and return the exit code."""
+    found: list[Diagnostic] = []
+    for file in files:
+        try:
+            program = read(file)
+        except DiagnosticError as problem:
+            found.extend(problem.diagnostics)
+        else:
+            found.extend(program.warnings)
+            if not machine:
+                click.echo(f"{_shown(file)}: {summary(program)}")
+    if machine:
+        streams.show_json(diagnostics=found)
+    else:
+        streams.complain(found)
+    return exits.BEFORE if any(d.is_error for d in found) else exits.OK
+
+
+def read(file: str) -> Program:
+    """The checked program of a file, or of standard input for `-`.
+
+    Raises:
+        DiagnosticError: everything that is wrong with it.
+    """
+    from causalcircuit import runs
+
+    if file != STDIN:
+        return runs.check(Path(file))
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error("CQ230", f"standard input cannot be read: {problem}", help="a program is text in UTF-8") from None
+    return runs.check_text(text, _shown(file), Path.cwd())
+
+
+def summary(program: Program) -> str:
+    """What a sound program holds, in a line."""
+    claims = sum(len(c.claims) for c in program.commands if isinstance(c, Testing))
+    estimates = sum(len(c.queries) for c in program.commands if not isinstance(c, Testing))
+    counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
+    return "sound; " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+
+
+def _shown(file: str) -> str:
+    return "<stdin>" if file == STDIN else file
+
+
+def _answer(file: str, wishes: Wishes) -> _Answer:
+    try:
+        from causalcircuit import runs
+
+        program = read(file)
+        idle = _idle(program, wishes.tests_only)
+        with progress_bar(wanted=not wishes.quiet) as heard:
+            result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard)
+    except KeyboardInterrupt:
+        return _Answer(code=exits.INTERRUPTED)
+    except DiagnosticError as problem:
+        return _failed(problem)
+    if result.interrupted:
+        return _Answer(result, idle, exits.INTERRUPTED)
+    return _Answer(result, idle, exits.NOT_SUPPORTED if wishes.tests_only and not result.holds else exits.OK)
+
+
+def _failed(problem: DiagnosticError | AfterPass) -> _Answer:
+    from causalcircuit.runs import AfterPass
+
+    if isinstance(problem, AfterPass):
+        return _Answer(problem.result, problem.diagnostics, exits.AFTER)
+    return _Answer(None, problem.diagnostics, exits.BEFORE)
+
+
+def _idle(program: Program, tests_only: bool) -> tuple[Diagnostic, ...]:
+    """A remark where a program asks nothing.
+
+    Raises:
+        DiagnosticError: CQ391, tests are asked for and there are none: to succeed would be misleading.
+    """
+    where = program.source.name if program.source is not None else ""
+    if tests_only and not any(isinstance(c, Testing) for c in program.commands):
+        raise error(
+            "CQ391",
+            "there is nothing to test",
+            where=where,
+            help="add a `test` statement, such as `test effect < 0 logit on d`; `cq run` answers `estimate`",
+        )
+    if program.commands:
+        return ()
+    return (warning("CQ390", "nothing is asked", where=where, help="add an `estimate` or a `test` statement"),)
+
+
+def _save(answer: _Answer, folder: Path | None) -> list[Path]:
+    """Write the outcome tables where that was asked; a failure joins the answer."""
+    if folder is None or answer.result is None:
+        return []
+    from causalcircuit.runs import save_rows
+
+    try:
+        return save_rows(answer.result, folder)
+    except DiagnosticError as problem:
+        answer.diagnostics += problem.diagnostics
+        answer.code = exits.AFTER
+        return []

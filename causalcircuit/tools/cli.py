@@ -1,0 +1,192 @@
+"""The command line `cq`: arguments in, exit code out. Commands load what they need when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+import causalcircuit
+from causalcircuit.tools import exits
+
+_CODES = """\b
+Exit codes:
+  0    done
+  1    a named hypothesis is not supported (cq test)
+  2    something is wrong that was known before the first forward pass
+  3    something went wrong after it
+  70   a fault inside CausalCircuit
+  130  stopped by Ctrl-C; what was done is printed"""
+
+
+@dataclass(slots=True)
+class State:
+    """What the whole command line must know to report an internal failure."""
+
+    debug: bool = False
+    machine: bool = False
+
+
+def _remember_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(State).debug = True
+
+
+def _remember_format(context: click.Context, _: click.Parameter, value: str) -> bool:
+    machine = value == "json"
+    context.ensure_object(State).machine = machine
+    return machine
+
+
+_debug = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_debug,
+    help="Show the traceback of a fault inside CausalCircuit.",
+)
+_format = click.option(
+    "--format",
+    "machine",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    callback=_remember_format,
+    help="Text for people (the default), or JSON on standard output alone.",
+)
+_rows = click.option(
+    "--rows",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the outcomes of every row in every world to DIR, a Parquet file for each data set.",
+)
+_quiet = click.option(
+    "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
+)
+_file = click.argument("file", metavar="FILE")
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_examples("cq run examples/ioi.cq", "cq check *.cq", "cq explain CQ201") + "\n\n" + _CODES,
+)
+@click.version_option(causalcircuit.__version__, prog_name="cq")
+@_debug
+def group() -> None:
+    """Ask causal questions of the insides of Hugging Face models.
+
+    A question stands in a .cq file: which model, which data, which nodes are set to what, and which
+    difference is to be estimated. The answer is a number with an interval.
+    """
+
+
+@group.command(
+    epilog=_examples(
+        "cq run examples/mediation.cq",
+        "cq run examples/ioi.cq --format json > ioi.json",
+        "cq run examples/ioi.cq --rows out    # out/ioi.parquet",
+        "cq run - < examples/ioi.cq",
+    )
+)
+@_file
+@_format
+@_rows
+@_quiet
+@_debug
+def run(file: str, machine: bool, rows: Path | None, quiet: bool) -> int:
+    """Answer every question of FILE (`-` reads standard input)."""
+    from causalcircuit.tools import answering
+
+    return answering.run(file, answering.Wishes(machine, rows, quiet))
+
+
+@group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))
+@_file
+@_format
+@_rows
+@_quiet
+@_debug
+def test(file: str, machine: bool, rows: Path | None, quiet: bool) -> int:
+    """Judge the claims of FILE; leave its estimates out.
+
+    The exit code is 1 when a named hypothesis is not supported.
+    """
+    from causalcircuit.tools import answering
+
+    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True))
+
+
+@group.command(epilog=_examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq"))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@_format
+@_debug
+def check(files: tuple[str, ...], machine: bool) -> int:
+    """Say everything that is wrong with FILEs, without loading a model."""
+    from causalcircuit.tools import answering
+
+    return answering.check(files, machine)
+
+
+@group.command(epilog=_examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
+@click.argument("code", required=False)
+@_debug
+def explain(code: str | None) -> int:
+    """Explain a diagnostic's CODE: its cause, an example, the way out."""
+    from causalcircuit.tools.explain import explain as page
+
+    return page(code)
+
+
+@group.command(epilog=_examples("cq repl", "cq repl examples/ioi.cq     # its names and models stay at hand"))
+@click.argument("file", required=False, metavar="[FILE]")
+@_debug
+def repl(file: str | None) -> int:
+    """Ask one statement at a time; FILE is run first."""
+    from causalcircuit.tools.repl import repl as talk
+
+    return talk(Path(file) if file is not None else None)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `cq` and leave with its exit code.
+
+    Raises:
+        SystemExit: always.
+    """
+    state = State()
+    code = _guarded(lambda: group.main(arguments, prog_name="cq", standalone_mode=False, obj=state), state)
+    sys.exit(code)
+
+
+def _guarded(command: Callable[[], Any], state: State) -> int:
+    """The exit code of a command, whatever it raises."""
+    from causalcircuit.tools import streams
+
+    streams.forgiving()
+    try:
+        code = command()
+        sys.stdout.flush()
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        streams.say("interrupted")
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes at exit: with nowhere to flush to, that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.BROKEN_PIPE
+    except Exception as problem:
+        from causalcircuit.tools.internal import report
+
+        report(problem, debug=state.debug, machine=state.machine)
+        return exits.INTERNAL
+    return code if isinstance(code, int) else exits.OK

@@ -1,0 +1,86 @@
+"""Standard output and error: what they can show, and how results and diagnostics get there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from causalcircuit.diagnostics import Diagnostic, render
+from causalcircuit.query import Result
+
+PIPE_WIDTH = 80
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether to send colours: to terminals only, and never under NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO) -> int:
+    """How many cells wide a text for `stream` may be."""
+    return shutil.get_terminal_size((PIPE_WIDTH, 24)).columns if stream.isatty() else PIPE_WIDTH
+
+
+def ascii_only(stream: TextIO) -> bool:
+    """Whether the signs of a report cannot be encoded."""
+    try:
+        "├●─┊".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
+
+
+def forgiving() -> None:
+    """Let both streams replace what they cannot encode, rather than fail on a name in another script."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def show(result: Result, *, brief: bool = False) -> None:
+    """Print a result for people."""
+    from causalcircuit.report import to_text  # rich is loaded only when there is something to print
+
+    out = sys.stdout
+    text = to_text(result, width=width(out), colour=coloured(out), brief=brief, ascii_only=ascii_only(out))
+    click.echo(text, nl=False, color=True)
+
+
+def show_json(
+    result: Result | None = None, diagnostics: Sequence[Diagnostic] = (), *, interrupted: bool = False
+) -> None:
+    """Print a result, or what went wrong, for machines."""
+    from causalcircuit.report import to_json
+
+    click.echo(to_json(result, diagnostics, interrupted=interrupted))
+
+
+def complain(diagnostics: Sequence[Diagnostic]) -> None:
+    """Print diagnostics to standard error, errors last, a line that counts them where there are several."""
+    ordered = sorted(dict.fromkeys(diagnostics), key=lambda d: d.is_error)
+    for diagnostic in ordered:
+        say(_painted(diagnostic) + "\n")
+    if len(ordered) > 1:
+        counts = {s: sum(d.severity == s for d in ordered) for s in _COLOURS}
+        say(", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in counts.items() if n))
+
+
+def say(text: str) -> None:
+    """Print a line to standard error."""
+    click.echo(text, err=True, color=coloured(sys.stderr))
+
+
+def _painted(diagnostic: Diagnostic) -> str:
+    """A diagnostic as text, its headline coloured; control characters that it quotes are written out."""
+    text = _CONTROL.sub(lambda m: f"\\x{ord(m.group()):02x}", render(diagnostic))
+    head, colon, rest = text.partition(":")
+    return click.style(head, fg=_COLOURS[diagnostic.severity], bold=True) + colon + rest
