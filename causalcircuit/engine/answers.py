@@ -65,7 +65,7 @@ class Answers:
                 help="leave such rows out with `where`, or write the numbers as strings",
             )
         raise error(
-            "CQ510",
+            "CQ508",
             f"`{render(part)}` is no answer",
             part.span or readout.span,
             help='an answer is a string or a column of strings: `m.logit["yes"]`, `m.logit[row.answer]`',
@@ -118,17 +118,17 @@ def _parts(readout: Readout) -> tuple[Expr, ...]:
     """The answers of a readout: a set, or one.
 
     Raises:
-        DiagnosticError: CQ514, the logit of a set.
+        DiagnosticError: CQ508, the logit of a set.
     """
     if not isinstance(readout.answer, Items):
         return (readout.answer,)
     if readout.kind == "logit":
         raise error(
-            "CQ514",
+            "CQ508",
             f"`{render(readout)}` asks for the logit of a set, which is none",
             readout.span,
             help="`prob[[…]]` adds probabilities, `logprob[[…]]` is the log of that sum",
         )
     if not readout.answer.items:
-        raise error("CQ510", f"`{render(readout)}` has no answers", readout.span, help="name at least one")
+        raise error("CQ508", f"`{render(readout)}` has no answers", readout.span, help="name at least one")
     return readout.answer.items

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models import Ground, LoadedModel, Prompt, RowError, check_image, patches_inside, resolve, tokenize
 from causalcircuit.query import Column, Expr, Input, Position, SiteInfo, Text, Tower, render
@@ -27,7 +29,7 @@ class Feeds:
         self.data, self.problems = data, problems
         self._prompts: dict[tuple[str, Expr], list[Prompt | None]] = {}
         self._images: dict[Expr, list[Path | None]] = {}
-        self._places: dict[Any, Places] = {}
+        self._places: dict[tuple[str, str, Position, Expr | None], Places] = {}
         self._masks: dict[tuple[str, Path, Path], tuple[bool, ...]] = {}
 
     def expr(self, model: LoadedModel, run: Run, channel: str) -> Expr | None:
@@ -94,7 +96,7 @@ class Feeds:
             self._images[source] = found
         return self._images[source]
 
-    def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Any) -> Places:
+    def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Span | None) -> Places:
         """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
         channel = model.channel_of(tower)
         source = self.expr(model, run, channel)
@@ -111,7 +113,19 @@ class Feeds:
             self._places[key] = found
         return self._places[key]
 
-    def site_places(self, model: LoadedModel, run: Run, info: SiteInfo, position: Position, span: Any) -> Places:
+    def notes(self) -> Iterator[Diagnostic]:
+        """How many patches each mask position holds, over the rows."""
+        for (model, tower, position, _), places in self._places.items():
+            counts = [len(p) for p in places if p is not None]
+            if position.kind in ("inside", "outside") and counts:
+                low, high = min(counts), max(counts)
+                shown = str(low) if low == high else f"{low} to {high}"
+                where = f"{model}.{tower}" if tower else model
+                yield Diagnostic("CQ529", f"`@ {position}` of `{where}` holds {shown} patches a row", severity="note")
+
+    def site_places(
+        self, model: LoadedModel, run: Run, info: SiteInfo, position: Position, span: Span | None
+    ) -> Places:
         """The positions of a site."""
         return self.places(model, run, position, model.sites.tower(info.tower), span)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
+    Address,
     Assignment,
     Column,
     Counterfactual,
@@ -21,6 +22,7 @@ from causalcircuit.query import (
     models_of,
     rebuild,
     render,
+    tensor_of,
 )
 
 
@@ -50,8 +52,9 @@ def in_world(e: Expr, world: World) -> Expr:
 def assigned(a: Assignment, world: World) -> Expr:
     """The value of one assignment of `world`.
 
-    The bare target, at whatever positions, is its natural value in this world; any other bare site is that site's
-    value in this world less this assignment.
+    The bare target, at whatever positions, is its natural value in this world. Any other bare site is read in this
+    world less all that is assigned to the target's tensor: assignments are simultaneous, so two heads trade values
+    in `do(A = B, B = A)`.
 
     Raises:
         DiagnosticError: CQ352, a value that an assignment cannot take.
@@ -63,11 +66,12 @@ def assigned(a: Assignment, world: World) -> Expr:
             "CQ352", f"`{render(a.target)}` cannot be assigned", a.span, help="assign a site at positions, or an input"
         )
     address = a.target.address
+    before = _less_tensor(world, address)
 
     def visit(e: Expr) -> Expr:
         match e:
             case Site():
-                return e if e.address == address else in_world(e, world.without(a.target))
+                return e if e.address == address else in_world(e, before)
             case Readout():
                 raise error(
                     "CQ352",
@@ -81,6 +85,13 @@ def assigned(a: Assignment, world: World) -> Expr:
                 return rebuild(e, visit)
 
     return visit(a.value)
+
+
+def _less_tensor(world: World, address: Address) -> World:
+    """`world` less its assignments to the tensor that `address` indexes."""
+    tensor = tensor_of(address)
+    kept = (a for a in world.assignments if not (isinstance(a.target, Site) and tensor_of(a.target.address) == tensor))
+    return World(tuple(kept), world.span)
 
 
 def _fed(a: Assignment) -> Expr:

@@ -12,7 +12,7 @@ from causalcircuit.engine.prepared import Edit, SiteRead
 from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import LoadedModel, pixels
+from causalcircuit.models import LoadedModel
 from causalcircuit.query import Counterfactual, Mean, Site
 
 
@@ -34,18 +34,18 @@ def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tens
     sequences = [s for slot in slots for row in slot.rows for s in slot.setup.items(row) or []] or None
     left = model.left(sequences)
     work = _Pass(model, slots, store, left)
-    logits = model.forward(sequences, _pixels(model, slots), work.tensors, work.visit)
+    logits = model.forward(sequences, _pixels(model, slots, store), work.tensors, work.visit)
     for slot in slots:
         for read in slot.setup.readouts:
             store.add(slot.index, read.readout, Value(read_out(read, slot, logits, left)))
     return logits, left
 
 
-def _pixels(model: LoadedModel, slots: list[Slot]) -> Tensor | None:
+def _pixels(model: LoadedModel, slots: list[Slot], store: Store) -> Tensor | None:
     if "image" not in model.sites.channels:
         return None
     seen = [
-        pixels(model, slot.setup.images[row])
+        store.pixels(model, slot.setup.images[row])
         for slot in slots
         if slot.setup.images is not None
         for row, items in zip(slot.rows, slot.items, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -29,10 +30,12 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
 
     Raises:
         DiagnosticError: everything that is wrong: CQ305 (a world that nothing feeds), CQ351 (assignments that
-            overlap), CQ353, CQ451 to CQ454 (images, feeds, numbers), CQ510 to CQ513 (answers), CQ518 (a site that
-            the model has not), CQ520 to CQ528 (positions and prompts).
+            overlap), CQ353, CQ451 to CQ454 (images, feeds, numbers), CQ504 to CQ506 (sites), CQ508 to CQ513
+            (answers, positions), CQ516 to CQ528 (positions and prompts).
     """
     work = _Work(plan, models, data)
+    with work.problems.keep():
+        _check_rows(data)
     setups = [work.setup(run) for run in plan.runs]
     for formula in (*plan.formulas, *(r.mean for r in plan.references)):
         with work.problems.keep():
@@ -40,7 +43,32 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
     spellings = tuple(_spellings(plan, complete, work.answers))
-    return Prepared(plan, models, data, complete, spellings)
+    return Prepared(plan, models, data, complete, spellings, tuple(work.feeds.notes()))
+
+
+def _check_rows(data: Dataset) -> None:
+    """There are rows, and their weights weigh.
+
+    Raises:
+        DiagnosticError: CQ405 no rows, CQ454 weights that are no weights.
+    """
+    if data.n == 0:
+        raise error("CQ405", f"the data `{data.ref.label}` has no rows", data.ref.span, help="widen the selection")
+    weight = data.ref.weight
+    if weight is not None:
+        values = data.column(weight.name, weight.span)
+        bad = [i for i, v in enumerate(values) if not isinstance(v, int | float) or not 0 <= v < math.inf]
+        if bad or not sum(values):
+            raise error(
+                "CQ454",
+                f"`row.{weight.name}` does not weigh rows: "
+                + (f"row {data.rows[bad[0]]} has {values[bad[0]]!r}" if bad else "all weights are 0"),
+                weight.span or data.ref.span,
+                help="weights are finite numbers of 0 and more, some of them above 0",
+            )
+
+
+_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "name": "CQ506"}
 
 
 class _Work:
@@ -62,6 +90,7 @@ class _Work:
         reads = [
             read for r in run.reads if isinstance(r, Readout) and (read := self._readout(run, model, r)) is not None
         ]
+        continuations = self.answers.continuations(model, prompts, reads)
         if self.problems.any:
             return None
         return Setup(
@@ -69,7 +98,7 @@ class _Work:
             model,
             None if prompts is None else tuple(p for p in prompts if p is not None),
             None if images is None else tuple(i for i in images if i is not None),
-            self.answers.continuations(model, prompts, reads),
+            continuations,
             tuple(edits),
             {bare: self._positions(run, model, bare) for e in edits for bare in bare_sites(e.value)},
             tuple(sites),
@@ -98,12 +127,12 @@ class _Work:
         """The tensor that a site indexes.
 
         Raises:
-            DiagnosticError: CQ518.
+            DiagnosticError: CQ504 a layer, CQ505 a head or neuron, CQ506 a name that the model has not.
         """
         try:
             return model.sites.info(site.address)
         except AddressError as problem:
-            raise error("CQ518", str(problem), site.span, "no such site", help=_known(problem)) from None
+            raise error(_CODES[problem.kind], str(problem), site.span, "no such site", help=_known(problem)) from None
 
     def _edits(self, run: Run, model: LoadedModel) -> list[Edit]:
         edits: list[Edit] = []

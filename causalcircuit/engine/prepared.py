@@ -102,7 +102,13 @@ class Spelling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A plan with its models and rows, checked: nothing that can be known before a forward pass is wrong."""
+    """A plan with its models and rows, checked: nothing that can be known before a forward pass is wrong.
+
+    Attributes:
+        plan: what runs. models: by name. data: the rows.
+        setups: one for each run of the plan. spellings: what is looked at while running.
+        notes: for the report: how many patches the masks hold.
+    """
 
     plan: Plan
     models: Mapping[str, LoadedModel]

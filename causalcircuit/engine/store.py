@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from causalcircuit.engine.formulas import model_of
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.values import Value, evaluate
+from causalcircuit.models import LoadedModel, pixels
 from causalcircuit.query import Counterfactual, Expr, Mean, Site
 from causalcircuit.query.plan import Reference
 
@@ -26,6 +29,7 @@ class Store:
         self._types: dict[Mean, torch.dtype] = {}
         self._means: dict[Mean, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
+        self._pixels: dict[tuple[str, Path], Tensor] = {}
         first = next(iter(prepared.models.values()), None)
         self.device = torch.device("cpu") if first is None else first.device
         self.weights = _weights(prepared).to(self.device)
@@ -35,6 +39,14 @@ class Store:
         self._chunk = chunk
         self._parts.clear()
         self._joined.clear()
+        self._pixels.clear()
+
+    def pixels(self, model: LoadedModel, path: Path) -> Tensor:
+        """An image as a model sees it; the worlds of a chunk share it."""
+        key = (model.ref.name, path)
+        if key not in self._pixels:
+            self._pixels[key] = pixels(model, path)
+        return self._pixels[key]
 
     def add(self, run: int, read: Expr, value: Value) -> None:
         """Keep what some more rows of the chunk read; rows come in order."""

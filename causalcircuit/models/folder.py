@@ -16,7 +16,7 @@ def find_folder(ref: ModelRef) -> Path:
     """The folder of a model: the declared one, or a snapshot in the local cache. Nothing is downloaded.
 
     Raises:
-        DiagnosticError: CQ501 no such folder, CQ504 a hub name that is not in the cache.
+        DiagnosticError: CQ501 no such folder, CQ503 a hub name that is not in the cache.
     """
     if ref.folder is not None:
         if not ref.folder.is_dir():
@@ -40,7 +40,7 @@ def find_folder(ref: ModelRef) -> Path:
     except (OSError, ValueError):
         revision = f" at revision {ref.revision}" if ref.revision else ""
         raise error(
-            "CQ504",
+            "CQ503",
             f"`{ref.source}` is not in the local cache of models{revision}",
             ref.span,
             "this model",
@@ -55,7 +55,7 @@ def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
     """The model's `config.json`, after checking that its weights are safetensors.
 
     Raises:
-        DiagnosticError: CQ502 no model in the folder, CQ503 weights that only unpickling could read.
+        DiagnosticError: CQ502 no model in the folder, CQ530 weights that only unpickling could read.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -84,7 +84,7 @@ def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
         pickles = [p.name for pattern in _PICKLES for p in folder.glob(pattern)]
         if pickles:
             raise error(
-                "CQ503",
+                "CQ530",
                 f"the weights of `{ref.source}` are pickles ({', '.join(sorted(pickles)[:3])})",
                 ref.span,
                 "this model",

@@ -35,7 +35,7 @@ def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedM
         attention: the attention implementation; ViT's eager softmax is float32 even in a float64 model.
 
     Raises:
-        DiagnosticError: CQ501 to CQ509, before any row is run.
+        DiagnosticError: CQ501 to CQ503, CQ530 to CQ535, before any row is run.
     """
     folder = find_folder(ref)
     config = read_config(ref, folder)
@@ -57,7 +57,7 @@ def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedM
         prove(model, probe)
     except ContractError as problem:
         raise error(
-            "CQ507",
+            "CQ533",
             f"`{ref.source}` does not keep the hook contract: {problem}",
             ref.span,
             "this model",
@@ -105,7 +105,7 @@ def _weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attention: 
         hf = hf.to(torch.device(ref.device))
     except (RuntimeError, AssertionError) as problem:
         raise error(
-            "CQ509",
+            "CQ535",
             f"the device `{ref.device}` of model `{ref.name}` cannot be used: {_first_line(problem)}",
             ref.span,
             "this model",
@@ -134,7 +134,7 @@ def _tool(ref: ModelRef, what: str, make: Any) -> Any:
         return make()
     except Exception as problem:  # as above
         raise error(
-            "CQ508",
+            "CQ534",
             f"the {what} of `{ref.source}` does not load: {_first_line(problem)}",
             ref.span,
             "this model",
@@ -161,7 +161,7 @@ def _pad(tokenizer: Any) -> int:
 
 def _unsupported(ref: ModelRef, why: str) -> DiagnosticError:
     return error(
-        "CQ506",
+        "CQ532",
         f"the architecture of `{ref.source}` is not supported: {why}",
         ref.span,
         "this model",
@@ -171,7 +171,7 @@ def _unsupported(ref: ModelRef, why: str) -> DiagnosticError:
 
 def _broken(ref: ModelRef, problem: Exception) -> DiagnosticError:
     return error(
-        "CQ505",
+        "CQ531",
         f"the model `{ref.source}` does not load: {_first_line(problem)}",
         ref.span,
         "this model",

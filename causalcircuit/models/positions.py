@@ -37,8 +37,8 @@ def resolve(position: Position, ground: Ground) -> tuple[int, ...]:
     """The places that a position means, counted from 0 in the row's own prompt or image.
 
     Raises:
-        RowError: CQ520 out of range, CQ521 word not found, CQ522 word repeated, CQ523 no word for this prompt,
-            CQ524 a position that this tower has not, CQ525 an empty region.
+        RowError: CQ509 out of range, CQ521 word not found, CQ522 word repeated, CQ523 no word for this prompt,
+            CQ516 and CQ517 a position that this tower has not, CQ525 an empty region.
     """
     places = _bare(position, ground)
     moved = tuple(p + position.offset for p in places)
@@ -46,7 +46,7 @@ def resolve(position: Position, ground: Ground) -> tuple[int, ...]:
     if bad:
         kind = "positions" if ground.prompt is not None else "positions (class token and patches)"
         raise RowError(
-            "CQ520",
+            "CQ509",
             f"`@ {position}` is out of range",
             f"{bad[0]} in {ground.length} {kind}",
             "positions count from 0, negative ones from the end; what stands at every row is `last`, `first` or a word",
@@ -75,12 +75,12 @@ def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
             return _patches(position, ground)
         case "each":
             raise RowError(
-                "CQ524", "`@ each` makes a family and stands in `test … for` and `show` only", "",
+                "CQ517", "`@ each` makes a family and stands in `test … for` and `show` only", "",
                 "write one position, or `@ all` for all of them together",
             )  # fmt: skip
         case "new":
             raise RowError(
-                "CQ524", "`@ new` needs generated text, which this release does not run", "",
+                "CQ517", "`@ new` needs generated text, which this release does not run", "",
                 "write positions of the prompt: `@ last`, `@ all`",
             )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _patches(position: Position, ground: Ground) -> tuple[int, ...]:
     tower = ground.tower
     if tower.patches is None or ground.inside is None:
         raise RowError(
-            "CQ524",
+            "CQ516",
             f"`@ {position}` stands on an image, and the site is on a text",
             "",
             "write a position of a text: `@ last`, `@ token(row.word)`, `@ all`",
@@ -98,7 +98,7 @@ def _patches(position: Position, ground: Ground) -> tuple[int, ...]:
     if position.kind == "image":
         index = position.index or 0
         if not -count <= index < count:
-            raise RowError("CQ520", f"`@ {position}` is out of range", f"{count} patches", f"0 to {count - 1} exist")
+            raise RowError("CQ509", f"`@ {position}` is out of range", f"{count} patches", f"0 to {count - 1} exist")
         return (tower.cls + index % count,)
     chosen = ground.inside(position.mask or "")
     want = position.kind == "inside"
@@ -118,7 +118,7 @@ def _word(position: Position, ground: Ground) -> tuple[int, ...]:
     prompt = ground.prompt
     if prompt is None:
         raise RowError(
-            "CQ524",
+            "CQ516",
             f"`@ {position}` stands on a text, and the site is on an image",
             "",
             "write a position of an image: `@ inside(row.mask)`, `@ image[k]`, `@ all`",
