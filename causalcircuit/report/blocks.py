@@ -91,7 +91,7 @@ def _rank(t: Tested) -> tuple[object, ...]:
     p = t.p_refute_adjusted if t.verdict == "refuted" else t.p_adjusted
     return (
         _ORDER[t.verdict],
-        2.0 if p is None else p,
+        2.0 if p is None else round(p, 4),
         -abs(t.value) if t.value is not None else 0.0,
         [_natural(v) for _, v in t.at],
     )

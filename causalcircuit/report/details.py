@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested
-from causalcircuit.report.blocks import Answer, by_text, label, shared_ends, swept
+from causalcircuit.report.blocks import Answer, by_text, label
 from causalcircuit.report.figures import count
+from causalcircuit.report.formulas import formulas, generic, labelled
 from causalcircuit.report.safe import words
 
 _SEVERITY = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -30,16 +31,33 @@ def trouble(block: Sequence[Answer]) -> list[tuple[str, Text]]:
 
 def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     """Labelled lines: what all answers share is said once, what only some have names them."""
-    out = _formulas(block)
     first = block[0]
+    out = formulas(block)
     if isinstance(first, Estimate):
-        out += _labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
-    out += _labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
-    if isinstance(first, Tested) and first.correction != "none" and len(block) > 1:
-        out.append(("interval", words("they hold together for all claims, so they may be wider than a verdict needs")))
-    out += _labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
-    out += _labelled("assuming", by_text(block, lambda x: x.assumptions))
-    out += [("cost", words(c)) for c in [_cost(first)] if c]
+        out += labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
+    elif first.correction != "none" and len(block) > 1:
+        out.append(("intervals", words("hold together for all claims: one may be wider than its verdict needs")))
+    out += labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
+    out += labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
+    out += labelled("assuming", by_text(block, lambda x: [generic(a, x) for a in x.assumptions]))
+    return out + labelled("cost", [c for c in [_cost(first)] if c])
+
+
+def news(lines: Sequence[tuple[str, Text]], before: Sequence[tuple[str, Text]]) -> list[tuple[str, Text]]:
+    """The lines less those that the block before has just said, whose labels are named instead."""
+    told, now = _by_label(before), _by_label(lines)
+    same = [name for name, texts in now.items() if texts == told.get(name)]
+    if "where" in now and set(now["where"]) <= set(told.get("where", ())):
+        same = [name for name in now if name in same or name == "where"]
+    if not same:
+        return list(lines)
+    return [*(line for line in lines if line[0] not in same), ("as above", words(", ".join(same)))]
+
+
+def _by_label(lines: Sequence[tuple[str, Text]]) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for name, text in lines:
+        out.setdefault(name, []).append(text.plain)
     return out
 
 
@@ -54,7 +72,7 @@ def remarks(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     out: list[tuple[str, Text]] = []
     for severity in _SEVERITY:
         found = by_text(block, lambda x: [f"{d.message} [{d.code}]" for d in x.diagnostics if d.severity == severity])  # noqa: B023
-        out += _labelled(severity, found)
+        out += labelled(severity, found)
     return out
 
 
@@ -68,37 +86,6 @@ def grid(lines: Iterable[tuple[str, Text]]) -> Table:
         table.add_row(Text("" if name == said else name, style=_SEVERITY.get(name, "dim")), text)
         said = name
     return table
-
-
-def _labelled(name: str, lines: Iterable[str]) -> list[tuple[str, Text]]:
-    return [(name, words(line)) for line in lines]
-
-
-def _formulas(block: Sequence[Answer]) -> list[tuple[str, Text]]:
-    """The estimands in symbols and what their names stand for.
-
-    The member of a sweep is written as the sweep's own name, so that one formula stands for all.
-    """
-    over = swept(block)
-    formulas: dict[str, str] = {}
-    where: dict[str, None] = {}
-    for x in block:
-        formulas.setdefault(_generic(x.symbols or x.estimand, x), x.name)
-        where.update({f"{name} = {_generic(text, x)}": None for name, text in x.where})
-    if over:
-        lines = [next(iter(formulas)) + (f", and so on for each {', '.join(over)}" if len(formulas) > 1 else "")]
-    else:
-        lines = [formula if name == formula else f"{name} = {formula}" for formula, name in formulas.items()]
-    ends = {axis: shared_ends(block, axis) for axis in over}
-    members = [f"{axis} = {before}…{after}" for axis, (before, after) in ends.items() if before or after]
-    return _labelled("estimand", lines) + _labelled("where", [*members, *where])
-
-
-def _generic(text: str, x: Answer) -> str:
-    for axis, value in x.at:
-        if not axis.startswith("row."):
-            text = text.replace(value, axis)
-    return text
 
 
 def _cost(x: Answer) -> str:

@@ -12,13 +12,14 @@ from rich.text import Text
 
 from causalcircuit.query import Estimate, Result, Tested
 from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
-from causalcircuit.report.details import claims, details, grid, remarks, trouble
+from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
 from causalcircuit.report.figures import count
 from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
 from causalcircuit.report.tables import COLOURS, estimate_table, test_table
 
 NARROWEST, WIDEST = 40, 120
+_INDENT = 2
 
 
 def to_text(
@@ -59,11 +60,16 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
     if result.interrupted:
         yield words("Interrupted: these are the answers of the rows that were done.", "bold yellow")
     blocks: list[Sequence[Answer]] = [*estimate_blocks(result.estimates), *test_blocks(result.hypotheses)]
+    before: list[tuple[str, Text]] = []
     for block in blocks:
         if block[0].comments not in ((), said) and not brief:
             said = block[0].comments
             yield _paragraphs(said)
-        yield _block(block, width, brief)
+        behind = [] if brief else details(block)
+        urgent = [*trouble(block), *([] if brief else claims(block))]
+        remarked = [] if brief else remarks(block)
+        yield _block(block, width, [*urgent, *news(behind, before), *remarked], brief)
+        before = behind
 
 
 def _title(comments: Sequence[str], width: int) -> Group:
@@ -78,19 +84,14 @@ def _paragraphs(comments: Sequence[str]) -> Text:
     return words("\n\n".join(" ".join(part.split()) for part in lines))
 
 
-def _block(block: Sequence[Answer], width: int, brief: bool) -> Group:
-    indent = 2
+def _block(block: Sequence[Answer], width: int, lines: Sequence[tuple[str, Text]], brief: bool) -> Group:
+    """A headline, the table, and the lines that explain it."""
+    indent = (0, 0, 0, _INDENT)
     estimates = [x for x in block if isinstance(x, Estimate)]
     tested = [x for x in block if isinstance(x, Tested)]
-    table = estimate_table(estimates, width - indent) if estimates else test_table(tested, width - indent)
-    parts: list[RenderableType] = [_head(block), Padding(table, (0, 0, 0, indent))]
-    lines = trouble(block)
-    if not brief:
-        more = [*lines, *claims(block), *details(block), *remarks(block)]
-        parts += [Text(), Padding(grid(more), (0, 0, 0, indent))]
-    elif lines:
-        parts.append(Padding(grid(lines), (0, 0, 0, indent)))
-    return Group(*parts)
+    table = estimate_table(estimates, width - _INDENT) if estimates else test_table(tested, width - _INDENT)
+    below: list[RenderableType] = [*([] if brief else [Text()]), Padding(grid(lines), indent)] if lines else []
+    return Group(_head(block), Padding(table, indent), *below)
 
 
 def _head(block: Sequence[Answer]) -> Text:

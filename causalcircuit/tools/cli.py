@@ -148,11 +148,12 @@ def explain(code: str | None) -> int:
 @group.command(epilog=_examples("cq repl", "cq repl examples/ioi.cq     # its names and models stay at hand"))
 @click.argument("file", required=False, metavar="[FILE]")
 @_debug
-def repl(file: str | None) -> int:
+@click.pass_obj
+def repl(state: State, file: str | None) -> int:
     """Ask one statement at a time; FILE is run first."""
     from causalcircuit.tools.repl import repl as talk
 
-    return talk(Path(file) if file is not None else None)
+    return talk(Path(file) if file is not None else None, state.debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
