@@ -54,9 +54,8 @@ from causalcircuit.query.program import (
     Testing,
 )
 from causalcircuit.query.render import assignment, number, render
-from causalcircuit.query.sites import AddressError, SiteInfo, SiteTable, Tower
+from causalcircuit.query.sites import AddressError, SiteInfo, SiteTable, Tower, tensor_of
 from causalcircuit.query.table import OutcomeTable
-
 from causalcircuit.query.units import UnitError, unit_of
 
 __all__ = [
@@ -131,6 +130,7 @@ __all__ = [
     "rebuild",
     "render",
     "site_table",
+    "tensor_of",
     "unit_of",
     "unite",
     "walk",

@@ -259,6 +259,22 @@ class SiteTable:
         return SiteInfo(address.local, tensor, 0, tower.width, tower.width, tower.name, rank, layer)
 
 
+def tensor_of(address: Address) -> tuple[str, tuple[Part, ...]]:
+    """What a concrete address indexes, by its spelling alone.
+
+    Equal for two addresses just where a `SiteTable` gives them the same `SiteInfo.tensor`: planning has no table.
+    """
+    *lead, last = (Part(p.name) if p.name in ("head", "neuron") else p for p in address.path)
+    layer = lead[-1].index if lead else None
+    if last.name == "embed":
+        return address.model, (*lead, Part("resid", 0))
+    if last.name in ("resid_in", "resid") and isinstance(layer, int):
+        return address.model, (*lead[:-1], Part("resid", layer + (last.name == "resid")))
+    if lead == [Part("encoder")] and last.name == "out":
+        return address.model, (*lead, Part("final_norm"))
+    return address.model, (*lead, last)
+
+
 def _number(part: Part, limit: int, what: Literal["layer", "head", "neuron"], address: Address) -> int:
     if not isinstance(part.index, int):
         raise AddressError("name", f"`{part}` needs a number in `{address}`")
@@ -270,13 +286,12 @@ def _number(part: Part, limit: int, what: Literal["layer", "head", "neuron"], ad
 def _numbers(index: Index, limit: int, what: str, address: Address) -> list[int]:
     if index == "*":
         return list(range(limit))
-    listed: list[int] = []
-    for item in index if isinstance(index, tuple) else (index,):
-        if isinstance(item, tuple):
-            listed.extend(range(item[0], item[1] + 1))
-        elif isinstance(item, int):
-            listed.append(item)
     kind: Literal["layer", "head", "neuron"] = "layer" if what == "layer" else "head" if what == "head" else "neuron"
-    for i in listed:
-        _number(Part(what, i), limit, kind, address)
-    return listed
+    listed: dict[int, None] = {}
+    for item in index if isinstance(index, tuple) else (index,):
+        low, high = item if isinstance(item, tuple) else (item, item)
+        for end in (low, high):
+            _number(Part(what, end), limit, kind, address)
+        if isinstance(low, int) and isinstance(high, int):
+            listed.update(dict.fromkeys(range(low, high + 1)))
+    return list(listed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from causalcircuit.query import Address, AddressError, Part, SiteTable, Tower
+from causalcircuit.query import Address, AddressError, Part, SiteTable, Tower, tensor_of
 
 GPT2 = SiteTable("gpt2", (Tower("", "text", 2, 2, 4, 8, 16, causal=True),), ("input",), 32)
 CAPTIONER = SiteTable(
@@ -131,6 +131,17 @@ def test_a_site_depends_on_what_is_computed_before_it(table: SiteTable, text: st
                 expected = not any(step in later for step in BEFORE_CROSS) or "cross" in later
             got = table.depends(table.info(address(later)), table.info(address(earlier)))
             assert got == expected, (later, earlier)
+
+
+@tables
+def test_addresses_tell_their_tensor_by_their_spelling(table: SiteTable, text: str) -> None:
+    spelt = [tensor_of(address(site)) for site, *_ in lines(text)]
+    told = [tensor for _, tensor, *_ in lines(text)]
+    for one, own in zip(spelt, told, strict=True):
+        assert [one == other for other in spelt] == [own == other for other in told]
+    assert tensor_of(address("layer[0].mlp.neuron[1]")) == tensor_of(address("layer[0].mlp.neuron[2]"))
+    elsewhere = Address("another", address("embed").path)
+    assert tensor_of(elsewhere) != tensor_of(address("embed"))
 
 
 def test_neurons_stand_between_what_the_mlp_reads_and_writes() -> None:
