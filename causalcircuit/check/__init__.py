@@ -9,7 +9,7 @@ from causalcircuit.check.questions import claim, region_text
 from causalcircuit.check.rules import examine, queries_of
 from causalcircuit.check.sources import locate, sites
 from causalcircuit.check.values import kind_of
-from causalcircuit.diagnostics import Source, error
+from causalcircuit.diagnostics import Source, error, instead_of
 from causalcircuit.query import Program
 
 __all__ = [
@@ -41,7 +41,7 @@ def check_file(path: Path) -> Program:
     """A program from its file.
 
     Raises:
-        DiagnosticError: the file cannot be read (CQ231), or everything that is wrong with it.
+        DiagnosticError: the file cannot be read (CQ230), or everything that is wrong with it.
     """
     checker = Checker(path.resolve().parent, chain=(path.resolve(),))
     return checker.read(read_source(path))
@@ -52,12 +52,8 @@ def read_source(path: Path) -> Source:
     try:
         return Source(str(path), path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        beside = ", ".join(sorted(p.name for p in path.parent.glob("*.cq"))[:8]) if path.parent.is_dir() else ""
-        raise error(
-            "CQ230",
-            f"the file `{path}` does not exist",
-            help=f"in that folder: {beside}" if beside else "check the path",
-        ) from None
+        near = instead_of(path.name, (p.name for p in path.parent.glob("*.cq")))
+        raise error("CQ230", f"the file `{path}` does not exist", help=near or "check the path") from None
     except (UnicodeDecodeError, IsADirectoryError, PermissionError) as problem:
         raise error(
             "CQ230", f"the file `{path}` cannot be read: {problem}", help="a .cq file is text in UTF-8"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -80,23 +81,25 @@ def subscript(path: Path, index: Index | Expr, span: Span) -> Path:
     return Path(path.model, (*path.parts[:-1], Part(last.name, index)), span)
 
 
-def place(path: Path, position: Position, span: Span) -> Expr:
-    """`path @ position`: a site, several sites for a pattern, or a readout.
+def place(path: Path, position: Position, span: Span, where: Span | None = None) -> Expr:
+    """`path @ position`: a site, several sites for a pattern, or a readout; `where` is the place of the position.
 
     Raises:
         DiagnosticError: CQ504 layer, CQ505 head, CQ506 name, CQ516 a position that such a site has not.
     """
-    table = sites(path.model)
+    table, where = sites(path.model), where or span
+    if path.answer is None and path.parts and path.parts[-1].name in READOUTS:
+        raise unplaced(path)
     if path.answer is not None:
         if position.kind in ("all", "span", "list", "inside", "outside", "image", "each", "new"):
             raise error(
                 "CQ516",
                 f"a readout is a scalar, and `@ {position}` may be several positions",
-                span,
+                where,
                 help="read it at one: `@ last`, `@ 5`, `@ token(row.w)`",
             )
         kind = path.parts[-1].name
-        _within_length(position, table, span)
+        _within_length(position, table, where)
         return Readout(path.model.name, kind, path.answer, position, span=span)  # type: ignore[arg-type]
     address = Address(path.model.name, path.parts)
     try:
@@ -109,18 +112,19 @@ def place(path: Path, position: Position, span: Span) -> Expr:
     for p in flat:
         if p.kind in ("token", "span") and tower.modality != "text":
             raise error(
-                "CQ516", "an image tower has patches, not words", span, help="`@ inside(row.mask)`, `@ image[k]`"
+                "CQ516", "an image tower has patches, not words", where, help="`@ inside(row.mask)`, `@ image[k]`"
             )
         if p.kind in ("inside", "outside", "image") and tower.modality != "image":
-            raise error("CQ516", f"`@ {p}` needs a site over image patches", span, help="use it on the encoder's sites")
+            way = "a text has tokens: `@ last`, `@ 5`, `@ token(row.word)`"
+            raise error("CQ516", f"`@ {p}` needs a site over image patches", where, help=way)
         if p.kind in ("each", "new"):
             raise error(
                 "CQ517",
                 f"`@ {p.kind}` is not available in this version",
-                span,
+                where,
                 help="use `@ all` for all positions jointly, or name one",
             )
-        _within_length(p, table, span)
+        _within_length(p, table, where)
     members = tuple(Site(a, position, span=span) for a in found)
     return members[0] if address.concrete else Items(members, span=span)
 
@@ -158,7 +162,7 @@ def _within_length(p: Position, table: SiteTable, span: Span) -> None:
             "CQ509",
             f"position {p.index} is out of range: the model has {limit} positions at most",
             span,
-            help="positions count from 0",
+            help=f"positions count from 0 to {limit - 1}; -1 is the last of the prompt",
         )
 
 
@@ -167,22 +171,35 @@ def _address_error(path: Path, problem: AddressError, table: SiteTable) -> Excep
     if later is not None and problem.kind == "name":
         return error(
             "CQ506",
-            f"`{path.span.text}` is not a site that this version knows",
-            path.span,
-            f"`.{later}`",
-            help="see `cq sites` of a later version; known here: " + ", ".join(problem.known),
+            f"`.{later}` is not available in this version",
+            _guilty(path, later),
+            help="available: " + ", ".join(f"`{k}`" for k in problem.known),
         )
     wrong = path.parts[-1].name
     hint = did_you_mean(wrong, [k.rpartition(".")[2].partition("[")[0] for k in problem.known]) if problem.known else ""
     lines = [hint] if hint.startswith("did") else []
-    if problem.known:
+    if problem.known and set(problem.known) <= {t.name for t in table.towers}:
+        lines.append(f"write `{path.model.name}.{table.towers[-1].name}.{path.parts[0]}…`")
+    elif problem.known:
         lines.append("sites: " + ", ".join(f"`{k}`" for k in problem.known))
     if problem.kind != "name":
         layers = ", ".join(
             f"{t.layers} layers of {t.heads} heads" + (f" in `{t.name}`" if t.name else "") for t in table.towers
         )
         lines.append(f"`{path.model.name}` has {layers}; they count from 0")
-    return error(_CODES[problem.kind], str(problem), path.span, help=lines)
+    indexed = next((p.name for p in path.parts if p.index is None and p.name in ("layer", "head", "neuron")), "")
+    if indexed:
+        lines.append(f"write `{indexed}[0]`, or `{indexed}[*]` for all of them")
+    name = indexed or (wrong if problem.kind == "name" else problem.kind)
+    return error(_CODES[problem.kind], str(problem), _guilty(path, name), help=lines)
+
+
+def _guilty(path: Path, name: str) -> Span:
+    """The place of the part `name` in an address, index included, or the whole address."""
+    found = list(re.finditer(rf"\b{re.escape(name)}\b(\s*\[[^\]]*\])?", path.span.text)) if name else []
+    if not found:
+        return path.span
+    return Span(path.span.source, path.span.start + found[-1].start(), path.span.start + found[-1].end())
 
 
 def position_of(tree: Tree[Token], statement: Span, lower: Callable[[Tree[Token] | Token], Value]) -> Position:

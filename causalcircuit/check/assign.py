@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
     Assignment,
@@ -53,12 +54,12 @@ def _assignable(target: Expr, a: Assignment) -> None:
         return
     span = target.span or a.span
     if isinstance(target, Readout):
-        why, way = "a readout is what is asked, not what can be set", "assign the site that it is read from"
+        why, way = "a readout is what is asked, not what can be set", "assign a site: `m.layer[0].mlp.out @ last`"
     elif isinstance(target, Column):
         why, way = "a column belongs to the row", "assign what it feeds: `do(m.input = row.other)`"
     else:
         why, way = "only sites and inputs can be set", "name a site: `m.layer[0].head[1].out @ last`"
-    raise error("CQ215", f"`{render(target)}` cannot be assigned: {why}", span, help=way)
+    raise error("CQ215", f"`{shown(target)}` cannot be assigned: {why}", span, help=way)
 
 
 def _givable(target: Expr, value: Expr, a: Assignment) -> None:
@@ -66,7 +67,7 @@ def _givable(target: Expr, value: Expr, a: Assignment) -> None:
     if is_estimand(value):
         raise error(
             "CQ214",
-            f"`{render(value)}` speaks of all rows, and a row's value is needed here",
+            f"`{shown(value)}` speaks of all rows, and a row's value is needed here",
             span,
             help="nothing goes back from an estimand to a row except references such as `mean(A)`",
         )
@@ -74,16 +75,16 @@ def _givable(target: Expr, value: Expr, a: Assignment) -> None:
         if not isinstance(value, Column | Text):
             raise error(
                 "CQ216",
-                f"an input is fed by a column or a string, not by `{render(value)}`",
+                f"an input is fed by a column or a string, not by `{shown(value)}`",
                 span,
-                help="`= row.office`",
+                help=f"write `do({render(target)} = row.column)`",
             )
         return
     wrong = next((e for e in walk(value, worlds=False) if isinstance(e, Text | Input | Items)), None)
     if wrong is not None:
         raise error(
             "CQ216",
-            f"`{render(wrong)}` is no value that a site can take",
-            span,
-            help="use numbers, `mean(A)`, `(A | w)`",
+            f"`{shown(wrong)}` is no value that a site can take",
+            within(wrong.span, span),
+            help="use numbers, `mean(A)`, `(A | w)`; a set of nodes takes its own values: `do(S = (S | w))`",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,10 +10,14 @@ from causalcircuit.check import declarations, questions
 from causalcircuit.check.expressions import Lowering, Poisoned
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
-from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source, Span, error
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, instead_of
 from causalcircuit.query import Command, Estimation, Expr, Graph, ModelRef, Number, Program, Testing, World
-from causalcircuit.syntax import Statement, parse
+from causalcircuit.syntax import Statement, cut, parse
 from causalcircuit.syntax.trees import inner
+
+# The name that a text declares, as far as it can be guessed where it does not parse.
+_USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
+_DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
 @dataclass(slots=True)
@@ -47,12 +52,10 @@ class Checker:
         statements, problems, trailing = parse(source)
         found = [*problems]
         self.scope.later = {name: span for s in statements for name, span in _declares(s)}
-        for diagnostic in problems:
-            self._poison(diagnostic, source)
+        self._poison(problems, source)
         for statement in statements:
             found.extend(self._statement(statement))
-        self.found.extend(found)
-        self.found.sort(key=_place)
+        self.found = sorted(dict.fromkeys([*self.found, *found]), key=_place)
         DiagnosticError.raise_if(self.found)
         comments = trailing if not statements else ()
         return self.program(source, comments)
@@ -87,6 +90,12 @@ class Checker:
             return [d.at(statement.span) for d in problem.diagnostics]
         except Poisoned:
             self._fail(statement)
+        except RecursionError:
+            self._fail(statement)
+            deep = error(
+                "CQ208", "this statement is nested too deeply", statement.span, help="name its parts with `let`"
+            )
+            return list(deep.diagnostics)
         finally:
             for name, _ in _declares(statement):
                 self.scope.later.pop(name, None)
@@ -99,14 +108,14 @@ class Checker:
             if name not in self.scope.names or not self.redefine:
                 self.scope.failed.add(name)
 
-    def _poison(self, diagnostic: Diagnostic, source: Source) -> None:
+    def _poison(self, problems: list[Diagnostic], source: Source) -> None:
         """A statement that does not even parse may have declared a name: nothing more is said of its users."""
-        if diagnostic.span is None:
-            return
-        line = source.line(diagnostic.span.line)
-        text = line.split("=")[0].split("(")[0].split()
-        if text:
-            self.scope.failed.add(text[1] if len(text) > 1 else text[0])
+        places = [d.span.start for d in problems if d.span is not None]
+        for chunk in cut(source)[0] if places else ():
+            if any(chunk.span.start <= at <= chunk.span.end for at in places):
+                name = _USED.match(chunk.span.text) or _DECLARED.match(chunk.span.text)
+                if name is not None:
+                    self.scope.failed.add(name.group(1))
 
     # ---- what declarations call
 
@@ -152,12 +161,13 @@ class Checker:
         if file in self.used:
             return self.used[file]
         if not file.is_file():
-            beside = ", ".join(sorted(p.name for p in file.parent.glob("*.cq"))[:8]) if file.parent.is_dir() else ""
+            near = instead_of(file.name, (p.name for p in file.parent.glob("*.cq")))
             raise error(
                 "CQ230",
                 f"the file `{file.name}` does not exist",
                 span,
-                help=(f"looked for {file}", f"in that folder: {beside}" if beside else ""),
+                "this file",
+                help=(near, f"looked for {file}; paths are relative to the file that names them"),
             )
         inside = Checker(
             file.parent,
@@ -168,7 +178,14 @@ class Checker:
             chain=(*self.chain, file),
             used=self.used,
         )
-        inside.read(Source(file.name, file.read_text(encoding="utf-8")))
+        try:
+            inside.read(Source(file.name, file.read_text(encoding="utf-8")))
+        except DiagnosticError as problem:
+            used = Label(span, "used here")
+            raise DiagnosticError(*(replace(d, labels=(*d.labels, used)) for d in problem.diagnostics)) from None
+        except (UnicodeDecodeError, OSError) as problem:
+            message = f"the file `{file.name}` cannot be read: {problem}"
+            raise error("CQ230", message, span, "this file", help="a .cq file is text in UTF-8") from None
         self.used[file] = inside.scope
         return inside.scope
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -11,7 +12,8 @@ from causalcircuit.check import addresses
 from causalcircuit.check.assign import world
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.values import Builtin, Function, Module, Path, Row, Value, kind_of
-from causalcircuit.diagnostics import Span, did_you_mean, error
+from causalcircuit.check.wording import counted, shown, within
+from causalcircuit.diagnostics import Fix, Span, did_you_mean, error
 from causalcircuit.query import (
     FACTUAL,
     Assignment,
@@ -38,7 +40,6 @@ from causalcircuit.query import (
     Within,
     World,
     is_estimand,
-    render,
     unite,
 )
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
@@ -128,6 +129,8 @@ class Lowering:
     def _number(self, node: Tree[Token]) -> Number:
         parts = inner(node)
         value, span = float(str(parts[0])), self.span(node)
+        if not math.isfinite(value):
+            raise error("CQ219", f"`{parts[0]}` is too large a number", span, help="1e308 is the largest")
         if len(parts) == 1:
             return Number(value, span=span)
         unit = str(parts[1])
@@ -143,7 +146,12 @@ class Lowering:
                 ),
             )
         if span.source.position(span.start)[0] != self.span(parts[1]).line:
-            raise error("CQ210", f"the unit `{unit}` stands on another line than its number", self.span(parts[1]))
+            raise error(
+                "CQ210",
+                f"the unit `{unit}` stands on another line than its number",
+                self.span(parts[1]),
+                help=f"write `{parts[0]} {unit}` on one line",
+            )
         return Number(value / 100 if unit == "pp" else value, "nat" if unit == "nats" else unit, span=span)
 
     def _percent(self, node: Tree[Token]) -> Number:
@@ -210,7 +218,13 @@ class Lowering:
                 part: Literal["train", "test"] = "train" if name == "train" else "test"
                 return replace(base, split=Split(split.train, split.seed, part))
             case _:
-                raise error("CQ206", f"{kind_of(base)} has no part `{name}`", span, help="remove it")
+                what = kind_of(base)
+                raise error(
+                    "CQ206",
+                    f"{what} has no part `{name}`",
+                    span,
+                    help="parts after a `.` belong to models, data, rows and files in use",
+                )
 
     def _index(self, node: Tree[Token]) -> Value:
         base_node, indices = inner(node)
@@ -218,7 +232,10 @@ class Lowering:
         if isinstance(base, ModelRef):
             base = Path(base, (), span)
         if not isinstance(base, Path) or not isinstance(indices, Tree):
-            raise error("CQ206", f"`{self.span(base_node).text}` takes no index", span, help="only addresses do")
+            said = self.span(base_node).text
+            raise error(
+                "CQ206", f"`{said}` is {kind_of(base)} and takes no index", span, help="addresses do: `m.layer[0]`"
+            )
         return addresses.subscript(base, self._indices(indices), span)
 
     def _indices(self, tree: Tree[Token]) -> Index | Expr:
@@ -230,10 +247,13 @@ class Lowering:
                     raise error("CQ506", "`*` stands alone in an index", self.span(tree), help="write `[*]`")
                 return "*"
             if kind == "span_of":
-                low, high = (int(float(str(t))) for t in inner(tree_of(child)))
+                ends = [str(t) for t in inner(tree_of(child))]
+                if not all(t.isdigit() for t in ends):
+                    raise error("CQ506", f"`{'..'.join(ends)}` is no range", self.span(child), help="write `[4..9]`")
+                low, high = map(int, ends)
                 if low > high:
                     raise error(
-                        "CQ506", f"the range {low}..{high} is empty", self.span(child), help="ranges go upwards"
+                        "CQ506", f"the range {low}..{high} is empty", self.span(child), help=f"write `{high}..{low}`"
                     )
                 items.append((low, high))
                 continue
@@ -259,7 +279,7 @@ class Lowering:
                 help="positions stand after addresses: `m.layer[0].resid @ last`",
             )
         position = addresses.position_of(tree_of(place), self.statement, self.value)
-        return addresses.place(base, position, span)
+        return addresses.place(base, position, span, self.span(place))
 
     def _call(self, node: Tree[Token]) -> Value:
         parts = inner(node)
@@ -268,7 +288,12 @@ class Lowering:
         if isinstance(callee, Builtin):
             return self._builtin(callee.name, arguments, span)
         if not isinstance(callee, Function):
-            raise error("CQ207", f"`{self.span(parts[0]).text}` is {kind_of(callee)} and cannot be called", span)
+            raise error(
+                "CQ207",
+                f"`{self.span(parts[0]).text}` is {kind_of(callee)} and cannot be called",
+                span,
+                help="functions are declared by `let f(x) = …`; a product is written `*`",
+            )
         if self.depth >= _DEPTH:
             raise error(
                 "CQ208", f"`{callee.name}` calls itself without end", span, help="functions are unfolded: no recursion"
@@ -276,7 +301,7 @@ class Lowering:
         if len(arguments) != len(callee.parameters):
             raise error(
                 "CQ207",
-                f"`{callee.name}` takes {len(callee.parameters)} arguments, and {len(arguments)} are given",
+                f"`{callee.name}` takes {counted(len(callee.parameters), 'argument')}, not {len(arguments)}",
                 span,
                 help=f"write `{callee.name}({', '.join(callee.parameters)})`",
             )
@@ -300,14 +325,20 @@ class Lowering:
             if is_estimand(of) or not isinstance(core, Site | Items):
                 raise error(
                     "CQ212",
-                    f"`mean` is a reference to a site's mean over the data, and `{render(of)}` is no site",
+                    f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
                     span,
                     help="the mean of a readout over rows is an estimand: `E[Y]`",
                 )
             return Mean(of, pooled, span=span)
         low, high = _ARITY[name]
         if not low <= len(arguments) <= high:
-            raise error("CQ207", f"`{name}` takes {low} arguments, and {len(arguments)} are given", span)
+            letters = ", ".join("ABCDEFGHI"[:low])
+            raise error(
+                "CQ207",
+                f"`{name}` takes {counted(low, 'argument')}, not {len(arguments)}",
+                span,
+                help=f"write `{name}({letters})`",
+            )
         return Call(name, tuple(self.expr(a) for a in arguments), span=span)
 
     # ---- arithmetic and events
@@ -325,6 +356,17 @@ class Lowering:
     def _binary(self, node: Tree[Token]) -> Expr:
         left, right = inner(node)
         a, b = self.expr(left), self.expr(right)
+        if _offset(left, operators(node)[0], b):
+            place = tree_of(tree_of(left).children[-1])
+            meant = f"({self.span(place).text} {operators(node)[0]} {self.span(right).text})"
+            raise error(
+                "CQ113",
+                f"an offset of a position stands in parentheses: `@ {meant}`",
+                self.span(place).to(self.span(right)),
+                "outside the position",
+                help=f"to shift the value itself, write `({self.span(left).text}) {operators(node)[0]} …`",
+                fix=Fix(self.span(place).to(self.span(right)), meant),
+            )
         return Binary(cast(ArithmeticOp, operators(node)[0]), a, b, span=self.span(node))
 
     def _power(self, node: Tree[Token]) -> Expr:
@@ -373,7 +415,11 @@ class Lowering:
         inside, condition = self._given(given)
         if condition is not None:
             raise error(
-                "CQ213", "a counterfactual value has no condition", self.span(given), help="conditions stand in `E[…]`"
+                "CQ213",
+                f"after the bar of a counterfactual value stands a world, and `{shown(condition)}` is none",
+                within(condition.span, self.span(given)),
+                "a condition",
+                help=("a world is `do(…)` or the name of one", "conditions select rows, in `E[Y | w, condition]`"),
             )
         return Counterfactual(self._row_value(value), inside, span=self.span(node))
 
@@ -412,3 +458,9 @@ class Lowering:
         if not conditions:
             return joined, None
         return joined, conditions[0] if len(conditions) == 1 else Logic("and", tuple(conditions), span=self.span(node))
+
+
+def _offset(left: Node, op: str, right: Expr) -> bool:
+    """Whether `A @ last - 1` is written: a whole number beside a position that no parentheses close off."""
+    placed = isinstance(left, Tree) and left.data == "at"
+    return placed and op in "+-" and isinstance(right, Number) and right.unit is None and right.value.is_integer()

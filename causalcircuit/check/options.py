@@ -6,13 +6,17 @@ from dataclasses import dataclass, field, replace
 
 from lark import Token, Tree
 
+from causalcircuit.check.addresses import unplaced
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.values import Path as AddressPath
+from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
-from causalcircuit.query import Column, DataRef, Expr, Input, Items, Options, Site, render
+from causalcircuit.query import Column, DataRef, Expr, Graph, Input, Items, Number, Options, Site, render
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
 
-METHODS = ("bootstrap", "bca", "percentile", "basic", "student", "fieller", "wilson")
+METHODS = ("bootstrap", "bca", "percentile", "basic", "student", "fieller", "delta", "wilson")
 CORRECTIONS = ("holm",)
+_WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in"}
 _RESAMPLED = ("bootstrap", "bca", "percentile", "basic")
 
 
@@ -41,7 +45,7 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
             continue
         kind = str(node.data).rstrip("_")
         span = span_of(node, low.statement)
-        word = {"with_method": "with", "for_each": "for", "in_diagram": "in"}.get(kind, kind)
+        word = _WORDS.get(kind, kind)
         if kind in given.seen:
             raise error(
                 "CQ112",
@@ -52,7 +56,9 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
             )
         given.seen[kind] = span
         if kind not in allowed:
-            raise error("CQ112", f"`{word}` is no option of this statement", span, help="remove it")
+            place = Span(span.source, span.start, span.start + len(word))
+            known = ", ".join(f"`{_WORDS.get(a, a)}`" for a in allowed)
+            raise error("CQ112", f"`{word}` is no option of this statement", place, help=f"its options are {known}")
         _READ[kind](given, node, low, span)
     return given
 
@@ -60,7 +66,8 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
 def _on(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     value = low.value(inner(node)[0])
     if not isinstance(value, DataRef):
-        raise error("CQ217", f"`{low.span(inner(node)[0]).text}` is no data", span, help="`on` names declared data")
+        place = low.span(inner(node)[0])
+        raise error("CQ217", f"`{place.text}` is {kind_of(value)}, not data", place, help=on_data(low))
     given.data = value
 
 
@@ -77,19 +84,20 @@ def _with(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         else low.span(callee).text
     )
     if name not in METHODS:
-        raise error("CQ218", f"unknown estimator `{name}`", low.span(callee), help=did_you_mean(name, METHODS))
+        raise error("CQ601", f"unknown method `{name}`", low.span(callee), help=did_you_mean(name, METHODS))
     resamples: int | None = None
-    if name in _RESAMPLED:
-        from causalcircuit.query import Number
-
-        first = arguments[0] if arguments else None
-        if not isinstance(first, Number) or first.value != int(first.value) or first.value < 1:
+    if name in _RESAMPLED and arguments:
+        first = arguments[0]
+        if len(arguments) > 1 or not isinstance(first, Number) or not first.value.is_integer() or first.value < 1:
             raise error(
-                "CQ218", f"`{name}` needs a number of resamples", span, help=f"write `{name}(2000)` and `seed 7`"
+                "CQ218",
+                f"`{name}` takes one number, of resamples",
+                low.span(child),
+                help=f"write `{name}(2000)` and `seed 7`",
             )
         resamples = int(first.value)
     elif arguments:
-        raise error("CQ218", f"`{name}` takes no arguments", span, help=f"write `with {name}`")
+        raise error("CQ218", f"`{name}` takes no arguments", low.span(child), help=f"write `with {name}`")
     given.options = replace(given.options, method=name, resamples=resamples)
 
 
@@ -97,7 +105,8 @@ def _ci(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     token = str(inner(node)[0])
     level = float(token[:-1]) / 100 if token.endswith("%") else float(token)
     if not 0 < level < 1:
-        raise error("CQ219", f"a level lies between 0 and 1, and `{token}` does not", span, help="write `ci 95%`")
+        way = f"write `ci {token}%`" if 1 < level < 100 and not token.endswith("%") else "write `ci 95%`"
+        raise error("CQ602", f"a level lies between 0% and 100%, and `{token}` does not", span, help=way)
     given.options = replace(given.options, level=level)
 
 
@@ -108,7 +117,8 @@ def _seed(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 def _per(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     value = low.value(inner(node)[0])
     if not isinstance(value, Column):
-        raise error("CQ220", "`per` takes a column", span, help="write `per row.gender`")
+        place = low.span(inner(node)[0])
+        raise error("CQ220", f"`per` takes a column, not `{place.text}`", place, help="write `per row.gender`")
     given.per = value
 
 
@@ -117,14 +127,15 @@ def _for(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     value = low.value(over)
     if isinstance(value, Site | Input):
         members: tuple[Expr, ...] = (value,)
+    elif isinstance(value, AddressPath):
+        raise unplaced(value)
     else:
-        items = low.as_expr(value, over)
-        members = items.items if isinstance(items, Items) else ()
+        members = tuple(dict.fromkeys(value.items)) if isinstance(value, Items) else ()
     if not members:
         raise error(
             "CQ221",
             f"`{low.span(over).text}` is nothing to go through",
-            span,
+            low.span(over),
             help="go through sites: `for H in m.layer[*].head[*].out @ last`, or a list `[a, b]`",
         )
     given.sweep = (low.word(name), members, low.span(name))
@@ -133,7 +144,7 @@ def _for(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 def _as(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     words = [low.word(w) for w in inner(node)]
     if words != ["population"]:
-        raise error("CQ112", f"`as {', '.join(words)}` is not available in this version", span, help="`as population`")
+        raise error("CQ105", f"`as {', '.join(words)}` is not available in this version", span, help="`as population`")
     given.options = replace(given.options, population=True)
 
 
@@ -143,30 +154,32 @@ def _by(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         raise error(
             "CQ222",
             f"the regime `{', '.join(words)}` is not available in this version",
-            span,
+            low.span(inner(node)[0]),
             help="interventions on the model are the only regime so far: leave `by` out",
         )
 
 
 def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
-    from causalcircuit.query import Graph
-
     value = low.value(inner(node)[0])
     if not isinstance(value, Graph):
-        raise error("CQ205", f"`{low.span(inner(node)[0]).text}` is no graph", span, help="`in` names a declared graph")
+        place = low.span(inner(node)[0])
+        raise error(
+            "CQ205", f"`{place.text}` is {kind_of(value)}, not a graph", place, help="`in` names a declared graph"
+        )
 
 
 def _correct(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     word = low.word(inner(node)[0])
     if word not in CORRECTIONS:
-        raise error("CQ223", f"unknown correction `{word}`", span, help=did_you_mean(word, CORRECTIONS))
+        place = low.span(inner(node)[0])
+        raise error("CQ223", f"unknown correction `{word}`", place, help=did_you_mean(word, CORRECTIONS))
     given.correction = word
 
 
 def _alpha(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     alpha = float(str(inner(node)[0]))
     if not 0 < alpha < 0.5:
-        raise error("CQ219", f"alpha lies between 0 and 0.5, and {alpha:g} does not", span, help="write `alpha 0.05`")
+        raise error("CQ613", f"alpha lies between 0 and 0.5, and {alpha:g} does not", span, help="write `alpha 0.05`")
     given.alpha = alpha
 
 
@@ -176,6 +189,12 @@ def whole(node: Node, low: Lowering) -> int:
     if not text.isdigit():
         raise error("CQ219", f"a whole number is needed, and `{text}` is none", low.span(node), help="write `seed 7`")
     return int(text)
+
+
+def on_data(low: Lowering) -> str:
+    """The way out where no data is named: with the data that is declared."""
+    names = [name for name, (value, _) in low.scope.names.items() if isinstance(value, DataRef)]
+    return f"add `on {names[0]}`" if len(names) == 1 else "add `on d`, where `d` is declared data"
 
 
 def described(sweep: Expr) -> str:

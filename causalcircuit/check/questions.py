@@ -10,9 +10,10 @@ from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.measure import unit
-from causalcircuit.check.options import described, read
+from causalcircuit.check.options import described, on_data, read
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.values import Family, kind_of
+from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
     Binary,
@@ -27,7 +28,6 @@ from causalcircuit.query import (
     Within,
     is_estimand,
     number,
-    render,
 )
 from causalcircuit.query.units import WRITTEN
 from causalcircuit.syntax.trees import Node, inner, text_of, unquote
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 _ESTIMATE = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram")
 _TEST = ("on", "with_method", "ci", "seed", "for_each", "correct", "alpha", "by", "in_diagram")
+_IN_UNITS = {
+    "probability": "write the bound in `pp`, percentage points",
+    "ratio": "write the bound as a plain number or in %",
+    "": "write the bound as a plain number",
+}
 _HEADS = frozenset({*_ESTIMATE, *_TEST, "as_"})
 
 
@@ -52,7 +57,7 @@ def estimate(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
     heads, options = _split(tree)
     given = read(options, low, _ESTIMATE)
     if given.data is None:
-        raise error("CQ217", "this estimate says not on which data", low.span(tree), help="add `on d`")
+        raise error("CQ217", "this estimate says not on which data", low.span(tree), help=on_data(low))
     queries = [q for head in heads for q in _swept(head, low, given.sweep)]
     checker.command(Estimation(tuple(queries), given.data, given.options, given.per, comments, span=low.statement), low)
 
@@ -106,7 +111,8 @@ def hypothesis(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         elif condition is None:
             condition = inner(part)[0]
         else:
-            raise error("CQ112", "a hypothesis expects one thing", low.span(part), help="declare a second hypothesis")
+            way = "declare a second hypothesis, or a region: `within [low, high]`"
+            raise error("CQ112", "a hypothesis expects one thing", low.span(part), help=way)
     if condition is None:
         raise error("CQ226", "this hypothesis says not what it expects", low.span(name), help="add `expect … < …`")
     word = low.word(name)
@@ -126,10 +132,10 @@ def claim(condition: Expr, name: str, span: Span | None, at: tuple[tuple[str, st
         low, high = (_end(e, condition, place) for e in ends)
         if low.value >= high.value:
             raise error(
-                "CQ227", f"the region [{low.value:g}, {high.value:g}] is empty", place, help="the lower end first"
+                "CQ227", f"the region [{shown(low)}, {shown(high)}] is empty", place, help="write the lower end first"
             )
         region = Region(low.value, high.value, closed=True, outside=condition.outside)
-        written = low.unit or high.unit
+        written = _one_unit(low, high, place)
     elif isinstance(condition, Compare) and condition.op in ("<", ">", "<=", ">="):
         query, bound = condition.left, condition.right
         upward = condition.op.startswith(">")
@@ -149,18 +155,22 @@ def claim(condition: Expr, name: str, span: Span | None, at: tuple[tuple[str, st
             help="claim a region: `within [-0.1 logit, 0.1 logit]`, or a direction: `< 0`",
         )
     else:
-        raise error("CQ227", "this claims nothing", place, help="compare an estimand: `total < -0.5 logit`")
+        raise error("CQ227", f"`{shown(condition)}` claims nothing", place, help="compare it: `total < -0.5 logit`")
     if not is_estimand(query):
-        raise error("CQ214", "a claim is about an estimand", query.span or place, help="write `E[Y] < …`")
+        raise error(
+            "CQ214",
+            f"`{shown(query)}` has a value on each row, and a claim speaks of all rows",
+            within(query.span, place),
+            "a row value",
+            help=f"write `E[{shown(query)}]` for its mean",
+        )
     measure = unit(query, place)
     if written is not None and WRITTEN[written] != measure and not (written == "%" and measure == ""):
         raise error(
             "CQ311",
-            f"the claim is in {written}, and its estimand in {measure or 'no unit'}",
+            f"the claim is in {written}, and its estimand {f'in {measure}' if measure else 'has no unit'}",
             place,
-            help=f"write the bound in {measure}"
-            if measure != "probability"
-            else "write the bound in `pp`, percentage points",
+            help=_IN_UNITS.get(measure, f"write the bound in {measure}"),
         )
     return Claim(name, Query(name, query, at=at, span=place), region, measure, named=False, span=place)
 
@@ -168,7 +178,16 @@ def claim(condition: Expr, name: str, span: Span | None, at: tuple[tuple[str, st
 def _end(e: Expr, condition: Expr, span: Span | None) -> Number:
     if isinstance(e, Number):
         return e
-    raise error("CQ227", f"a region ends at a number, and `{render(e)}` is none", e.span or span, help="`-0.5 logit`")
+    message = f"a region ends at a number, and `{shown(e)}` is none"
+    raise error("CQ227", message, e.span or span, help="write a number: `< -0.5 logit`, `within [-1 pp, 1 pp]`")
+
+
+def _one_unit(low: Number, high: Number, span: Span | None) -> str | None:
+    """The unit of a region: both ends say it, or one where the other is 0."""
+    if low.unit != high.unit and not any(end.unit is None and end.value == 0 for end in (low, high)):
+        units = " and ".join(end.unit or "no unit" for end in (low, high))
+        raise error("CQ311", f"the ends of the region are in {units}", span, help="write both in one unit")
+    return low.unit or high.unit
 
 
 def region_text(c: Claim) -> str:
@@ -197,8 +216,13 @@ def family(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         if value is None:
             continue
         if not isinstance(value, Claim):
-            raise error("CQ205", f"`{low.word(member)}` is {kind_of(value)}, not a hypothesis", low.span(member))
-        if value in claims:
+            raise error(
+                "CQ205",
+                f"`{low.word(member)}` is {kind_of(value)}, not a hypothesis",
+                low.span(member),
+                help="a family is made of hypotheses: `hypothesis h { expect total > 0 logit }`",
+            )
+        if low.word(member) in (c.name for c in claims):
             raise error(
                 "CQ202", f"`{low.word(member)}` stands twice in the family", low.span(member), help="once is enough"
             )
@@ -212,7 +236,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     heads, options = _split(tree)
     given = read(options, low, _TEST)
     if given.data is None:
-        raise error("CQ217", "this test says not on which data", low.span(tree), help="add `on d`")
+        raise error("CQ217", "this test says not on which data", low.span(tree), help=on_data(low))
     claims: list[Claim] = []
     name, correction, alpha = "", given.correction, given.alpha
     for head in heads:
@@ -232,7 +256,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         raise error(
             "CQ229",
             f"{len(claims)} claims are tested together without a correction",
-            low.span(tree),
+            low.span(heads[0]).to(low.span(heads[-1])),
             help="add `correct holm alpha 0.05`",
         )
     checker.command(

@@ -13,12 +13,13 @@ _CONSTANTS = ("true", "false")
 
 @dataclass(slots=True)
 class Scope:
-    """The names of a file, or of a function's call inside it (`parent`)."""
+    """The names of a file, or of a function's call inside it (`parent`); `columns` are those of all declared data."""
 
     names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
     parent: Scope | None = None
     failed: set[str] = field(default_factory=set)
     later: dict[str, Span] = field(default_factory=dict)
+    columns: set[str] = field(default_factory=set)
 
     def declare(self, name: str, value: Value, span: Span, *, again: bool = False) -> None:
         """Give `name` a meaning; with `again` (at a prompt) an old one is replaced.
@@ -75,7 +76,10 @@ class Scope:
         known = self.known()
         near = nearest(name, [*known, *FUNCTIONS, "row"])
         holders = [m for m, (v, _) in top.names.items() if isinstance(v, Module) and name in v.scope.names]
-        if holders:
+        if name in top.columns:
+            help_text = f"a column is written with its row: `row.{name}`"
+            near = None
+        elif holders:
             help_text = f"did you mean `{holders[0]}.{name}`?"
         elif near:
             help_text = f"did you mean `{near}`?"

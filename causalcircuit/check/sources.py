@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.diagnostics import DiagnosticError, error, instead_of
 from causalcircuit.query import ModelRef, OutlineError, SiteTable, site_table
 
 
@@ -39,14 +39,14 @@ def locate(ref: ModelRef) -> Path:
     if ref.folder is not None:
         if not ref.folder.is_dir():
             parent = ref.folder.parent
-            beside = sorted(p.name for p in parent.iterdir() if p.is_dir())[:8] if parent.is_dir() else []
+            folders = (p.name for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else ()
             raise error(
                 "CQ501",
                 f"the model folder `{ref.source}` does not exist",
                 label="this folder",
                 help=(
+                    instead_of(ref.folder.name, folders, "beside it"),
                     f"looked for {ref.folder}; paths are relative to the file that names them",
-                    f"in that place: {', '.join(beside)}" if beside else "",
                 ),
             )
         if not (ref.folder / "config.json").is_file():

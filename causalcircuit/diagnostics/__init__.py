@@ -4,7 +4,7 @@ from causalcircuit.diagnostics.catalogue import codes, page, title
 from causalcircuit.diagnostics.data import to_json
 from causalcircuit.diagnostics.diagnostic import Diagnostic, DiagnosticError, Fix, Label, error, warning
 from causalcircuit.diagnostics.source import Source, Span
-from causalcircuit.diagnostics.suggest import did_you_mean, nearest
+from causalcircuit.diagnostics.suggest import did_you_mean, instead_of, nearest
 from causalcircuit.diagnostics.text import render, render_all
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "codes",
     "did_you_mean",
     "error",
+    "instead_of",
     "nearest",
     "page",
     "render",

@@ -27,3 +27,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return ""
     shown = ", ".join(f"`{n}`" for n in names[:12])
     return f"known here: {shown}" + (" …" if len(names) > 12 else "")
+
+
+def instead_of(missing: str, names: Iterable[str], place: str = "in that folder") -> str:
+    """A help line for a file that a folder lacks: the nearest name there, or the first few."""
+    found = sorted(names)
+    near = nearest(missing, found)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    return f"{place}: {', '.join(found[:8])}{' …' if len(found) > 8 else ''}" if found else ""

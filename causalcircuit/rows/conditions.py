@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from causalcircuit.diagnostics import error
@@ -47,7 +47,7 @@ def holds(condition: Expr, data: Dataset, i: int) -> bool:
     """
     try:
         return bool(value(condition, data, i))
-    except (TypeError, ZeroDivisionError) as problem:
+    except (TypeError, ArithmeticError) as problem:
         raise error(
             "CQ409",
             f"`{render(condition)}` has no answer in {data.place(i)}: {problem}",
@@ -73,7 +73,7 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
         case Binary(op=op, left=left, right=right):
             return _ARITHMETIC[op](value(left, data, i), value(right, data, i))
         case Compare(op=op, left=left, right=right):
-            return _COMPARE[op](value(left, data, i), value(right, data, i))
+            return _compared(op, value(left, data, i), value(right, data, i), e, data.place(i))
         case Within(value=inner, low=low, high=high, outside=outside):
             inside = value(low, data, i) <= value(inner, data, i) <= value(high, data, i)
             return inside != outside
@@ -88,3 +88,28 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
                 e.span,
                 help="`where` selects rows before any model runs: it can use `row.name` columns only",
             )
+
+
+def _compared(op: str, left: Any, right: Any, e: Expr, place: str) -> bool:
+    """A comparison; a string and a number are never compared by accident."""
+    kinds = kind_of(left), kind_of(right)
+    if kinds[0] == kinds[1] or (op in ("=", "!=") and "nothing" in kinds):
+        return _COMPARE[op](left, right)
+    raise error(
+        "CQ409",
+        f"`{render(e)}` compares {kinds[0]} with {kinds[1]} in {place}",
+        e.span,
+        where=place,
+        help='compare numbers with numbers and strings with strings: `row.gender = "man"`, `row.easy = 1`',
+    )
+
+
+def kind_of(value: Any) -> str:
+    """What a cell holds, in words; truth values count as numbers."""
+    kinds = {str: "a string", int: "a number", float: "a number", bool: "a number", type(None): "nothing"}
+    return kinds.get(type(value), "a list")
+
+
+def is_truth(values: Iterable[Any]) -> bool:
+    """Whether every value is `true`, `false`, 0 or 1: such a column is an event without being declared one."""
+    return all(isinstance(v, bool | int | float) and v in (0, 1) for v in values)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from causalcircuit.diagnostics import Span, did_you_mean, error
+from causalcircuit.diagnostics import Span, error, nearest
 from causalcircuit.query import DataRef
 
 
@@ -37,13 +37,14 @@ class Dataset:
             DiagnosticError: CQ402, the data has no such column.
         """
         if name not in self.columns:
+            near = nearest(name, self.columns)
             raise error(
                 "CQ402",
                 f"the data `{self.ref.name}` has no column `{name}`",
                 span,
                 "no such column",
                 help=(
-                    did_you_mean(name, self.columns),
+                    f"did you mean `{near}`?" if near else "",
                     f"columns of {self.ref.path.name}: {', '.join(self.columns)}",
                 ),
             )

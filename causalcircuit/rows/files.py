@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from causalcircuit.diagnostics import Span, error
+from causalcircuit.diagnostics import Span, error, instead_of
 
 Format = Literal["jsonl", "csv", "parquet"]
+# " 3" may be an answer and "007" a label: neither is a number.
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
+_REAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?|nan|inf)", re.ASCII | re.IGNORECASE)
 
 
 def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str, list[Any]]:
@@ -22,18 +26,23 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
         DiagnosticError: CQ401 no such file, CQ403 no rows, CQ404 a number that is none (NaN), CQ406 unreadable.
     """
     if not path.is_file():
-        beside = sorted(p.name for p in path.parent.glob(f"*{path.suffix}"))[:8] if path.parent.is_dir() else []
-        found = f"in that folder: {', '.join(beside)}" if beside else ""
+        folder = path if path.is_dir() else path.parent
+        found = instead_of(path.name, (p.name for p in folder.glob(f"*.{kind}")))
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise error(
             "CQ401",
             f"the data file `{path.name}` {what}",
             span,
             "this file",
-            help=(f"looked for {path}; paths are relative to the file that names them", found),
+            help=(found, f"looked for {path}; paths are relative to the file that names them"),
         )
     readers = {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}
-    columns = readers[kind](path, span)
+    try:
+        columns = readers[kind](path, span)
+    except (UnicodeDecodeError, OSError, csv.Error) as problem:
+        raise error(
+            "CQ406", f"`{path.name}` cannot be read as {kind}: {problem}", span, "this file", help="text is in UTF-8"
+        ) from None
     n = len(next(iter(columns.values()), []))
     if n == 0:
         raise error("CQ403", f"the data file `{path.name}` holds no rows", span, "empty", help="an effect needs rows")
@@ -64,7 +73,7 @@ def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
                 if not isinstance(row, dict):
                     raise TypeError(f"a {type(row).__name__}, not an object")
                 rows.append(row)
-        except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as problem:
+        except (json.JSONDecodeError, TypeError, RecursionError) as problem:
             raise error(
                 "CQ406",
                 f"line {number} of `{path.name}` is not a JSON object: {problem}",
@@ -79,7 +88,7 @@ def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
         if missing:
             raise error(
                 "CQ407",
-                f"{_rows(missing)} of `{path.name}` lack the column `{name}`, which others have",
+                f"the column `{name}` is missing in {_rows(missing)} of `{path.name}`, and others have it",
                 span,
                 "this file",
                 where=f"{path.name}, row {missing[0]}",
@@ -93,6 +102,10 @@ def _csv(path: Path, span: Span | None) -> dict[str, list[Any]]:
         reader = csv.reader(lines)
         header = next(reader, [])
         rows = [r for r in reader if r]
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        message = f"two columns of `{path.name}` are called `{twice}`"
+        raise error("CQ406", message, span, "this file", help="give each column a name of its own")
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise error(
@@ -107,15 +120,13 @@ def _csv(path: Path, span: Span | None) -> dict[str, list[Any]]:
 
 
 def _typed(cells: list[str]) -> list[Any]:
-    """A CSV column as numbers or truth values where every cell reads as one."""
+    """A CSV column as numbers or truth values where every cell is one, without spaces or leading zeros."""
     truths = {"true": True, "false": False}
     if all(c.casefold() in truths for c in cells):
         return [truths[c.casefold()] for c in cells]
-    for kind in (int, float):
-        try:
+    for kind, form in ((int, _WHOLE), (float, _REAL)):
+        if all(form.fullmatch(c) for c in cells):
             return [kind(c) for c in cells]
-        except ValueError:
-            continue
     return list(cells)
 
 
@@ -125,9 +136,13 @@ def _parquet(path: Path, span: Span | None) -> dict[str, list[Any]]:
 
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError):
         raise error(
-            "CQ406", f"`{path.name}` is no Parquet file: {problem}", span, "this file", help="write it anew"
+            "CQ406",
+            f"`{path.name}` is no Parquet file, or a damaged one",
+            span,
+            "this file",
+            help="write it anew, or name its format: `jsonl(…)`, `csv(…)`",
         ) from None
     return {name: table.column(name).to_pylist() for name in table.column_names}
 

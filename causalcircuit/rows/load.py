@@ -40,7 +40,7 @@ def load(ref: DataRef) -> Dataset:
                 "CQ408",
                 f"`sample {count}` asks for more than the {data.n} rows there are",
                 ref.span,
-                help="ask for less",
+                help=f"ask for {data.n} at most, or leave `sample` out",
             )
         data = data.take(sorted(random.Random(seed).sample(range(data.n), count)))  # noqa: S311 - a sample, no secret
     if ref.split is not None and ref.split.part is not None:
@@ -58,8 +58,8 @@ def clusters(data: Dataset) -> list[Any] | None:
     if bad:
         raise error(
             "CQ404",
-            f"the cluster column `{data.ref.cluster.name}` has no value in {len(bad)} rows",
-            data.ref.span,
+            f"the cluster column `{data.ref.cluster.name}` has no value in {len(bad)} of {data.n} rows",
+            data.ref.cluster.span or data.ref.span,
             where=data.place(bad[0]),
             help="every row belongs to a cluster",
         )
@@ -89,7 +89,7 @@ def _some(data: Dataset, message: str) -> None:
             f"{message} of `{data.ref.path.name}`",
             data.ref.span,
             "empty",
-            help="widen the selection",
+            help="widen the selection, or look at the column's values",
         )
 
 

@@ -97,12 +97,14 @@ def _hints(token: Token, expected: set[str], bracket: Span | None, statement: Sp
     outside = before[: bracket.start - statement.start] if bracket is not None else ""
     if token.type == "COMMA" and re.search(r"\b[EP]$", outside):
         yield "what is given stands after a bar: `E[Y | do(X = 1)]`, `P(Y > 0 | do(X = 1))`"
-    elif bracket is not None and token.type in ("RPAR", "RSQB", "RBRACE"):
+    elif token.type in ("RPAR", "RSQB", "RBRACE") and bracket is None:
+        yield "no bracket is open here: remove it"
+    elif token.type in ("RPAR", "RSQB", "RBRACE") and bracket is not None and _CLOSERS[bracket.text] != token:
         yield f"close `{bracket.text}` with `{_CLOSERS[bracket.text]}` first"
     elif token.type in ("ARROW", "BACK_ARROW", "BOTH_ARROW"):
         yield "arrows are drawn inside `graph G { X -> Y }`"
     elif before.endswith("^"):
-        yield f"an exponent is a number or stands in parentheses: `^({token}…)`"
+        yield "an exponent is a number or stands in parentheses: `x^2`, `x^(-1)`, `x^(k)`"
     elif token.type.startswith("KEY_") and "STRING" in expected:
         yield f"`{token}` is a word of the language, not a value"
     elif _misspelt(token, expected):
@@ -131,7 +133,8 @@ def _choices(expected: set[str]) -> str:
     if {"NAME", "NUMBER", "STRING"} <= expected:
         return "an expression"
     after_value = "PLUS" in expected
-    rest = expected - _OPERATORS - (_AFTER_VALUE | {"EQUALS", "LPAR", "LSQB"} if after_value else set())
+    rest = expected - _OPERATORS - (_AFTER_VALUE | {"LPAR", "LSQB"} if after_value else set())
+    rest -= {"EQUALS"} if "UNEQUAL" in expected else set()
     words = sorted(e for e in rest if e.startswith(("OPEN_", "WORD_", "KEY_")) and e not in _SIGNS)
     shown = [_NAMES.get(e) or f"`{_SIGNS[e]}`" for e in sorted(rest - set(words) - {"$END"})]
     if "NAME" not in expected and words:

@@ -43,3 +43,10 @@ def unquote(token: str) -> str:
     """The characters that a string literal stands for."""
     escapes = {"n": "\n", "t": "\t"}
     return re.sub(r"\\(.)", lambda m: escapes.get(m.group(1), m.group(1)), token[1:-1])
+
+
+def tree_of(node: Node) -> Tree[Token]:
+    """A node that the grammar makes a tree."""
+    if not isinstance(node, Tree):  # pragma: no cover - by the grammar
+        raise TypeError(f"a tree is expected, not the token {node!r}")
+    return node

@@ -11,9 +11,9 @@ from pkgutil import iter_modules
 
 from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
-from causalcircuit.rows import peek
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import Command, Estimation, ModelRef, Query
+from causalcircuit.rows import clusters, load, peek
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -27,12 +27,18 @@ def queries_of(command: Command) -> tuple[Query, ...]:
 def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
     """Everything that the rules have to say of a command; equal remarks once."""
     try:
-        context = Context(
-            command, queries_of(command), peek(command.data), {name: sites(ref) for name, ref in models.items()}
-        )
+        file = peek(command.data)
+        tables = {name: sites(ref) for name, ref in models.items()}
     except DiagnosticError as problem:
         return list(problem.diagnostics)
     found: dict[Diagnostic, None] = {}
+    try:
+        rows = load(command.data)
+        clusters(rows)
+    except DiagnosticError as problem:  # the other rules still have something to say
+        rows = file
+        found.update(dict.fromkeys(problem.diagnostics))
+    context = Context(command, queries_of(command), rows, file, tables)
     for check in RULES:
         found.update(dict.fromkeys(check(context)))
     return list(found)

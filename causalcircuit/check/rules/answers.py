@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.query import Column, Expr, Items, Readout, Text, render
 
@@ -16,10 +17,12 @@ def answers(context: Context) -> Iterator[Diagnostic]:
         if not isinstance(e, Readout):
             continue
         items = e.answer.items if isinstance(e.answer, Items) else (e.answer,)
-        if isinstance(e.answer, Items) and e.kind == "logit" and len(items) != 1:
+        if not items:
+            yield Diagnostic("CQ508", "this set of answers is empty", e.span, help=('write `prob[["he", "she"]]`',))
+        if isinstance(e.answer, Items) and e.kind == "logit" and len(items) > 1:
             yield Diagnostic(
                 "CQ508",
-                f"logits of several answers do not add up: `{render(e)}`",
+                f"logits of several answers do not add up: `{shown(e)}`",
                 e.span,
                 "a set of answers",
                 help=("`prob[[…]]` adds probabilities, `logprob[[…]]` is the log of their sum",),
@@ -27,9 +30,8 @@ def answers(context: Context) -> Iterator[Diagnostic]:
         for item in items:
             problem = _problem(context, item)
             if problem:
-                yield Diagnostic(
-                    "CQ508", problem, item.span or e.span, help=("an answer is the exact string of the text",)
-                )
+                way = ("an answer is the exact string of the text, its leading space included",)
+                yield Diagnostic("CQ508", problem, within(item.span, e.span), help=way)
 
 
 def _problem(context: Context, item: Expr) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic, warning
 from causalcircuit.query import (
     Binary,
+    Call,
     Column,
     Compare,
     Counterfactual,
@@ -16,15 +18,18 @@ from causalcircuit.query import (
     Input,
     Items,
     Logic,
+    Negative,
+    Number,
     Probability,
     Readout,
     Site,
+    Text,
     World,
     children,
     models_of,
-    render,
     walk,
 )
+from causalcircuit.rows import kind_of
 
 
 @rule
@@ -38,22 +43,48 @@ def equality(context: Context) -> Iterator[Diagnostic]:
                 if _continuous(context, side):
                     yield Diagnostic(
                         "CQ309",
-                        f"`{render(side)}` is a real number, and `{e.op}` compares it exactly",
+                        f"`{shown(side)}` is a real number, and `{e.op}` compares it exactly",
                         e.span,
-                        help=(f"write a range: `{render(side)} within [0.4, 0.6]`",),
+                        help=(f"write a range: `{shown(side)} within [0.4, 0.6]`",),
                     )
+
+
+@rule
+def kinds(context: Context) -> Iterator[Diagnostic]:
+    """A column of strings and a number (or the reverse) are never equal."""
+    for e in context.expressions():
+        if not isinstance(e, Compare):
+            continue
+        for column, other in ((e.left, e.right), (e.right, e.left)):
+            if not (isinstance(column, Column) and isinstance(other, Text | Number)):
+                continue
+            values = context.data.columns.get(column.name, [])
+            wanted = kind_of(other.value)
+            if values and all(kind_of(v) != wanted for v in values):
+                yield Diagnostic(
+                    "CQ409",
+                    f"`{shown(e)}` compares {kind_of(values[0])} with {wanted}: column `{column.name}` "
+                    f"holds {values[0]!r} in {context.data.place(0)}",
+                    e.span,
+                    help=("compare numbers with numbers and strings with strings",),
+                )
+
+
+def assigns(part: Expr) -> bool:
+    """Whether a condition reads like an assignment: `A = 0` of a node."""
+    return isinstance(part, Compare) and part.op == "=" and isinstance(part.left, Site | Input | Items)
 
 
 def _meant_do(condition: Expr) -> Iterator[Diagnostic]:
     parts = condition.operands if isinstance(condition, Logic) else (condition,)
     for part in parts:
-        if isinstance(part, Compare) and part.op == "=" and isinstance(part.left, Site | Input | Items):
+        if isinstance(part, Compare) and assigns(part):
             yield Diagnostic(
                 "CQ310",
-                f"`{render(part.left)} = …` after a bar is a condition: rows where that happens to hold",
+                f"`{shown(part.left)} = …` after a bar is a condition: rows where that happens to hold",
                 part.span,
                 "a condition, not an assignment",
-                help=(f"to set it, write `do({render(part.left)} = {render(part.right)})`",),
+                help=(f"to set it, write `do({shown(part.left)} = {shown(part.right)})`",),
             )
 
 
@@ -61,7 +92,9 @@ def _continuous(context: Context, e: Expr) -> bool:
     if isinstance(e, Column):
         values = context.data.columns.get(e.name, [])
         return any(isinstance(v, float) and v != int(v) for v in values)
-    return isinstance(e, Readout) or (isinstance(e, Counterfactual) and isinstance(e.value, Readout))
+    if isinstance(e, Binary | Negative | Call | Counterfactual):
+        return any(_continuous(context, c) for c in children(e))
+    return isinstance(e, Readout)
 
 
 @rule
@@ -75,17 +108,24 @@ def selection(context: Context) -> Iterator[Diagnostic]:
                     "this condition depends on what the world assigns: it selects rows by an effect",
                     e.condition.span if e.condition is not None else e.span,
                     "downstream of the world's `do`",
-                    help="a factual condition on the same rows is written `E[(Y | w) | M > 3]`",
+                    help=f"to select the same rows in every world, write {_factual(e)}",
                 )
             if isinstance(e, Binary) and e.op == "-":
                 inside = [x for x in walk(e, worlds=False) if isinstance(x, Expect | Probability)]
                 if len({(x.world, x.condition) for x in inside}) > 1 and any(_moved(context, x) for x in inside):
+                    moved = next(x for x in inside if _moved(context, x))
                     yield Diagnostic(
                         "CQ308",
                         "a difference between different rows: its conditions select by what the worlds change",
                         e.span or query.span,
-                        help=("no effect can show as one here; write a factual condition: `E[(Y | w) | M > 3]`",),
+                        help=(f"select by a factual condition: {_factual(moved)}",),
                     )
+
+
+def _factual(e: Expect | Probability) -> str:
+    """The same mean with its condition in the factual world."""
+    said = shown(e.value if isinstance(e, Expect) else e.event), shown(e.world), shown(e.condition or e)
+    return "`E[({} | {}) | {}]`".format(*said) if isinstance(e, Expect) else "`P(({} | {}) | {})`".format(*said)
 
 
 def _moved(context: Context, e: Expect | Probability) -> bool:

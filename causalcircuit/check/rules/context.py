@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from causalcircuit.rows import Dataset
 from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     Command,
@@ -20,6 +19,7 @@ from causalcircuit.query import (
     walk,
 )
 from causalcircuit.query.algebra import world_in
+from causalcircuit.rows import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,14 @@ class Context:
 
     Attributes:
         command: the estimate or test. queries: its estimands.
-        data: all rows of its data file. tables: the sites of each declared model.
+        data: the rows that its data declares. all_rows: those of the whole file.
+        tables: the sites of each declared model.
     """
 
     command: Command
     queries: tuple[Query, ...]
     data: Dataset
+    all_rows: Dataset
     tables: Mapping[str, SiteTable]
 
     def info(self, site: Site) -> SiteInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.query import Counterfactual, Expr, Mean, Readout, Site, children, render
 
@@ -14,7 +15,7 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
     """Look for bare sites on a right side that come after the target."""
     for world, place in context.worlds():
         for a in world.assignments:
-            for value in _bare(a.value):
+            for value in _bare(a.value):  # the first one found is enough
                 if isinstance(value, Readout):
                     downstream = not isinstance(a.target, Site) or a.target.address.model == value.model
                 elif isinstance(a.target, Site) and a.target.address.model == value.address.model:
@@ -23,13 +24,15 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
                 else:
                     downstream = False
                 if downstream:
+                    where = within(value.span, a.value.span) or a.span or place
                     yield Diagnostic(
                         "CQ303",
-                        f"`{render(a.target)}` is set to a value that depends on it: `{render(value)}` comes after it",
-                        value.span or a.span or place,
+                        f"`{shown(a.target)}` is set to a value that depends on it: `{render(value)}` comes after it",
+                        where,
                         "downstream of the target",
                         help=(f"take it from another world: `({render(value)} | do())` is its factual value",),
                     )
+                    break
 
 
 def _bare(e: Expr) -> Iterator[Site | Readout]:

@@ -10,15 +10,19 @@ from causalcircuit.query import (
     VECTOR_CALLS,
     Call,
     Counterfactual,
+    Expect,
     Expr,
     Input,
     Mean,
+    Probability,
     Readout,
     Site,
     World,
     children,
     render,
+    walk,
 )
+from causalcircuit.query.algebra import world_in
 
 _COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
 _OPTIONAL = frozenset({"prefix"})
@@ -28,30 +32,32 @@ _OPTIONAL = frozenset({"prefix"})
 def fed(context: Context) -> Iterator[Diagnostic]:
     """Find the worlds in which something is read, and what feeds them."""
     seen: set[tuple[str, str, World]] = set()
-    for query, moment in context.moments():
-        for part in (moment.value, moment.condition):
-            if part is None:
+    for query in context.queries:
+        for mean in walk(query.expr, worlds=False):
+            world = world_in(mean)
+            if world is None or not isinstance(mean, Expect | Probability):
                 continue
-            for model, world, span in _read(part, moment.world):
-                for channel in _unfed(context, model, world):
-                    if (model, channel, world) not in seen:
-                        seen.add((model, channel, world))
-                        yield _diagnose(context, model, channel, world, world.span or span or query.span)
+            for part in children(mean):
+                for model, read_in, span in _read(part, world, mean.span or query.span):
+                    for channel in _unfed(context, model, read_in):
+                        if (model, channel, read_in) not in seen:
+                            seen.add((model, channel, read_in))
+                            yield _diagnose(context, model, channel, read_in, read_in.span or span)
 
 
-def _read(e: Expr, world: World) -> Iterator[tuple[str, World, Span | None]]:
-    """Which models run in which worlds to give `e`."""
+def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World, Span | None]]:
+    """Which models run in which worlds to give `e`, which stands at `span`."""
     if isinstance(e, Readout):
-        yield e.model, world, e.span
+        yield e.model, world, span
         yield from _inside(world)
     elif isinstance(e, Site):
-        yield e.address.model, world, e.span
+        yield e.address.model, world, span
         yield from _inside(world)
     elif isinstance(e, Counterfactual):
-        yield from _read(e.value, e.world)
+        yield from _read(e.value, e.world, e.span or span)
     else:
         for child in children(e):
-            yield from _read(child, world)
+            yield from _read(child, world, span)
     if isinstance(e, Call) and e.function in VECTOR_CALLS:
         yield from _inside(world)
 
@@ -64,9 +70,9 @@ def _inside(world: World) -> Iterator[tuple[str, World, Span | None]]:
 
 def _values(e: Expr) -> Iterator[tuple[str, World, Span | None]]:
     if isinstance(e, Counterfactual):
-        yield from _read(e.value, e.world)
+        yield from _read(e.value, e.world, e.span)
     elif isinstance(e, Mean) and not isinstance(e.of, Counterfactual):
-        yield from _read(e.of, World())
+        yield from _read(e.of, World(), e.span)
     else:
         for child in children(e):
             yield from _values(child)

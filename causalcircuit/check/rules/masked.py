@@ -7,7 +7,7 @@ from itertools import permutations
 
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.rules.overlaps import relation
-from causalcircuit.diagnostics import Diagnostic, warning
+from causalcircuit.diagnostics import Diagnostic, Label, Span, warning
 from causalcircuit.query import Expr, Site, SiteInfo, children, render
 
 # A tensor, and those of the same block whose only way on is through it, position by position.
@@ -23,16 +23,22 @@ _BLOCK = ("z", "attn.out", "resid_mid", "cross.z", "cross.out", "mlp.in", "mlp.n
 @rule
 def masked(context: Context) -> Iterator[Diagnostic]:
     """Look for a target whose every path to the rest is cut by another target."""
+    seen: set[tuple[Span | None, Expr]] = set()
     for world, place in context.worlds():
         for a, b in permutations(world.assignments, 2):
             if not (isinstance(a.target, Site) and isinstance(b.target, Site)) or _natural(b.value, b.target):
                 continue
             if a.target.address.model == b.target.address.model and _covers(context, a.target, b.target):
+                where = a.span or place
+                if (where, b.target) in seen:  # another member of the same set of nodes
+                    continue
+                seen.add((where, b.target))
                 yield warning(
                     "CQ306",
                     f"the assignment to `{render(a.target)}` has no effect: `{render(b.target)}`, downstream, is set",
-                    a.span or place,
+                    where,
                     "masked",
+                    labels=[] if b.span is None else [Label(b.span, "set here")],
                     help="leave one of them out",
                 )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from causalcircuit.check.rules.conditions import assigns
 from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.query import (
     VECTOR_CALLS,
@@ -23,7 +25,6 @@ from causalcircuit.query import (
     children,
     compile_estimand,
     models_of,
-    render,
     walk,
 )
 
@@ -34,12 +35,14 @@ def scalars(context: Context) -> Iterator[Diagnostic]:
     for query, moment in context.moments():
         for part in (moment.value, moment.condition):
             for vector in _vectors(part) if part is not None else ():
+                said, bare = shown(vector), vector == moment.condition
+                way = f"`norm({said})`, `dot({said}, B)` or a readout `m.logit[…] @ last` is one number"
                 yield Diagnostic(
                     "CQ231",
-                    f"`{render(vector)}` is a vector, and one number a row is needed",
+                    f"`{said}` is a vector, and one number a row is needed",
                     vector.span or query.span,
                     "a vector",
-                    help=("take its `norm(A)`, a product `dot(A, B)`, or ask a readout: `m.logit[…] @ last`",),
+                    help=(f"after a bar, `do({said} = …)` sets it", way) if bare else (way,),
                 )
 
 
@@ -48,7 +51,7 @@ def _vectors(e: Expr) -> Iterator[Expr]:
         yield e
     elif isinstance(e, Counterfactual):
         yield from _vectors(e.value)
-    elif not (isinstance(e, Readout) or (isinstance(e, Call) and e.function in VECTOR_CALLS)):
+    elif not (isinstance(e, Readout) or assigns(e) or (isinstance(e, Call) and e.function in VECTOR_CALLS)):
         for child in children(e):
             yield from _vectors(child)
 
@@ -60,9 +63,9 @@ def across_models(context: Context) -> Iterator[Diagnostic]:
         if len(models_of(query.expr)) < 2:
             continue
         for moment in compile_estimand(query.expr)[1]:
-            weights = _coefficients(moment.value)
-            logits = any(isinstance(e, Readout) and e.kind == "logit" for e in walk(moment.value, worlds=False))
-            if logits and (weights is None or abs(weights) > 1e-12):
+            read = [e for e in walk(moment.value, worlds=False) if isinstance(e, Readout) and e.kind == "logit"]
+            weights = [_coefficients(moment.value, model) for model in sorted({e.model for e in read})]
+            if any(w is None or abs(w) > 1e-12 for w in weights):
                 yield Diagnostic(
                     "CQ312",
                     "a logit of one model is compared with another model's: each has its own zero",
@@ -72,25 +75,25 @@ def across_models(context: Context) -> Iterator[Diagnostic]:
                 break
 
 
-def _coefficients(e: Expr) -> float | None:
-    """The sum of the coefficients of the logits in a linear expression, `None` where it is not linear."""
+def _coefficients(e: Expr, model: str) -> float | None:
+    """The sum of the coefficients of a model's logits in a linear expression, `None` where it is not linear."""
     match e:
-        case Readout(kind="logit"):
-            return 1.0
+        case Readout(kind="logit", model=read):
+            return float(read == model)
         case Readout() | Number() | Column() | Call():
             return 0.0
         case Negative(operand=inner):
-            value = _coefficients(inner)
+            value = _coefficients(inner, model)
             return None if value is None else -value
         case Counterfactual(value=inner):
-            return _coefficients(inner)
+            return _coefficients(inner, model)
         case Binary(op="+" | "-" as op, left=left, right=right):
-            a, b = _coefficients(left), _coefficients(right)
+            a, b = _coefficients(left, model), _coefficients(right, model)
             return None if a is None or b is None else a + (b if op == "+" else -b)
         case (
             Binary(op="*", left=Number(value=k), right=other) | Binary(op="*" | "/", left=other, right=Number(value=k))
         ):
-            value = _coefficients(other)
+            value = _coefficients(other, model)
             return None if value is None else value * k
         case _:
             return None

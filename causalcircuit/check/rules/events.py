@@ -1,0 +1,64 @@
+"""`P`, conditions and `where` take events: comparisons, or columns of truth values (CQ314)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from causalcircuit.check.rules.context import Context, rule
+from causalcircuit.check.wording import shown
+from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.query import (
+    Column,
+    Compare,
+    Counterfactual,
+    Expect,
+    Expr,
+    Input,
+    Items,
+    Logic,
+    Mean,
+    Probability,
+    Site,
+    Truth,
+    Within,
+)
+from causalcircuit.rows import is_truth
+
+
+@rule
+def events(context: Context) -> Iterator[Diagnostic]:
+    """Look for values where an event is needed."""
+    wanted: list[Expr] = [] if context.command.data.where is None else [context.command.data.where]
+    for e in context.expressions():
+        if isinstance(e, Probability):
+            wanted.append(e.event)
+        if isinstance(e, Expect | Probability) and e.condition is not None:
+            wanted.append(e.condition)
+    for e in dict.fromkeys(wanted):
+        yield from _values(context, e)
+
+
+def _values(context: Context, e: Expr) -> Iterator[Diagnostic]:
+    if isinstance(e, Logic):
+        for operand in e.operands:
+            yield from _values(context, operand)
+    elif isinstance(e, Counterfactual):
+        yield from _values(context, e.value)
+    elif isinstance(e, Column):
+        values = context.all_rows.columns.get(e.name)
+        if values is not None and not is_truth(values):
+            yield Diagnostic(
+                "CQ314",
+                f"column `{e.name}` is no event: it holds {next(v for v in values if not is_truth([v]))!r}",
+                e.span,
+                "not true or false",
+                help=(f"compare it: `{shown(e)} = …`, `{shown(e)} > …`",),
+            )
+    elif not isinstance(e, Compare | Within | Truth | Site | Input | Items | Mean):  # vectors: see scalars.py
+        yield Diagnostic(
+            "CQ314",
+            f"`{shown(e)}` is a value, and an event is needed",
+            e.span,
+            "not true or false",
+            help=(f"compare it: `{shown(e)} > 0`", f"the mean of a value is written `E[{shown(e)}]`"),
+        )
