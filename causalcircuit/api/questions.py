@@ -82,14 +82,14 @@ def data(
         sample: so many rows at random. split: parts in proportion, whole clusters. Both need `seed`.
 
     Raises:
-        DiagnosticError: CQ401 to CQ409, the file or a column is not as said; CQ601, no seed.
+        DiagnosticError: CQ401 to CQ410, the file, a column or a selection is not as said.
     """
     file = Path(path).resolve()
     form = _FORMATS.get(file.suffix)
     if form is None:
         raise error("CQ226", f"`{file.name}` is no data file", help="files end in .jsonl, .csv or .parquet")
     if (sample is not None or split is not None) and seed is None:
-        raise error("CQ601", "`sample` and `split` are random and need a seed", help="add `seed=7`")
+        raise error("CQ410", "`sample` and `split` are random and need a seed", help="add `seed=7`")
     feeds: list[tuple[str, Expr]] = []
     for channel, value in (("prompt", prompt), ("image", image), ("prefix", prefix)):
         if value is not None:

@@ -113,7 +113,7 @@ class Checker:
         places = [d.span.start for d in problems if d.span is not None]
         for chunk in cut(source)[0] if places else ():
             if any(chunk.span.start <= at <= chunk.span.end for at in places):
-                name = _USED.match(chunk.span.text) or _DECLARED.match(chunk.span.text)
+                name = _USED.search(chunk.span.text) or _DECLARED.search(chunk.span.text)
                 if name is not None:
                     self.scope.failed.add(name.group(1))
 

@@ -102,7 +102,7 @@ def _hints(token: Token, expected: set[str], bracket: Span | None, statement: Sp
     elif token.type in ("RPAR", "RSQB", "RBRACE") and bracket is not None and _CLOSERS[bracket.text] != token:
         yield f"close `{bracket.text}` with `{_CLOSERS[bracket.text]}` first"
     elif token.type in ("ARROW", "BACK_ARROW", "BOTH_ARROW"):
-        yield "arrows are drawn inside `graph G { X -> Y }`"
+        yield "arrows are drawn inside `graph G { X -> Y }`; a wire stands in parentheses: `(A -> B)`"
     elif before.endswith("^"):
         yield "an exponent is a number or stands in parentheses: `x^2`, `x^(-1)`, `x^(k)`"
     elif token.type.startswith("KEY_") and "STRING" in expected:

@@ -131,7 +131,7 @@ def test_a_comparison_before_a_bar_needs_parentheses() -> None:
         ("CQ501", lambda: cq.model("./no_such_folder")),
         ("CQ401", lambda: cq.data(EXAMPLES / "data/none.jsonl")),
         ("CQ402", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", prompt=row.cleann)),
-        ("CQ601", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", split=(70, 30))),
+        ("CQ410", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", split=(70, 30))),
         ("CQ202", lambda: LD - cq.model(str(EXAMPLES / "models/captioner"), name="gpt2").logit["a"] @ last),
     ],
 )

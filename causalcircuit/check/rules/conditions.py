@@ -27,6 +27,7 @@ from causalcircuit.query import (
     World,
     children,
     models_of,
+    number,
     walk,
 )
 from causalcircuit.rows import kind_of
@@ -39,13 +40,13 @@ def equality(context: Context) -> Iterator[Diagnostic]:
         if isinstance(e, Expect | Probability) and e.condition is not None:
             yield from _meant_do(e.condition)
         if isinstance(e, Compare) and e.op in ("=", "!="):
-            for side in (e.left, e.right):
+            for side, other in ((e.left, e.right), (e.right, e.left)):
                 if _continuous(context, side):
                     yield Diagnostic(
                         "CQ309",
                         f"`{shown(side)}` is a real number, and `{e.op}` compares it exactly",
                         e.span,
-                        help=(f"write a range: `{shown(side)} within [0.4, 0.6]`",),
+                        help=(f"write a range: `{shown(side)} within {_around(other)}`",),
                     )
 
 
@@ -68,6 +69,12 @@ def kinds(context: Context) -> Iterator[Diagnostic]:
                     e.span,
                     help=("compare numbers with numbers and strings with strings",),
                 )
+
+
+def _around(e: Expr) -> str:
+    """A range about a number, as an example."""
+    x = e.value if isinstance(e, Number) else 0.5
+    return f"[{number(round(x - 0.1, 6))}, {number(round(x + 0.1, 6))}]"
 
 
 def assigns(part: Expr) -> bool:
