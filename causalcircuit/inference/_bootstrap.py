@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._estimators import Bounds, Fit, Problem, estimator
+from causalcircuit.inference._special import ndtr, ndtri
 from causalcircuit.inference._student import deviations
 from causalcircuit.query import Options
 
@@ -91,7 +91,8 @@ def _basic(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
 
 
 def _bca(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
-    below = ((drawn < value).sum() + 0.5 * (drawn == value).sum()) / len(drawn)
+    rounding = 1e-9 * (drawn[-1] - drawn[0])  # replicates that tie with the estimate differ by less
+    below = ((drawn < value - rounding).sum() + (drawn <= value + rounding).sum()) / (2 * len(drawn))
     bias = float(ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn))))
     d = deviations(problem)
     d = d - d.mean()

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from scipy.special import ndtr
-
 from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.inference._special import ndtr
 from causalcircuit.query import Interval, Region
 
 Ends = Callable[[float], tuple[float, float]]

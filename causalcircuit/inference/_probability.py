@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from causalcircuit.inference._arithmetic import linear, terms_in
 from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
+from causalcircuit.inference._special import ndtri
 from causalcircuit.query import Options
 
 Floats = NDArray[np.float64]

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from causalcircuit.inference._arithmetic import linear, terms_in, value_of
 from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
+from causalcircuit.inference._special import stdtrit
 from causalcircuit.query import Options
 
 Floats = NDArray[np.float64]

@@ -1,0 +1,26 @@
+"""Distribution functions of scipy, imported when the first one is called: a check needs none of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def ndtr(x: Any) -> Any:
+    """The standard normal distribution function."""
+    from scipy.special import ndtr as function
+
+    return function(x)
+
+
+def ndtri(p: Any) -> Any:
+    """The standard normal quantile."""
+    from scipy.special import ndtri as function
+
+    return function(p)
+
+
+def stdtrit(df: Any, p: Any) -> Any:
+    """The quantile of Student's t with `df` degrees of freedom."""
+    from scipy.special import stdtrit as function
+
+    return function(df, p)
