@@ -3,9 +3,10 @@
 `Brute.cell(i, cell)` is the scalar of row `i` for a readout in a world. A world is one forward pass of a batch of one,
 unpadded; every value that it assigns comes from forward passes of its own, by plain recursion:
 
-- a bare site on the right of `A = …` is read in the same world less the assignment to `A`;
+- assignments are simultaneous: a bare site on the right of `A = …` is read in the same world less what is assigned to
+  A's tensor, so that two heads can trade values and a narrow site keeps its own inside a wide one;
 - `(V | w)` is read in `w`, and inherits nothing;
-- `mean(V)` is a loop over the rows in the factual world.
+- `mean(V)` is a loop over the rows in the factual world; `pooled`, each row gives its own mean over positions.
 
 Slow on purpose. It knows two architectures, by the names of their modules.
 """
@@ -57,6 +58,7 @@ class Brute:
         rows: the data, a mapping of columns each.
         feeds: what feeds `input`, `image`, `prefix` where a world does not say otherwise: `Column` or `Text`.
         folder: what paths of images are relative to.
+        passes, means, known: what was calculated before.
     """
 
     model: nn.Module
@@ -65,7 +67,9 @@ class Brute:
     rows: Sequence[Mapping[str, Any]]
     feeds: Mapping[str, Expr]
     folder: Path = Path()
+    passes: dict[Any, tuple[Tensor, dict[str, Tensor]]] = field(default_factory=dict)
     means: dict[Mean, Tensor] = field(default_factory=dict)
+    known: dict[Cell, list[float]] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ what is asked
 
@@ -101,12 +105,21 @@ class Brute:
         Returns:
             logits [positions, vocabulary], and every point's tensor [positions, width].
         """
+        key = (i, world, tuple(after))
+        if key not in self.passes:
+            if len(self.passes) > 200:
+                self.passes.clear()
+            self.passes[key] = self.forward(i, world, after)
+        return self.passes[key]
+
+    def forward(self, i: int, world: World, after: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        """`run`, done."""
         writes: dict[str, list[tuple[list[int], int, int | None, Tensor]]] = {}
         for a in world.assignments:
             if isinstance(a.target, Site):
                 point, start, stop = locate(self.model, a.target.address)
                 places = self.positions(i, a.target.position, self.tower(a.target), world)
-                value = self.value(i, a.value, world.without(a.target))
+                value = self.value(i, a.value, self.before(point, world))
                 writes.setdefault(point, []).append((places, start, stop, value))
 
         def change(point: str, tensor: Tensor) -> Tensor:
@@ -125,6 +138,14 @@ class Brute:
             return tensor
 
         return record(self.model, self.inputs(i, world, after), change, set(writes))
+
+    def before(self, point: str, world: World) -> World:
+        """`world` less all that it assigns to the tensor at `point`."""
+        sites = [a.target for a in world.assignments if isinstance(a.target, Site)]
+        for target in sites:
+            if locate(self.model, target.address)[0] == point:
+                world = world.without(target)
+        return world
 
     def inputs(self, i: int, world: World, after: Sequence[int]) -> dict[str, Tensor]:
         """What the model's forward takes."""
@@ -185,10 +206,10 @@ class Brute:
         raise TypeError(f"no value for {e}")
 
     def mean(self, e: Mean) -> Tensor:
-        """The mean over all rows, position by position; `pooled`: over rows and positions alike."""
+        """The mean over all rows, position by position; `pooled`: of each row's mean over its positions."""
         if e not in self.means:
             rows = [self.value(j, e.of, FACTUAL) for j in range(len(self.rows))]
-            self.means[e] = torch.cat(rows).mean(0) if e.pooled else torch.stack(rows).mean(0)
+            self.means[e] = torch.stack([r.mean(0) if e.pooled else r for r in rows]).mean(0)
         return self.means[e]
 
     # ------------------------------------------------------------------ inputs and positions

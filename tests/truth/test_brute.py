@@ -160,13 +160,24 @@ def test_a_natural_value_is_that_of_the_same_world(gpt2: Brute) -> None:
     assert not close(frozen, gpt2.value(0, b, do((a, 0))))
 
 
+def test_assignments_to_one_tensor_are_simultaneous(gpt2: Brute) -> None:
+    heads = [site(f"layer[1].head[{j}].out", ALL) for j in range(2)]
+    own = [gpt2.value(0, h, do()) for h in heads]
+    traded = do((heads[0], heads[1]), (heads[1], heads[0]))
+    assert torch.equal(gpt2.value(0, heads[0], traded), own[1])
+    assert torch.equal(gpt2.value(0, heads[1], traded), own[0])
+    wide, narrow = site("layer[0].resid", ALL), site("layer[0].resid", LAST)
+    kept = do((wide, 0), (narrow, narrow))
+    assert torch.equal(gpt2.value(0, narrow, kept), gpt2.value(0, narrow, do()))
+
+
 def test_means_are_those_of_the_rows(gpt2: Brute) -> None:
     node = site("layer[0].mlp.out", LAST)
     rows = torch.stack([gpt2.run(i, do())[1]["mlp.out 0"][-1] for i in range(len(PROMPTS))])
     assert close(gpt2.mean(mean(node))[0], rows.mean(0))
     everywhere = site("layer[0].mlp.out", ALL)
-    tokens = torch.cat([gpt2.run(i, do())[1]["mlp.out 0"] for i in range(len(PROMPTS))])
-    assert close(gpt2.mean(mean(everywhere, pooled=True)), tokens.mean(0))
+    texts = torch.stack([gpt2.run(i, do())[1]["mlp.out 0"].mean(0) for i in range(len(PROMPTS))])
+    assert close(gpt2.mean(mean(everywhere, pooled=True)), texts.mean(0))
 
 
 # ---------------------------------------------------------------------- readouts
@@ -233,8 +244,8 @@ def test_plain_positions(gpt2: Brute, captioner: Brute) -> None:
     assert gpt2.positions(0, together(FIRST, index(-2), index(4), LAST), "", do()) == [0, n - 2, 4, n - 1]
     assert captioner.positions(0, together(FIRST, patch(0), patch(15)), "encoder", do()) == [0, 1, 16]
     assert captioner.positions(0, ALL, "encoder", do()) == list(range(17))
-    assert captioner.positions(1, ALL, "decoder", do()) == list(range(1 + 3))
-    assert captioner.positions(1, token("name"), "decoder", do()) == [1]
+    assert captioner.positions(2, ALL, "decoder", do()) == [0, 1]
+    assert captioner.positions(2, token("name"), "decoder", do()) == [1]
     with pytest.raises(IndexError):
         gpt2.positions(0, index(40), "", do())
 

@@ -78,11 +78,8 @@ def tokenizer(padding_side: str = "right") -> PreTrainedTokenizerFast:
     bpe = ByteLevelBPETokenizer(add_prefix_space=False)
     texts = [p["clean"] for p in PROMPTS] + [" Mary John Anna Tom a drink to Mary John Anna Tom"] * 4
     bpe.train_from_iterator(texts, vocab_size=320, min_frequency=2, special_tokens=["<end>"], show_progress=False)
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, bos_token="<end>", eos_token="<end>", pad_token="<end>"
-    )
-    made.padding_side = padding_side
-    return made
+    marks = dict.fromkeys(("bos_token", "eos_token", "pad_token"), "<end>")
+    return PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, padding_side=padding_side, **marks)
 
 
 def text_config(words: int) -> GPT2Config:
@@ -133,6 +130,10 @@ def write_scenes(path: Path, n: int = 3) -> Path:
         mask = np.zeros((SIDE, SIDE), np.uint8)
         mask[3 : 11 + i, 2 + i : 14] = 255
         Image.fromarray(mask).save(path.parent / names["mask"])
-        prefix = ["a drink", "John gave a", "Mary"][i % 3]
-        lines.append({**names, "start": prefix, "begin": "Tom and John", "name": prefix.split()[0], "answer": " John"})
+        prefix, name = (
+            ("a drink to Elisabeth", "Elisabeth"),
+            ("Bartholomew gave a", "Bartholomew"),
+            ("Mary", "Mary"),
+        )[i % 3]
+        lines.append({**names, "start": prefix, "begin": "Tom and John", "name": name, "answer": " John"})
     return write_lines(path, lines)
