@@ -101,11 +101,11 @@ class _Guarded:
     def blocked(self, a: float) -> str:
         """Why the estimand has no value at one-sided error `a`: a part's interval holds 0."""
         for name, signed, part in self.parts:
-            low, high = (float(x) for x in part.bounds(min(a, 1 - a)))
+            low, high = (float(x) for x in part.bounds(min(a, 0.5)))
             if low <= 0 and (high >= 0 or not signed):
                 shown = f"[{low:.4g}, {high:.4g}]" if math.isfinite(low) and math.isfinite(high) else "without ends"
                 verb = "holds 0" if high >= 0 else "lies below 0"
-                return f"undefined: the {100 * (1 - 2 * min(a, 1 - a)):g}% interval of the {name}, {shown}, {verb}"
+                return f"undefined: the {100 * (1 - 2 * min(a, 0.5)):g}% interval of the {name}, {shown}, {verb}"
         return ""
 
     def ends(self, a: float) -> tuple[float, float]:

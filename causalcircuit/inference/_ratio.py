@@ -20,7 +20,8 @@ from causalcircuit.query import Options
 Floats = NDArray[np.float64]
 
 _GRID = np.linspace(-np.pi / 2, np.pi / 2, 65)
-_BISECTIONS = 50
+_PARTS, _ROUNDS = np.linspace(0, 1, 17), 12
+"""A bracket is cut into 16 at a time, 12 times: from π/64 down to rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +37,31 @@ class _Ray:
     variance: Floats
     third: Floats
 
-    def mirrored(self) -> _Ray:
-        """The same with −E: the way up where this is the way down."""
-        return _Ray(-self.covariance, self.variance, self.third * np.array([-1.0, 1.0, -1.0, 1.0]))
+    def and_mirrored(self) -> _Ray:
+        """[2, ...] this, the way down from ρ̂, and the same with −E, the way up."""
+        third = np.stack([self.third, self.third * np.array([-1.0, 1.0, -1.0, 1.0])])
+        return _Ray(np.stack([self.covariance, -self.covariance]), np.stack([self.variance] * 2), third)
 
     def excess(self, angle: Floats, q: Floats) -> Floats:
-        """[...] by how much the test at x = tan(angle) exceeds its critical value; rejects where positive."""
+        """[m, ...] by how much the test at x = tan(angle) exceeds its critical value; rejects where positive."""
         cos, sin = np.cos(angle), np.sin(angle)
         variance = cos**2 + 2 * self.covariance * sin * cos + self.variance * sin**2
         root = np.sqrt(np.maximum(variance, 1e-300))
-        powers = np.stack([cos**3, cos**2 * sin, cos * sin**2, sin**3], axis=-1)
-        skew = (self.third * powers).sum(axis=-1) / root**3
+        c0, c1, c2, c3 = np.moveaxis(self.third, -1, 0)
+        skew = (((c3 * sin + c2 * cos) * sin + c1 * cos**2) * sin + c0 * cos**3) / root**3
         return np.asarray(sin / root - np.maximum(-skew, 0) * lengthening(q) - q)
 
     def reach(self, q: Floats) -> Floats:
         """[...] the farthest x that the test at q does not reject; ∞ where it rejects nothing far out."""
-        grid = np.stack([self.excess(angle, q) for angle in np.broadcast_to(_GRID[:, None], (65, q.size))], axis=0)
-        last = 64 - np.argmax((grid <= 0)[::-1], axis=0)
-        low, high = _GRID[last], _GRID[np.minimum(last + 1, 64)]
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            kept = self.excess(middle, q) <= 0
-            low, high = np.where(kept, middle, low), np.where(kept, high, middle)
-        apart = self.excess(np.full_like(q, np.pi / 2), np.abs(q)) > 0
+        low, high = np.full_like(q, _GRID[0]), np.full_like(q, _GRID[-1])
+        for parts in ((_GRID - _GRID[0]) / np.pi, *(_PARTS,) * _ROUNDS):
+            angles = low + (high - low) * parts.reshape(-1, *(1,) * q.ndim)
+            kept = self.excess(angles, q) <= 0
+            last = np.where(kept.any(axis=0), len(parts) - 1 - np.argmax(kept[::-1], axis=0), 0)
+            ends = np.stack([last, np.minimum(last + 1, len(parts) - 1)])
+            low, high = np.take_along_axis(angles, ends, axis=0)
+        # far out the test is that of the denominator against 0; not below q = 0, so that bounds stay monotone
+        apart = self.excess(np.full((1, *q.shape), np.pi / 2), np.maximum(q, 0))[0] > 0
         return np.where(apart, np.tan(low), np.inf)
 
 
@@ -84,12 +87,12 @@ def fieller_fit(problem: Problem, skewed: bool) -> Fit:
     thirds = np.stack([(c * e ** (3 - i) * w**i).sum(axis=-1) for i, c in enumerate((1, 3, 3, 1))], axis=-1)
     adjust = (skew_factor(count) * factor**1.5)[:, None] if skewed else 0.0
     ray = _Ray(factor * (e * w).sum(axis=-1), factor * (w**2).sum(axis=-1), adjust * thirds)
-    rays = (ray, ray.mirrored())
+    both = ray.and_mirrored()
 
     def bounds(a: float) -> tuple[Floats, Floats]:
         q = quantile(df, a)
         with np.errstate(invalid="ignore"):
-            down, up = (np.where(np.isfinite(x := r.reach(q)), step * x, np.inf) for r in rays)
+            down, up = np.where(np.isfinite(x := both.reach(np.stack([q, q]))), step * x, np.inf)
         return (value - down).reshape(lead), (value + up).reshape(lead)
 
     kind = "cluster-robust Fieller set" if shape.clustered else "Fieller set"

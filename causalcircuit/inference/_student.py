@@ -7,8 +7,8 @@ exactly; over clusters it is the cluster-robust variance CV3 of MacKinnon, Nørr
 The skewness correction is that of Johnson (1978, "Modified t tests and confidence intervals for asymmetrical
 populations", JASA 73), the first term of the Edgeworth expansion of t (Hall 1992, "The Bootstrap and Edgeworth
 Expansion", section 2.6): the t interval moves towards the long tail by γ(1 + 2q²)/(6√n) standard errors. Here
-only the end on the side of the long tail moves; the other stays Student's. The reasons and measurements are
-in docs/decisions (the default interval).
+only the end on the side of the long tail moves; the other stays Student's. The reasons are in
+docs/decisions/0010-the-default-interval.md, the measurements in docs/coverage.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from causalcircuit.inference._special import stdtrit
 from causalcircuit.query import Options
 
 Floats = NDArray[np.float64]
+
+_SHORTFALL = 1.5
+"""A sample shows less skewness than its source has: in 30 exponential rows the adjusted coefficient averages 1.6
+where 2 is true, in 30 log-normal rows 2.3 where 6.2 is. What the factor brings is in the decision records."""
 
 _ROUNDING = 1e-13
 """A standard error below this share of the values is what float64 leaves of a constant."""
@@ -48,8 +52,9 @@ def scale_factor(count: Floats) -> Floats:
 
 
 def skew_factor(count: Floats) -> Floats:
-    """[...] the small-sample factor of the adjusted Fisher-Pearson skewness; 0 where G < 3."""
-    return np.where(count > 2, np.sqrt(count * (count - 1)) / np.maximum(count - 2, 1), 0.0)
+    """[...] from Σd³/(Σd²)^1.5 to γ/√G: the factor of the adjusted Fisher-Pearson skewness, and `_SHORTFALL`."""
+    adjusted = np.sqrt(count * (count - 1)) / np.maximum(count - 2, 1)
+    return np.where(count > 2, _SHORTFALL * adjusted, 0.0)
 
 
 def quantile(df: Floats, a: float) -> Floats:
