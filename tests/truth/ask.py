@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,14 +41,14 @@ def engine(
     feeds: Mapping[str, Expr],
     dtype: DType = "float64",
     attention: Attention = "sdpa",
-    rows: int | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Engine:
-    """The engine over a model's folder and a JSONL file; `rows`: only the first ones."""
+    """The engine over a model's folder and a JSONL file; `rows`: only these."""
     ref = ModelRef(M, f"./{folder.name}", folder, dtype=dtype)
     said = {"input": "prompt"}  # the data's word for the channel
     chosen = load(DataRef("d", "jsonl", data, tuple((said.get(c, c), e) for c, e in feeds.items())))
     if rows is not None:
-        chosen = chosen.take(range(rows))
+        chosen = chosen.take(rows)
     return Engine(load_model(ref, attention), chosen)
 
 

@@ -1,10 +1,14 @@
-"""The brute force against closed forms, on the model whose weights were set by hand."""
+"""Brute force and engine against closed forms, on the model whose weights were set by hand."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from causalcircuit.query import ALL, FIRST, LAST
+from tests.truth.ask import Engine, engine
 from tests.truth.brute import Brute
 from tests.truth.handmade import DEAF, MUTE, READ_AT_LAST, ROWS, logits, neuron, shares
 from tests.truth.say import cell, do, feed, given, index, mean, op, read, row, site
@@ -54,6 +58,47 @@ def test_brute_force_gives_the_closed_form(handmade_brute: Brute, name: str) -> 
     for i, texts in enumerate(ROWS):
         got = [handmade_brute.cell(i, cell(read("logit", word), world)) for word in ("A", "B")]
         assert got == pytest.approx(closed(texts["clean"], texts["corrupt"]), abs=1e-12), texts
+
+
+@pytest.fixture(scope="module")
+def asked(folder: Path, handmade_brute: Brute) -> Engine:
+    return engine(folder / "handmade", folder / "handmade.jsonl", handmade_brute.feeds)
+
+
+@pytest.mark.parametrize("name", expected())
+def test_engine_gives_the_closed_form(asked: Engine, name: str) -> None:
+    world, closed = expected()[name]
+    cells = [cell(read("logit", word), world) for word in ("A", "B")]
+    got = asked.ask(cells)
+    wanted = np.array([closed(texts["clean"], texts["corrupt"]) for texts in ROWS])
+    for k, c in enumerate(cells):
+        assert got[c] == pytest.approx(wanted[:, k], abs=1e-12)
+
+
+def test_engine_gives_closed_forms_of_all_worlds_at_once(asked: Engine) -> None:
+    worlds = expected()
+    got = asked.ask(cell(read("logit", word), w) for w, _ in worlds.values() for word in ("A", "B"))
+    for world, closed in worlds.values():
+        for k, word in enumerate(("A", "B")):
+            wanted = [closed(texts["clean"], texts["corrupt"])[k] for texts in ROWS]
+            assert got[cell(read("logit", word), world)] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_effects_of_dead_nodes_are_exactly_zero_in_the_engine(asked: Engine) -> None:
+    """Hundreds of (row, world) pairs share batches here, and no bit of a logit may depend on its neighbours."""
+    worlds = []
+    for address in (*MUTE, *DEAF):
+        node, last = site(address), site(address, LAST)
+        worlds += [do((node, 0)), do((last, mean(last))), do((last, given(last, CORRUPT)))]
+        worlds += [do((node, mean(node, pooled=True)))]
+        if address in MUTE:
+            worlds += [do((node, 3.5)), do((node, op(node, "-", 2)))]
+    got = asked.ask(cell(read("logit", word), w) for w in [do(), *worlds] for word in ("A", "B"))
+    for word in ("A", "B"):
+        factual = got[cell(read("logit", word))]
+        for world in worlds:
+            effects = got[cell(read("logit", word), world)] - factual
+            assert effects.tolist() == [0.0] * len(ROWS), world
 
 
 @pytest.mark.parametrize("address", [*MUTE, *DEAF])
