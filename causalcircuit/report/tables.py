@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -135,8 +136,17 @@ def _table(columns: list[_Column], block: Sequence[Answer], width: int) -> Table
 def _pictures(block: Sequence[Answer], cells: int) -> _Column:
     points: dict[str, list[float]] = {}
     for x in block:
-        ends = [] if x.interval is None else [x.interval.low, x.interval.high]
-        points.setdefault(x.unit, []).extend([*ends, *([] if x.value is None else [x.value])])
+        points.setdefault(x.unit, []).extend(_points(x))
     scale: dict[str, Axis] = axes(points, cells)
     drawn = ["" if x.value is None else scale[x.unit].draw(x.value, x.interval) for x in block]
     return _Column(" " * scale[block[0].unit].zero + "0", [Text(d, "cyan") for d in drawn])
+
+
+def _points(x: Answer) -> list[float]:
+    """What the picture of an answer must hold; an infinite end needs room for its arrow."""
+    if x.value is None or x.interval is None:
+        return [] if x.value is None else [x.value]
+    room = 0.2 * max(abs(p) for p in (x.value, x.interval.low, x.interval.high) if math.isfinite(p))
+    low, high = max(x.interval.low, x.value - room), min(x.interval.high, x.value + room)
+    ends = zip((x.interval.low, x.interval.high), (low, high), strict=True)
+    return [x.value, *(end if math.isfinite(end) else arrow for end, arrow in ends)]

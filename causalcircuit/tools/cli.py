@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import causalcircuit
-from causalcircuit.tools import exits
+from causalcircuit.tools import exits, streams
 
 _CODES = """\b
 Exit codes:
@@ -169,8 +169,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _guarded(command: Callable[[], Any], state: State) -> int:
     """The exit code of a command, whatever it raises."""
-    from causalcircuit.tools import streams
-
     streams.forgiving()
     try:
         code = command()

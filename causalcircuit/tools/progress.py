@@ -20,20 +20,26 @@ def progress_bar(wanted: bool) -> Iterator[Heard | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
+    console = Console(stderr=True, markup=False, highlight=False)
+    done_so_far = Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
+        BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rows × worlds,"),
+        TextColumn("rows × worlds, left"),
         TimeRemainingColumn(),
-        TextColumn("left"),
-        console=Console(stderr=True, markup=False, highlight=False),
+        console=console,
         transient=True,
     )
-    task = bar.add_task("", total=None, visible=False)
+    task = done_so_far.add_task("", total=None)
 
     def heard(done: int, total: int, what: str) -> None:
-        bar.update(task, completed=done, total=total, description=what, visible=True)
+        waiting.stop()
+        done_so_far.start()
+        done_so_far.update(task, completed=done, total=total, description=what)
 
-    with bar:
-        yield heard
+    # Loading takes a few seconds in which nothing can be counted.
+    with console.status("checking, loading") as waiting:
+        try:
+            yield heard
+        finally:
+            done_so_far.stop()

@@ -7,12 +7,13 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from causalcircuit.diagnostics import Diagnostic, render
-from causalcircuit.query import Result
+if TYPE_CHECKING:  # `cq --help` should not have to load what a result or a diagnostic is
+    from causalcircuit.diagnostics import Diagnostic
+    from causalcircuit.query import Result
 
 PIPE_WIDTH = 80
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -81,6 +82,8 @@ def say(text: str) -> None:
 
 def _painted(diagnostic: Diagnostic) -> str:
     """A diagnostic as text, its headline coloured; control characters that it quotes are written out."""
+    from causalcircuit.diagnostics import render
+
     text = _CONTROL.sub(lambda m: f"\\x{ord(m.group()):02x}", render(diagnostic))
     head, colon, rest = text.partition(":")
     return click.style(head, fg=_COLOURS[diagnostic.severity], bold=True) + colon + rest
