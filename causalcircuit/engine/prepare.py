@@ -194,7 +194,9 @@ def _complete(places: Places) -> Positions:
 
 
 def _known(problem: AddressError) -> str:
-    return f"the model has {', '.join(problem.known[:14])}" if problem.known else ""
+    if problem.known:
+        return f"the model has {', '.join(problem.known[:14])}"
+    return "layers, heads and neurons count from 0"
 
 
 def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Answers) -> Iterator[Spelling]:

@@ -118,6 +118,9 @@ def _tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]:
     """The tokenizer and the image processor that the model's inputs need."""
     tokenizer = processor = None
     if table.channels != ("image",):
+        if not any(path for pattern in _VOCABULARY for path in folder.glob(pattern)):
+            # Without files, transformers would make up a tokenizer that knows no word.
+            raise _toolless(ref, "tokenizer", "the folder holds no vocabulary")
         tokenizer = _tool(ref, "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL))
     if "image" in table.channels:
         processor = _tool(
@@ -126,6 +129,7 @@ def _tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]:
     return tokenizer, processor
 
 
+_VOCABULARY = ("tokenizer.json", "vocab.*", "merges.txt", "*.model", "*.tiktoken")
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -133,13 +137,17 @@ def _tool(ref: ModelRef, what: str, make: Any) -> Any:
     try:
         return make()
     except Exception as problem:  # as above
-        raise error(
-            "CQ534",
-            f"the {what} of `{ref.source}` does not load: {_first_line(problem)}",
-            ref.span,
-            "this model",
-            help=f"save the model's own {what} into the same folder with `save_pretrained`",
-        ) from None
+        raise _toolless(ref, what, _first_line(problem)) from None
+
+
+def _toolless(ref: ModelRef, what: str, why: str) -> DiagnosticError:
+    return error(
+        "CQ534",
+        f"the {what} of `{ref.source}` does not load: {why}",
+        ref.span,
+        "this model",
+        help=f"save the model's own {what} into the same folder with `save_pretrained`",
+    )
 
 
 def _stacks(hf: Any, takes: Signature, probe: Probe, table: SiteTable) -> tuple[Stack, ...]:
