@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ def _value(e: Expr, means: Floats) -> Floats:
             return np.asarray(ARITHMETIC[op](_value(left, means), _value(right, means)))
         case Call(function="max" | "min" as function, arguments=arguments):
             pick = np.maximum if function == "max" else np.minimum
-            return np.asarray(pick.reduce([_value(a, means) for a in arguments]))
+            return reduce(pick, (_value(a, means) for a in arguments))
         case Call(function=function, arguments=(argument,)) if function in FUNCTIONS:
             return np.asarray(FUNCTIONS[function](_value(argument, means)))
         case _:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
 from causalcircuit.inference._arithmetic import corner_in
 from causalcircuit.inference._estimators import Fit, Problem, estimator
 from causalcircuit.inference._image import image_fit
-from causalcircuit.inference._probability import is_probability, wilson
+from causalcircuit.inference._probability import is_probability, range_of, wilson
 from causalcircuit.inference._ratio import fieller_fit, is_ratio
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.query import Options
+
+Floats = NDArray[np.float64]
+
+
+def within_ends(fit: Fit, problem: Problem) -> Fit:
+    """The same interval, cut where no probability lies: what is cut off could not be covered."""
+    low, high = range_of(problem.shape)
+
+    def bounds(a: float) -> tuple[Floats, Floats]:
+        lower, upper = fit.bounds(a)
+        return np.clip(lower, low, high), np.clip(upper, low, high)
+
+    return replace(fit, bounds=bounds)
 
 
 @estimator("default")
@@ -22,6 +40,7 @@ def default(problem: Problem, options: Options) -> Fit:
         # where all units agree a t interval has no width, though little is known
         if independent or not deviations(problem).any():
             return wilson(problem, options)
+        return within_ends(t_fit(problem, skewed=True), problem)
     if is_ratio(shape):
         return fieller_fit(problem, skewed=True)
     return t_fit(problem, skewed=True)

@@ -15,7 +15,7 @@ from causalcircuit.inference._options import refusals, unknown_method
 from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.inference._units import units_in
-from causalcircuit.query import Options, render
+from causalcircuit.query import Interval, Options, render
 
 
 def infer(sample: Sample, options: Options) -> Inferred:
@@ -38,7 +38,7 @@ def infer(sample: Sample, options: Options) -> Inferred:
     method, warnings = _method(shape, problem, options)
     blank = replace(blank, method=options.method if options.method != "default" else "", warnings=warnings)
     if not terms_in(shape.combine):
-        return replace(blank, value=value, method="a number, nothing estimated", _ends=lambda a: (value, value))
+        return _known(blank, value)
     if int(problem.df) < 1:
         reason = f"an interval needs at least two {'clusters' if shape.clustered else 'rows'} in every mean"
         return replace(blank, value=value if math.isfinite(value) else None, reason=reason)
@@ -58,6 +58,14 @@ def infer(sample: Sample, options: Options) -> Inferred:
     interval, reason = done.interval_at(options.level), done.reason_at(options.level)
     undefined = bool(guarded.blocked((1 - options.level) / 2))
     return replace(done, interval=interval, reason=reason, value=None if undefined else value)
+
+
+def _known(blank: Inferred, value: float) -> Inferred:
+    """Numbers without a mean among them."""
+    if not math.isfinite(value):
+        return replace(blank, reason="undefined: a division by 0, or no real number")
+    point = Interval(value, value)
+    return replace(blank, value=value, interval=point, method="a number", _ends=lambda a: (value, value))
 
 
 EXACT = "exact: these rows are the population"

@@ -19,6 +19,16 @@ def is_probability(shape: Shape) -> bool:
     return len(terms) == 1 and shape.events[terms[0]] and linear(shape.combine, shape.k) is not None
 
 
+def range_of(shape: Shape) -> tuple[float, float]:
+    """Where a multiple of a probability, plus a constant, can lie."""
+    coefficients = linear(shape.combine, shape.k)
+    if coefficients is None:
+        raise ValueError("no linear estimand")
+    [term] = terms_in(shape.combine)
+    ends = float(coefficients[-1]), float(coefficients[-1] + coefficients[term])
+    return min(ends), max(ends)
+
+
 def _refuse(shape: Shape) -> str:
     if not is_probability(shape):
         return "it is no single probability `P(…)`"
