@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from causalcircuit.inference import ESTIMATORS, Problem, Shape, units_of
+from causalcircuit.inference import ESTIMATORS, Problem, Shape, Units, units_of
 from causalcircuit.query import Binary, Expr, Options, Term
 
 ROOT = Path(__file__).parents[1]
@@ -189,14 +189,16 @@ def problem_of(case: Case, data: Data) -> Problem:
     return Problem(shape, units_of(data.values, data.mask, data.cluster))
 
 
-def ends(case: Case, method: str, data: Data) -> tuple[Floats, Floats]:
+def ends(problem: Problem, method: str) -> tuple[Floats, Floats]:
     """[S] lower and upper ends of the 95% interval."""
-    if not ESTIMATORS[method].random:
-        return ESTIMATORS[method].fit(problem_of(case, data), Options(method)).bounds(TAIL)
+    chosen = ESTIMATORS[method]
+    if not chosen.random:
+        return chosen.fit(problem, Options(method)).bounds(TAIL)
+    parts = (problem.units.mean, problem.units.total, problem.units.size, problem.units.scale)
     found = []
-    for i, values in enumerate(data.values):
-        one = Data(values, data.mask, data.cluster)
-        found.append(ESTIMATORS[method].fit(problem_of(case, one), Options(method, RESAMPLES, seed=i)).bounds(TAIL))
+    for i, one in enumerate(zip(*parts, strict=True)):
+        alone = Problem(problem.shape, Units(*one))
+        found.append(chosen.fit(alone, Options(method, RESAMPLES, seed=i)).bounds(TAIL))
     low, high = np.array(found, dtype=np.float64).T
     return low, high
 
@@ -206,10 +208,10 @@ def simulate(case: Case, sims: int, seed: int = SEED) -> Covered:
     rng = np.random.default_rng(case.seed(seed))
     hits, plain, widths = [], [], []
     for start in range(0, sims, AT_ONCE):
-        data = case.make(rng, min(AT_ONCE, sims - start), case.n, case.noise)
-        low, high = ends(case, case.method, data)
+        problem = problem_of(case, case.make(rng, min(AT_ONCE, sims - start), case.n, case.noise))
+        low, high = ends(problem, case.method)
         hits.append(np.stack([low > case.truth, high < case.truth, ~(np.isfinite(low) & np.isfinite(high))]))
-        low0, high0 = ends(case, case.plain, data)
+        low0, high0 = ends(problem, case.plain)
         plain.append((low0 <= case.truth) & (case.truth <= high0))
         with np.errstate(invalid="ignore", divide="ignore"):
             widths.append((high - low) / (high0 - low0))
@@ -270,9 +272,9 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
-def report(lines: list[Covered], command: str, seed: int) -> str:
+def report(lines: list[Covered], command: str, seed: int, made_from: str) -> str:
     """The page: how it was made, the table, what it says."""
-    made = f"`{command}`, commit {commit()}, seed {seed}, {datetime.now(UTC):%Y-%m-%d}"
+    made = f"`{command}`, commit {made_from}, seed {seed}, {datetime.now(UTC):%Y-%m-%d}"
     return f"# Coverage of the intervals\n\n{made}\n\n{LEGEND}\n{table(lines)}\n"
 
 
@@ -289,12 +291,12 @@ def main() -> int:
     chosen = [(case, sims) for case in cases()]
     if not arguments.quick:
         chosen += [(case, max(1, sims // 20)) for case in bootstraps()]
-    lines, start = [], time.perf_counter()
+    lines, start, made_from = [], time.perf_counter(), commit()
     for case, count in chosen:
         lines.append(simulate(case, count, arguments.seed))
         print(f"{time.perf_counter() - start:6.0f} s  {case.name}, {case.noise}, {case.n}", file=sys.stderr)
     size = "--quick" if arguments.quick else f"--sims {sims}" if arguments.sims else "--full"
-    page = report(lines, f"python -m benchmarks.coverage {size}", arguments.seed)
+    page = report(lines, f"python -m benchmarks.coverage {size}", arguments.seed, made_from)
     print(page)
     if arguments.write:
         arguments.write.write_text(page, encoding="utf-8")

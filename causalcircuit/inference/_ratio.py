@@ -84,7 +84,8 @@ def fieller_fit(problem: Problem, skewed: bool) -> Fit:
         e = np.where(se[:, None] > 0, residual * np.sign(denominator)[:, None] / se[:, None], 0.0)
         w = d / denominator[:, None]
         step = se / np.abs(denominator)
-    thirds = np.stack([(c * e ** (3 - i) * w**i).sum(axis=-1) for i, c in enumerate((1, 3, 3, 1))], axis=-1)
+    thirds = np.stack([(x * y * z).sum(axis=-1) for x, y, z in ((e, e, e), (e, e, w), (e, w, w), (w, w, w))], axis=-1)
+    thirds = thirds * np.array([1.0, 3.0, 3.0, 1.0])
     adjust = (skew_factor(count) * factor**1.5)[:, None] if skewed else 0.0
     ray = _Ray(factor * (e * w).sum(axis=-1), factor * (w**2).sum(axis=-1), adjust * thirds)
     both = ray.and_mirrored()

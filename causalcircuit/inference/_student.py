@@ -76,7 +76,7 @@ def t_fit(problem: Problem, skewed: bool) -> Fit:
     squares = (d**2).sum(axis=-1)
     se = np.sqrt(scale_factor(count) * squares)
     with np.errstate(all="ignore"):
-        skew = np.where(squares > 0, skew_factor(count) * (d**3).sum(axis=-1) / squares**1.5, 0.0)
+        skew = np.where(squares > 0, skew_factor(count) * (d * d * d).sum(axis=-1) / squares**1.5, 0.0)
     if not skewed:
         skew = np.zeros_like(skew)
     value = value_of(problem.shape.combine, problem.units.mean)

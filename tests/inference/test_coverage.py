@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.coverage import AT_ONCE, BAR, Case, bootstraps, cases, ends, simulate
+from benchmarks.coverage import AT_ONCE, BAR, Case, bootstraps, cases, ends, problem_of, simulate
 from causalcircuit.inference import ESTIMATORS, Sample, infer
 from causalcircuit.query import Options
 
@@ -33,7 +33,7 @@ def test_the_promise_is_one_that_students_t_breaks() -> None:
 @pytest.mark.parametrize("case", [c for c in cases() if c.n in (6, 30)], ids=lambda c: f"{c.name}, {c.noise}")
 def test_data_sets_side_by_side_get_the_answers_of_infer(case: Case) -> None:
     data = case.make(np.random.default_rng(0), 4, case.n, case.noise)
-    low, high = ends(case, "default", data)
+    low, high = ends(problem_of(case, data), "default")
     for i, values in enumerate(data.values):
         mask = np.ones(values.shape, np.bool_) if data.mask is None else data.mask[i]
         events = (case.name == "probability",) * 2
