@@ -266,9 +266,7 @@ def commit() -> str:
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    changed = git(
-        "status", "--porcelain", "--", "causalcircuit/inference", "causalcircuit/query", "benchmarks/coverage.py"
-    )
+    changed = git("status", "--porcelain", "--", "causalcircuit/inference", "benchmarks/coverage.py")
     return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
