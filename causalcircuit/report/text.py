@@ -58,7 +58,9 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
     if said and not brief:
         yield _title(said, width)
     if result.interrupted:
-        yield words("Interrupted: these are the answers of the rows that were done.", "bold yellow")
+        answers = result.estimates or result.hypotheses
+        what = ": these are the answers of the rows that were done." if answers else " before any row was done."
+        yield words(f"Interrupted{what}", "bold yellow")
     blocks: list[Sequence[Answer]] = [*estimate_blocks(result.estimates), *test_blocks(result.hypotheses)]
     before: list[tuple[str, Text]] = []
     for block in blocks:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Program, Result, Testing
 from causalcircuit.tools import exits, streams
@@ -77,7 +75,7 @@ def check(files: Sequence[str], machine: bool) -> int:
         else:
             found.extend(program.warnings)
             if not machine:
-                click.echo(f"{_shown(file)}: {summary(program)}")
+                streams.write(f"{_shown(file)}: {summary(program)}\n")
     if machine:
         streams.show_json(diagnostics=found)
     else:

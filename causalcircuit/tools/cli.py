@@ -74,7 +74,21 @@ def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+class _Group(click.Group):
+    """A group that tells a reader who left from a mistake: click itself would leave with 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # Python flushes once more at exit; with nowhere to flush to, that must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return exits.BROKEN_PIPE
+
+
 @click.group(
+    cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_examples("cq run examples/ioi.cq", "cq check *.cq", "cq explain CQ201") + "\n\n" + _CODES,
 )
@@ -172,17 +186,12 @@ def _guarded(command: Callable[[], Any], state: State) -> int:
     streams.forgiving()
     try:
         code = command()
-        sys.stdout.flush()
     except click.ClickException as problem:
         problem.show()
         return problem.exit_code
     except (KeyboardInterrupt, click.Abort):
         streams.say("interrupted")
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes at exit: with nowhere to flush to, that must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.BROKEN_PIPE
     except Exception as problem:
         from causalcircuit.tools.internal import report
 

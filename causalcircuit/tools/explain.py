@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sys
 
-import click
-
 from causalcircuit.diagnostics import codes, did_you_mean, page, title
 from causalcircuit.tools import exits, streams
 
@@ -15,7 +13,7 @@ def explain(code: str | None) -> int:
     """Print the page of a code, or the list of codes; return the exit code."""
     if code is None:
         for known in codes():
-            click.echo(f"{known}  {title(known)}")
+            streams.write(f"{known}  {title(known)}\n")
         return exits.OK
     wanted = _plain(code)
     text = page(wanted)
@@ -35,7 +33,7 @@ def _plain(code: str) -> str:
 def _print(text: str) -> None:
     """Markdown as it is into a pipe; set in type on a terminal."""
     if not streams.coloured(sys.stdout) or streams.ascii_only(sys.stdout):
-        click.echo(text.rstrip("\n"))
+        streams.write(text.rstrip("\n") + "\n")
         return
     from rich.console import Console
     from rich.markdown import Markdown

@@ -33,9 +33,9 @@ def progress_bar(wanted: bool) -> Iterator[Heard | None]:
     task = done_so_far.add_task("", total=None)
 
     def heard(done: int, total: int, what: str) -> None:
+        done_so_far.update(task, completed=done, total=total, description=what)
         waiting.stop()
         done_so_far.start()
-        done_so_far.update(task, completed=done, total=total, description=what)
 
     # Loading takes a few seconds in which nothing can be counted.
     with console.status("checking, loading") as waiting:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from causalcircuit.diagnostics import did_you_mean
 from causalcircuit.runs import Outcome, Progress, Session
 from causalcircuit.tools import exits, streams
@@ -91,11 +89,12 @@ class Talk:
     def _command(self, word: str = "", rest: str = "") -> None:
         match word:
             case "help" | "h" | "?":
-                click.echo(HELP)
+                streams.write(HELP + "\n")
             case "names":
                 kinds = self.session.names()
                 longest = max(map(len, kinds), default=0)
-                click.echo("\n".join(f"{n:<{longest}}  {k}" for n, k in kinds.items()) or "nothing is declared")
+                lines = [f"{name:<{longest}}  {kind}\n" for name, kind in kinds.items()]
+                streams.write("".join(lines) or "nothing is declared\n")
             case "load" if rest:
                 self.load(Path(rest))
             case "quit" | "q" | "exit":

@@ -53,7 +53,7 @@ def show(result: Result, *, brief: bool = False) -> None:
 
     out = sys.stdout
     text = to_text(result, width=width(out), colour=coloured(out), brief=brief, ascii_only=ascii_only(out))
-    click.echo(text, nl=False, color=True)
+    write(text)
 
 
 def show_json(
@@ -62,7 +62,7 @@ def show_json(
     """Print a result, or what went wrong, for machines."""
     from causalcircuit.report import to_json
 
-    click.echo(to_json(result, diagnostics, interrupted=interrupted))
+    write(to_json(result, diagnostics, interrupted=interrupted) + "\n")
 
 
 def complain(diagnostics: Sequence[Diagnostic]) -> None:
@@ -75,9 +75,16 @@ def complain(diagnostics: Sequence[Diagnostic]) -> None:
         say(", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in counts.items() if n))
 
 
+def write(text: str) -> None:
+    """Print to standard output, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def say(text: str) -> None:
     """Print a line to standard error."""
-    click.echo(text, err=True, color=coloured(sys.stderr))
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def _painted(diagnostic: Diagnostic) -> str:
@@ -86,4 +93,6 @@ def _painted(diagnostic: Diagnostic) -> str:
 
     text = _CONTROL.sub(lambda m: f"\\x{ord(m.group()):02x}", render(diagnostic))
     head, colon, rest = text.partition(":")
-    return click.style(head, fg=_COLOURS[diagnostic.severity], bold=True) + colon + rest
+    if coloured(sys.stderr):
+        head = click.style(head, fg=_COLOURS[diagnostic.severity], bold=True)
+    return head + colon + rest

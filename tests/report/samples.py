@@ -226,6 +226,8 @@ HOSTILE = Result(
     )
 )
 
+NOTHING = Result(interrupted=True)
+
 RESULTS = {
     "mediation": MEDIATION,
     "groups": GROUPS,
@@ -236,4 +238,5 @@ RESULTS = {
     "family": FAMILY,
     "partial": PARTIAL,
     "hostile": HOSTILE,
+    "nothing": NOTHING,
 }
