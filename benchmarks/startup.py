@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CQ = Path(sys.executable).with_name("cq")
+
+# An installed package comes with its byte code; without it every start would compile.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def hundred_lines(examples: Path = ROOT / "examples") -> str:
@@ -47,11 +51,10 @@ def cost(command: list[str]) -> tuple[float, float]:
     Raises:
         subprocess.CalledProcessError: the command failed; its time would mean nothing.
     """
-    before, start = os.times(), time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
-    after, end = os.times(), time.perf_counter()
-    cpu = after.children_user - before.children_user + after.children_system - before.children_system
-    return cpu, end - start
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True)
+    after, end = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, end - start
 
 
 def measure(commands: dict[str, list[str]], rounds: int) -> dict[str, tuple[float, float]]:
@@ -81,6 +84,7 @@ def main() -> None:
         program.write_text(hundred_lines())
         commands = {
             "`python -c pass`": [sys.executable, "-c", "pass"],
+            "`import numpy`": [sys.executable, "-c", "import numpy"],
             "`import causalcircuit`": [sys.executable, "-c", "import causalcircuit"],
             "`cq --help`": [str(CQ), "--help"],
             "`cq check`, 100 lines": [str(CQ), "check", str(program)],

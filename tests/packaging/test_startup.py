@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ finally:
     print("LOADED", *sorted({{m.partition(".")[0] for m in sys.modules}}))
 """
 CLI = "from causalcircuit.tools.cli import main; main()"
-
-needs_cli = pytest.mark.skipif(find_spec("causalcircuit.tools.cli") is None, reason="no command line yet")
 
 
 def loaded(statement: str, *arguments: str, cwd: Path) -> set[str]:
@@ -52,21 +49,23 @@ def test_importing_the_package_is_light(tmp_path: Path) -> None:
     assert not modules & (HEAVY | {"numpy", "lark", "rich", "click"})
 
 
-@needs_cli
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["explain", "CQ201"]])
 def test_help_is_light(arguments: list[str], tmp_path: Path) -> None:
     assert not loaded(CLI, *arguments, cwd=tmp_path) & HEAVY
 
 
-@needs_cli
 def test_check_is_light(program: Path) -> None:
     modules = loaded(CLI, "check", str(program), cwd=program.parent)
     assert "lark" in modules
     assert not modules & HEAVY
 
 
-@needs_cli
 def test_check_of_a_hundred_lines_takes_under_400_ms(program: Path) -> None:
     assert program.read_text().count("\n") == 100
-    # The least of several runs: a busy machine only ever adds.
-    assert min(cost([str(CQ), "check", str(program)])[0] for _ in range(5)) < 0.4
+    # CPU time on a free core.  A busy machine stretches everything alike, so the bound stretches with what
+    # `import numpy` takes now: 0.12 s where the bound was set.  The least of several runs is the least disturbed.
+    runs = [
+        (cost([str(CQ), "check", str(program)])[0], cost([sys.executable, "-c", "import numpy"])[0]) for _ in range(5)
+    ]
+    check, yardstick = (min(column) for column in zip(*runs, strict=True))
+    assert check < 0.4 * max(1, yardstick / 0.12)
