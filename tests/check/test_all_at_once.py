@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from causalcircuit.check import Checker
 from causalcircuit.diagnostics import DiagnosticError, Source
 from repotools.fixtures import FIXTURES
@@ -44,9 +46,8 @@ def test_a_mistake_in_a_node_is_reported_once_however_often_it_is_used() -> None
 
 def test_a_statement_that_fails_takes_no_other_with_it() -> None:
     checker = Checker(FIXTURES)
-    try:
+    with pytest.raises(DiagnosticError) as caught:
         checker.read(Source("t", IOI + "let a = E[NO]\nlet b = E[LD]\n"))
-    except DiagnosticError as problem:
-        assert [d.code for d in problem.diagnostics] == ["CQ201"]
+    assert [d.code for d in caught.value.diagnostics] == ["CQ201"]
     assert "b" in checker.scope.names
     assert "a" not in checker.scope.names

@@ -13,15 +13,18 @@ from causalcircuit.query import (
     Binary,
     Call,
     Column,
+    Compare,
     Counterfactual,
     Expr,
     Input,
     Items,
+    Logic,
     Mean,
     Negative,
     Number,
     Readout,
     Site,
+    Within,
     children,
     compile_estimand,
     models_of,
@@ -87,6 +90,13 @@ def _coefficients(e: Expr, model: str) -> float | None:
             return None if value is None else -value
         case Counterfactual(value=inner):
             return _coefficients(inner, model)
+        case Within(value=inner):
+            return _coefficients(inner, model)
+        case Compare(left=left, right=right):  # an event: the difference that it is about
+            return _coefficients(Binary("-", left, right), model)
+        case Logic(operands=operands):
+            sums = [_coefficients(part, model) for part in operands]
+            return next((x for x in sums if x is None or abs(x) > 1e-12), 0.0)
         case Binary(op="+" | "-" as op, left=left, right=right):
             a, b = _coefficients(left, model), _coefficients(right, model)
             return None if a is None or b is None else a + (b if op == "+" else -b)
