@@ -14,12 +14,15 @@ from causalcircuit.query.expr import (
     FACTUAL,
     Call,
     Column,
+    Compare,
     Counterfactual,
     Expect,
     Expr,
+    Logic,
     Probability,
     Readout,
     Term,
+    Within,
     World,
 )
 
@@ -51,8 +54,8 @@ def compile_estimand(estimand: Expr) -> tuple[Expr, tuple[Moment, ...]]:
 
     def visit(e: Expr) -> Expr:
         if isinstance(e, Expect | Probability):
-            event = isinstance(e, Probability)
             value = e.event if isinstance(e, Probability) else e.value
+            event = isinstance(e, Probability) or isinstance(value, Compare | Within | Logic)
             term = Moment(value, e.world, e.condition, event)
             if term not in terms:
                 terms.append(term)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalcircuit.check import region_text
+from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.inference import decide, infer, sample_of
 from causalcircuit.query import (
     Command,
@@ -44,6 +46,15 @@ def answer(
     return [], _tested(command, table, names)
 
 
+@contextmanager
+def located(query: Query) -> Iterator[None]:
+    """Give diagnostics that know no place that of their question."""
+    try:
+        yield
+    except DiagnosticError as problem:
+        raise DiagnosticError(*(d.at(query.span) for d in problem.diagnostics)) from None
+
+
 def _groups(
     command: Estimation, table: OutcomeTable
 ) -> list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_] | None]]:
@@ -67,7 +78,8 @@ def _estimate(
     group: tuple[tuple[str, str], ...],
     mask: NDArray[np.bool_] | None,
 ) -> Estimate:
-    found = infer(sample_of(query.expr, table, mask), command.options)
+    with located(query):
+        found = infer(sample_of(query.expr, table, mask), command.options)
     text, where = symbols(query.expr, names)
     return Estimate(
         name=query.name,
@@ -93,7 +105,10 @@ def _estimate(
 
 
 def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, str]) -> list[Tested]:
-    samples = [sample_of(c.query.expr, table) for c in command.claims]
+    samples = []
+    for claim in command.claims:
+        with located(claim.query):
+            samples.append(sample_of(claim.query.expr, table))
     decisions = decide(samples, command.claims, command.correction, command.alpha, command.options)
     out = []
     for claim, d in zip(command.claims, decisions, strict=True):

@@ -1,0 +1,132 @@
+"""Small programs whose answers, or refusals, are known."""
+
+from pathlib import Path
+
+import pytest
+
+from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.query import Estimate
+from causalcircuit.runs import AfterPass, Runner, check_text
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RUNNER = Runner()
+HEAD = """
+model gpt2 = hf("./models/ioi")
+model cap = hf("./models/captioner")
+data d = jsonl("./data/ioi.jsonl") with prompt = row.clean cluster row.names
+data i = jsonl("./data/ioi.jsonl") with prompt = row.clean
+data s = jsonl("./data/scenes.jsonl") with prefix = "a" cluster row.figure
+data long = jsonl("./data/scenes_long.jsonl") with image = row.photo, prefix = "a" cluster row.figure
+node NM = gpt2.layer[1].head[3].out @ last
+node LD = gpt2.logit[row.io] @ last - gpt2.logit[row.subj] @ last
+node W = cap.logit["woman"] @ last - cap.logit["man"] @ last
+let kitchen = do(cap.image = row.kitchen)
+let office = do(cap.image = row.office)
+let corrupt = do(gpt2.input = row.corrupt)
+"""
+
+
+def ask(question: str) -> list[Estimate]:
+    return list(RUNNER.run(check_text(HEAD + question, "t.cq", EXAMPLES)).estimates)
+
+
+def value(expression: str, data: str = "d") -> float:
+    (e,) = ask(f"estimate {expression} on {data}")
+    assert e.value is not None
+    return e.value
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        "E[LD | do(NM = NM)] - E[LD]",
+        "E[LD | do(NM = (NM | do()))] - E[LD]",
+        "E[LD | corrupt, do(gpt2.embed @ all = (gpt2.embed @ all | do()))] - E[LD]",
+        "E[LD | do(NM = (NM | do(NM = (NM | corrupt))))] - E[LD | do(NM = (NM | corrupt))]",
+        "E[LD | do(NM = (NM | corrupt), gpt2.layer[1].head[*].out @ all = (gpt2.layer[1].head[*].out @ all | corrupt))]"
+        " - E[LD | do(gpt2.layer[1].head[*].out @ all = (gpt2.layer[1].head[*].out @ all | corrupt))]",
+    ],
+)
+def test_identities_hold_exactly(zero: str) -> None:
+    assert value(zero) == 0
+
+
+def test_everything_that_the_readout_reads() -> None:
+    """Patching the whole stream before the last norm gives the readout's value in the other world."""
+    left = value("E[LD | do(gpt2.layer[1].resid @ last = (gpt2.layer[1].resid @ last | corrupt))]")
+    assert left == pytest.approx(value("E[LD | corrupt]"), abs=1e-4)
+    whole = "E[W | office, do(cap.encoder.out @ all = (cap.encoder.out @ all | kitchen))]"
+    assert value(whole, "s") == pytest.approx(value("E[W | kitchen]", "s"), abs=1e-4)
+
+
+def test_the_narrower_assignment_wins() -> None:
+    wide = "gpt2.layer[0].resid @ all = (gpt2.layer[0].resid @ all | corrupt)"
+    narrow = "gpt2.layer[0].resid @ last = (gpt2.layer[0].resid @ last | do())"
+    both, order = f"do({wide}, {narrow})", f"do({narrow}, {wide})"
+    assert value(f"E[LD | {both}]") == value(f"E[LD | {order}]")
+    assert value(f"E[LD | {both}] - E[LD | corrupt]") != 0
+
+
+def test_background_and_figure_divide_the_image() -> None:
+    inside, outside = (f"cap.encoder.embed @ {w}(row.figure_mask)" for w in ("inside", "outside"))
+    split = f"E[W | office, do({inside} = ({inside} | kitchen), {outside} = ({outside} | kitchen))]"
+    # all patches from the kitchen, the class token from the office: it holds no image
+    assert value(split, "s") == pytest.approx(value("E[W | kitchen]", "s"), abs=1e-3)
+
+
+def test_photos_in_long_form() -> None:
+    kitchen, office = (value(f"E[W | row.is_kitchen = {k}]", "long") for k in (1, 0))
+    assert kitchen - office > 1
+
+
+def test_float64_agrees_with_float32() -> None:
+    wide = 'model g64 = hf("./models/ioi") with dtype = float64\n'
+    (e,) = ask(wide + "estimate E[g64.prob[row.io] @ last] - E[gpt2.prob[row.io] @ last] on d")
+    assert e.value != 0
+    assert abs(e.value or 0) < 1e-5
+
+
+def test_a_clustered_probability_stays_a_probability() -> None:
+    for expression in ("P(LD > 2)", "E[(LD > 2)]", "P(LD > 0 | do(NM = 0))"):
+        (e,) = ask(f"estimate {expression} on d")
+        assert e.interval is not None
+        assert 0 <= e.interval.low <= e.interval.high <= 1
+
+
+def test_larger_of_two_estimands() -> None:
+    larger, plain = ask("estimate max(E[LD], 0), E[LD] on d")
+    assert larger.value == plain.value
+    assert larger.interval is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "question"),
+    [
+        ("CQ405", 'estimate E[LD | row.template = "nothing"] on d'),
+        ("CQ511", 'estimate E[gpt2.logit[" Mary went"] @ last] on d'),
+        ("CQ509", "estimate E[LD | do(gpt2.layer[0].resid @ 20 = 0)] on d"),
+        ("CQ521", 'estimate E[LD | do(gpt2.layer[0].resid @ token("Zebra") = 0)] on d'),
+        ("CQ522", "estimate E[LD | do(gpt2.layer[0].resid @ token(row.subj) = 0)] on d"),
+        ("CQ527", "estimate E[LD | do(gpt2.layer[0].resid @ all = mean(gpt2.layer[0].resid @ all))] on d"),
+        ("CQ305", "estimate E[W] on s"),
+        ("CQ308", "estimate E[LD | do(NM = 0), LD > 3] - E[LD | LD > 3] on d"),
+        ("CQ603", "estimate E[LD] on d with bootstrap(2000)"),
+        ("CQ605", "estimate E[LD] on d with bootstrap(100) seed 1"),
+        ("CQ607", "estimate P(LD > 0) on d with wilson"),
+    ],
+)
+def test_refused_before_any_pass(code: str, question: str) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        ask(question)
+    assert not isinstance(caught.value, AfterPass)
+    assert code in [d.code for d in caught.value.diagnostics]
+    assert all(d.span is not None for d in caught.value.diagnostics)
+    assert all(d.help for d in caught.value.diagnostics)
+
+
+def test_a_condition_that_no_row_meets_after_the_pass() -> None:
+    with pytest.raises(AfterPass) as caught:
+        ask("estimate E[LD | LD > 1000] on d")
+    (d,) = caught.value.diagnostics
+    assert d.code == "CQ711"
+    assert d.span is not None
