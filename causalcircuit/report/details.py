@@ -9,7 +9,7 @@ from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested
 from causalcircuit.report.blocks import Answer, by_text, label
-from causalcircuit.report.figures import count
+from causalcircuit.report.figures import count, p_value
 from causalcircuit.report.formulas import formulas, generic, labelled
 from causalcircuit.report.safe import words
 
@@ -35,12 +35,25 @@ def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     out = formulas(block)
     if isinstance(first, Estimate):
         out += labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
-    elif first.correction != "none" and len(block) > 1:
-        out.append(("intervals", words("hold together for all claims: one may be wider than its verdict needs")))
+    else:
+        out += _family(block)
     out += labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
     out += labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
     out += labelled("assuming", by_text(block, lambda x: [generic(a, x) for a in x.assumptions]))
     return out + labelled("cost", [c for c in [_cost(first)] if c])
+
+
+def _family(block: Sequence[Answer]) -> list[tuple[str, Text]]:
+    """How the claims of a family bear on each other, and what refuted claims are refuted by."""
+    tested = [x for x in block if isinstance(x, Tested)]
+    out: list[tuple[str, Text]] = []
+    if len(tested) > 1 and tested[0].correction != "none":
+        out.append(("intervals", words("hold together for all claims: one may be wider than its verdict needs")))
+    against = [t.p_refute_adjusted for t in tested if t.verdict == "refuted" and t.p_refute_adjusted is not None]
+    if against:
+        largest = "largest " if len(against) > 1 else ""
+        out.append(("refuted", words(f"{largest}adjusted p of the opposite: {p_value(max(against))}")))
+    return out
 
 
 def news(lines: Sequence[tuple[str, Text]], before: Sequence[tuple[str, Text]]) -> list[tuple[str, Text]]:

@@ -189,6 +189,8 @@ FAMILY = Result(
             region="< -0.1 logit",
             family="effect(H) < -0.1 logit",
             named=False,
+            p_refute=1 - p,
+            p_refute_adjusted=0.0031 * x if v == "refuted" else 1.0,
             reason="" if x is not None else "undefined: an interval needs at least two clusters in every mean",
             at=(("H", f"a.gpt2.layer[{i // 4}].head[{i % 4}].out @ last"),),
             symbols=f"E[LD | do(a.gpt2.layer[{i // 4}].head[{i % 4}].out @ last = 0)] - E[LD]",

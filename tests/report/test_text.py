@@ -186,6 +186,11 @@ def test_claims_of_a_sweep_are_sorted_by_verdict_then_p() -> None:
     assert [x for _, x in order][:2] == ["-1.90", "-0.90"]
 
 
+def test_refuted_claims_say_by_which_p() -> None:
+    assert "refuted     largest adjusted p of the opposite: 0.0028\n" in to_text(FAMILY)
+    assert "opposite" not in to_text(CLAIMS)
+
+
 def test_named_claims_keep_the_order_of_their_family() -> None:
     lines = to_text(CLAIMS).splitlines()
     assert [line.split()[:2] for line in lines if " supported " in line] == [
