@@ -79,6 +79,9 @@ def _block(name: str, block: nn.Module, records: Records) -> Block:
     own = [m for m in cores if m not in cross]
     if len(own) != 1 or len(cross) > 1:
         raise RoleError(f"{name} has {len(own)} self-attentions and {len(cross)} cross-attentions")
+    between = before + _output(own[0], records)
+    if not any(close(x, between) for m in block.modules() if m in records for x in records[m].inputs):
+        raise RoleError(f"in {name} nothing reads the stream between attention and MLP (a parallel block?)")
     mid = before + sum(_output(m, records) for m in cores)
     inside = {m for core in cores for m in core.modules()}
     for m in block.modules():  # outermost first

@@ -173,7 +173,8 @@ def _unsupported(ref: ModelRef, why: str) -> DiagnosticError:
         f"the architecture of `{ref.source}` is not supported: {why}",
         ref.span,
         "this model",
-        help="GPT-2-like decoders and image captioners of an encoder and a decoder are supported",
+        help="supported are decoders whose blocks add attention, then an MLP (GPT-2, Llama, Mistral, Qwen, Phi-3), "
+        "and captioners of an image encoder and a decoder with cross-attention",
     )
 
 
