@@ -72,8 +72,8 @@ WORDS = len(tiny.tokenizer())
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: LlamaForCausalLM(LlamaConfig(WORDS, **SIZES, num_key_value_heads=2)),
-        lambda: Qwen3ForCausalLM(Qwen3Config(WORDS, **SIZES, num_key_value_heads=2, head_dim=10)),
+        lambda: LlamaForCausalLM(LlamaConfig(vocab_size=WORDS, **SIZES, num_key_value_heads=2)),
+        lambda: Qwen3ForCausalLM(Qwen3Config(vocab_size=WORDS, **SIZES, num_key_value_heads=2, head_dim=10)),
     ],
     ids=["llama with grouped queries", "qwen3 with heads wider than the stream"],
 )
@@ -88,7 +88,7 @@ def test_families_that_need_no_word_of_their_own(tmp_path: Path, make) -> None:
 @pytest.mark.parametrize("parallel", [False, True])
 def test_parallel_blocks_are_refused(tmp_path: Path, parallel: bool) -> None:
     """Where the MLP does not read the stream after attention, an assignment there would mean something else."""
-    ref = saved(GPTNeoXForCausalLM(GPTNeoXConfig(WORDS, **SIZES, use_parallel_residual=parallel)), tmp_path)
+    ref = saved(GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=WORDS, **SIZES, use_parallel_residual=parallel)), tmp_path)
     if not parallel:
         assert load(ref).taps
         return
