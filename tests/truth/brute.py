@@ -48,7 +48,7 @@ from tests.truth.places import patch_positions, text_positions
 from tests.truth.taps import locate, record
 
 
-@dataclass
+@dataclass(repr=False)
 class Brute:
     """A model, its data, and nothing clever.
 
