@@ -20,6 +20,9 @@ _USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
 _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
+_QUESTIONS = ("estimate", "test")
+
+
 @dataclass(slots=True)
 class Checker:
     """The state of a check: names so far, what they registered, and what was wrong.
@@ -53,12 +56,18 @@ class Checker:
         found = [*problems]
         self.scope.later = {name: span for s in statements for name, span in _declares(s)}
         self._poison(problems, source)
-        for statement in statements:
-            found.extend(self._statement(statement))
+        header: tuple[str, ...] = ()
+        waiting: tuple[str, ...] = ()  # `##` lines above declarations are read with the next question
+        for at, statement in enumerate(statements):
+            waiting = (*waiting, *statement.comments)
+            if at == 0:
+                header, waiting = waiting, ()
+            found.extend(self._statement(statement, waiting))
+            if statement.word in _QUESTIONS:
+                waiting = ()
         self.found = sorted(dict.fromkeys([*self.found, *found]), key=_place)
         DiagnosticError.raise_if(self.found)
-        comments = trailing if not statements else ()
-        return self.program(source, comments)
+        return self.program(source, (*header, *waiting, *trailing))
 
     def program(self, source: Source | None = None, comments: tuple[str, ...] = ()) -> Program:
         """What has been checked so far."""
@@ -74,13 +83,13 @@ class Checker:
             source,
         )
 
-    def _statement(self, statement: Statement) -> list[Diagnostic]:
+    def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
         low = Lowering(statement.span, self.scope)
         word, tree = statement.word, statement.tree
         before = len(self.found)
         try:
-            if word in ("estimate", "test"):
-                getattr(questions, word)(self, tree, low, statement.comments)
+            if word in _QUESTIONS:
+                getattr(questions, word)(self, tree, low, comments)
             elif word in ("hypothesis", "family"):
                 getattr(questions, word)(self, tree, low)
             else:
@@ -192,7 +201,7 @@ class Checker:
 
 def _declares(statement: Statement) -> list[tuple[str, Span]]:
     """The name that a statement declares, if it does."""
-    if statement.word in ("estimate", "test"):
+    if statement.word in _QUESTIONS:
         return []
     parts = inner(statement.tree)
     found = [p for p in parts if not isinstance(p, str) and str(p.data) == "name"]

@@ -58,7 +58,7 @@ def marks(text: str, word: str) -> str:
     [
         ("\tx = y", "y", "  | \t    ^"),
         ("日本 = y", "y", "  |        ^"),
-        ("é = y", "y", "  |      ^".replace("     ", "     ")),
+        ("e\u0301 = y", "y", "  |     ^"),  # one letter, two characters
         ("x = yy\n", "yy", "  |     ^^"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown
-from causalcircuit.diagnostics import Diagnostic, warning
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, warning
 from causalcircuit.query import (
     Binary,
     Call,
@@ -30,7 +30,7 @@ from causalcircuit.query import (
     number,
     walk,
 )
-from causalcircuit.rows import kind_of
+from causalcircuit.rows import holds
 
 
 @rule
@@ -53,22 +53,15 @@ def equality(context: Context) -> Iterator[Diagnostic]:
 @rule
 def kinds(context: Context) -> Iterator[Diagnostic]:
     """A column of strings and a number (or the reverse) are never equal."""
+    data = context.data
     for e in context.expressions():
-        if not isinstance(e, Compare):
-            continue
-        for column, other in ((e.left, e.right), (e.right, e.left)):
-            if not (isinstance(column, Column) and isinstance(other, Text | Number)):
-                continue
-            values = context.data.columns.get(column.name, [])
-            wanted = kind_of(other.value)
-            if values and all(kind_of(v) != wanted for v in values):
-                yield Diagnostic(
-                    "CQ409",
-                    f"`{shown(e)}` compares {kind_of(values[0])} with {wanted}: column `{column.name}` "
-                    f"holds {values[0]!r} in {context.data.place(0)}",
-                    e.span,
-                    help=("compare numbers with numbers and strings with strings",),
-                )
+        if isinstance(e, Compare) and all(isinstance(side, Column | Text | Number) for side in (e.left, e.right)):
+            try:
+                for i in range(data.n):
+                    holds(e, data, i)
+            except DiagnosticError as problem:
+                # A missing column is the business of its own rule.
+                yield from (d for d in problem.diagnostics if d.code != "CQ402")
 
 
 def _around(e: Expr) -> str:

@@ -35,15 +35,16 @@ def events(context: Context) -> Iterator[Diagnostic]:
         if isinstance(e, Expect | Probability) and e.condition is not None:
             wanted.append(e.condition)
     for e in dict.fromkeys(wanted):
-        yield from _values(context, e)
+        yield from no_events(context, e)
 
 
-def _values(context: Context, e: Expr) -> Iterator[Diagnostic]:
+def no_events(context: Context, e: Expr) -> Iterator[Diagnostic]:
+    """What in a condition is a value and no event."""
     if isinstance(e, Logic):
         for operand in e.operands:
-            yield from _values(context, operand)
+            yield from no_events(context, operand)
     elif isinstance(e, Counterfactual):
-        yield from _values(context, e.value)
+        yield from no_events(context, e.value)
     elif isinstance(e, Column):
         values = context.all_rows.columns.get(e.name)
         if values is not None and not is_truth(values):
