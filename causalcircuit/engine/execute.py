@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.batches import batches, chunks, levels
 from causalcircuit.engine.outcomes import check_finite, make_table
 from causalcircuit.engine.passes import run_batch
@@ -16,6 +17,7 @@ from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.spelling import SpellingCheck
 from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import evaluate
+from causalcircuit.models import LoadedModel
 from causalcircuit.query import Cell, OutcomeTable
 from causalcircuit.query.plan import Stage
 
@@ -38,7 +40,8 @@ def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: in
         The table; `complete` is false and the rows are the first ones where the run was interrupted.
 
     Raises:
-        DiagnosticError: CQ701 an outcome that is no number, CQ702 an answer in the wrong spelling.
+        DiagnosticError: CQ701 an outcome that is no number, CQ702 an answer in the wrong spelling, CQ703 a pass that
+            the device's memory does not hold.
     """
     start = time.perf_counter()
     run = _Execution(prepared, progress, max_tokens)
@@ -92,7 +95,10 @@ class _Execution:
     def _level(self, level: list[int], chunk: range) -> None:
         model = self.prepared.setups[level[0]].model
         for slots in batches(self.prepared, level, chunk, self.limit):
-            logits, left = run_batch(model, slots, self.store)
+            try:
+                logits, left = run_batch(model, slots, self.store)
+            except torch.OutOfMemoryError:
+                raise _too_large(model, self.limit) from None
             for slot in slots:
                 self.spelling.look(slot, logits, left)
                 self.pairs += len(slot.rows)
@@ -107,7 +113,10 @@ class _Execution:
         return out
 
 
-def chunk_count(prepared: Prepared, max_tokens: int = 2048) -> Iterator[int]:
-    """For each sweep the number of chunks of rows."""
-    for stage in prepared.plan.stages:
-        yield sum(1 for _ in chunks(prepared, stage, max_tokens))
+def _too_large(model: LoadedModel, limit: int) -> DiagnosticError:
+    return error(
+        "CQ703",
+        f"a pass of `{model.ref.name}` over {limit} positions does not fit the memory of {model.device}",
+        model.ref.span,
+        help=("a smaller `max_tokens` of `execute` makes passes smaller", "dtype = bfloat16 halves the activations"),
+    )

@@ -149,9 +149,11 @@ class Feeds:
         if image is None or tower.patches is None:
             return None
         length = tower.cls + tower.patches[0] * tower.patches[1]
-        return Ground(tower, length, None, None, row, lambda name: self._inside(model, tower, str(row(name)), image))
+        return Ground(tower, length, None, None, row, lambda name: self._inside(model, tower, row(name), image))
 
-    def _inside(self, model: LoadedModel, tower: Tower, mask: str, image: Path) -> tuple[bool, ...]:
+    def _inside(self, model: LoadedModel, tower: Tower, mask: Any, image: Path) -> tuple[bool, ...]:
+        if not isinstance(mask, str):
+            raise RowError("CQ453", "a mask column holds no path", repr(mask), "leave such rows out with `where`")
         key = (model.ref.name, self.data.resolve(mask), image)
         if key not in self._masks:
             self._masks[key] = patches_inside(model, tower, key[1], image)

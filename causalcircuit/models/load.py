@@ -43,7 +43,8 @@ def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedM
     with _quiet():
         hf = _weights(ref, folder, config, attention)
         tokenizer, processor = _tools(ref, folder, table)
-    probe = make_probe(config, table, hf.get_output_embeddings().weight.shape[0], hf.dtype)
+    output = hf.get_output_embeddings().weight
+    probe = make_probe(config, table, output.shape[0], output.dtype, output.device)
     takes = signature_of(hf)
     try:
         stacks = _stacks(hf, takes, probe, table)
@@ -122,6 +123,8 @@ def _tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]:
             # Without files, transformers would make up a tokenizer that knows no word.
             raise _toolless(ref, "tokenizer", "the folder holds no vocabulary")
         tokenizer = _tool(ref, "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL))
+        if not tokenizer.is_fast:
+            raise _toolless(ref, "tokenizer", "it cannot say where in the text its tokens stand (it is a slow one)")
     if "image" in table.channels:
         processor = _tool(
             ref, "image processor", lambda: transformers.AutoImageProcessor.from_pretrained(folder, **_LOCAL)
@@ -151,8 +154,7 @@ def _toolless(ref: ModelRef, what: str, why: str) -> DiagnosticError:
 
 
 def _stacks(hf: Any, takes: Signature, probe: Probe, table: SiteTable) -> tuple[Stack, ...]:
-    pixels = None if probe.pixels is None else probe.pixels.to(hf.device)
-    batch = collate(probe.even, pixels, "right", 0, hf.device)
+    batch = collate(probe.even, probe.pixels, "right", 0, hf.device)
     with torch.inference_mode(), recorded(hf) as records:
         run(hf, takes, batch)
     return find_stacks(hf, records, table)

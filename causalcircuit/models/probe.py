@@ -21,7 +21,9 @@ class Probe:
     pixels: Tensor | None
 
 
-def make_probe(config: Mapping[str, Any], table: SiteTable, vocabulary: int, dtype: torch.dtype) -> Probe:
+def make_probe(
+    config: Mapping[str, Any], table: SiteTable, vocabulary: int, dtype: torch.dtype, device: torch.device
+) -> Probe:
     """Two rows, of 5 and 3 tokens, and two images of noise.
 
     The text is never as long as an image has positions, so that a stream shows which tower it comes from.
@@ -37,7 +39,7 @@ def make_probe(config: Mapping[str, Any], table: SiteTable, vocabulary: int, dty
             size = image["image_size"]
             high, wide = size if isinstance(size, list | tuple) else (size, size)
             shape = (2, int(image.get("num_channels", 3)), int(high), int(wide))
-            pixels = torch.randn(shape, generator=generator).to(dtype)
+            pixels = torch.randn(shape, generator=generator).to(device, dtype)
             length += tower.cls + tower.patches[0] * tower.patches[1] == length
     if table.channels != ("image",):
         even = torch.randint(vocabulary, (2, length), generator=generator).tolist()

@@ -191,3 +191,15 @@ def test_the_wrong_spelling_is_told(text: Engine) -> None:
         execute(prepared(text, [cell(read("logprob", "Tom", " Tom"))]))
     finally:
         head.bias = None
+
+
+def test_memory_that_is_too_small(text: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def full(self: LoadedModel, *args: Any) -> Any:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(LoadedModel, "forward", full)
+    with pytest.raises(DiagnosticError) as caught:
+        execute(prepared(text))
+    assert [d.code for d in caught.value.diagnostics] == ["CQ703"]

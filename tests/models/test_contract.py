@@ -18,7 +18,7 @@ from causalcircuit.models.taps import Tap
 
 @pytest.fixture
 def probe(captioner: LoadedModel) -> Probe:
-    return make_probe(captioner.hf.config.to_dict(), captioner.sites, 100, captioner.dtype)
+    return make_probe(captioner.hf.config.to_dict(), captioner.sites, 100, captioner.dtype, captioner.device)
 
 
 def moved(model: LoadedModel, name: str, **changed: Any) -> LoadedModel:
