@@ -27,12 +27,12 @@ def render(diagnostic: Diagnostic) -> str:
         if diagnostic.where:
             out.append(f" --> {diagnostic.where}")
     if diagnostic.help:
-        out.append(f"{margin} |" if diagnostic.span is not None else "  |")
-        gutter = margin if diagnostic.span is not None else " "
+        if diagnostic.span is not None or diagnostic.where:
+            out.append(f"{margin} |")
         for text in diagnostic.help:
             first, *rest = textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False) or [""]
-            out.append(f"{gutter} = help: {first}")
-            out.extend(f"{gutter}         {more}" for more in rest)
+            out.append(f"{margin} = help: {first}")
+            out.extend(f"{margin}         {more}" for more in rest)
     return "\n".join(out)
 
 

@@ -180,7 +180,7 @@ class Program:
         models, data, graphs: what is declared, by unique name.
         names: declared names of nodes, values and worlds, for reports.
         commands: what is to be run, in order.
-        comments: the `##` lines before the first statement.
+        comments: the `##` lines that belong to no question: above the first statement, below the last.
         warnings: what the check had to say short of errors.
     """
 

@@ -101,6 +101,7 @@ def _estimate(
         assumptions=_assumptions(query, command, table),
         diagnostics=tuple(d.at(query.span) for d in found.warnings),
         cost=table.cost,
+        comments=command.comments,
     )
 
 
@@ -146,6 +147,7 @@ def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, 
                 assumptions=_assumptions(claim.query, command, table),
                 diagnostics=tuple(x.at(claim.span) for x in d.inferred.warnings),
                 cost=table.cost,
+                comments=command.comments,
             )
         )
     return out

@@ -10,7 +10,7 @@ from causalcircuit.check import Checker, kind_of, read_source
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
 from causalcircuit.query import Result
 from causalcircuit.runs.check import check_program
-from causalcircuit.runs.execute import Progress, Runner
+from causalcircuit.runs.execute import AfterPass, Progress, Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Session:
         try:
             program = check_program(self.checker.read(source))
             asked = self.runner.run(program, progress=progress) if program.commands else None
+        except AfterPass as problem:
+            return Outcome(problem.result, problem.diagnostics, self._new(before))
         except DiagnosticError as problem:
             return Outcome(diagnostics=problem.diagnostics, declared=self._new(before))
         shown = asked.diagnostics if asked is not None else program.warnings
