@@ -270,7 +270,7 @@ class Lowering:
         base_node, place = inner(node)
         base, span = self.value(base_node), self.span(node)
         if isinstance(base, ModelRef):
-            raise addresses.unplaced(Path(base, (), span))
+            raise addresses.unplaced(Path(base, (), self.span(base_node)))
         if not isinstance(base, Path):
             raise error(
                 "CQ211",

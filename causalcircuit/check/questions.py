@@ -130,12 +130,12 @@ def claim(condition: Expr, name: str, span: Span | None, at: tuple[tuple[str, st
     if isinstance(condition, Within):
         query, region, ends = condition.value, None, (condition.low, condition.high)
         low, high = (_end(e, condition, place) for e in ends)
+        written = _one_unit(low, high, place)
         if low.value >= high.value:
             raise error(
                 "CQ227", f"the region [{shown(low)}, {shown(high)}] is empty", place, help="write the lower end first"
             )
         region = Region(low.value, high.value, closed=True, outside=condition.outside)
-        written = _one_unit(low, high, place)
     elif isinstance(condition, Compare) and condition.op in ("<", ">", "<=", ">="):
         query, bound = condition.left, condition.right
         upward = condition.op.startswith(">")

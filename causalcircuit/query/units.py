@@ -53,10 +53,16 @@ def unit_of(e: Expr) -> str:
             return unit_of(first)
         case Call() | Column():
             return NONE
-        case Negative(operand=inner) | Counterfactual(value=inner) | Expect(value=inner):
+        case Negative(operand=inner) | Counterfactual(value=inner):
             return unit_of(inner)
-        case Probability(event=event):
-            _check_inside(event)
+        case Expect(value=inner, condition=condition):
+            if condition is not None:
+                _check_inside(condition)
+            return unit_of(inner)
+        case Probability(event=event, condition=condition):
+            for part in (event, condition):
+                if part is not None:
+                    _check_inside(part)
             return PROBABILITY
         case Compare() | Within() | Logic():
             _check_inside(e)
