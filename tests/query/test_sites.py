@@ -156,9 +156,8 @@ def test_neurons_stand_between_what_the_mlp_reads_and_writes() -> None:
 
 def test_patterns_stand_for_their_members_in_order() -> None:
     heads = Address("m", (Part("layer", "*"), Part("head", (1, (0, 1))), Part("out")))
-    assert [a.local for a in GPT2.expand(heads)] == [
-        f"layer[{i}].head[{j}].out" for i in (0, 1) for j in (1, 0)
-    ]  # each once
+    each_once = [f"layer[{i}].head[{j}].out" for i in (0, 1) for j in (1, 0)]
+    assert [a.local for a in GPT2.expand(heads)] == each_once
     cross = Address("m", (Part("decoder"), Part("layer", 0), Part("cross"), Part("head", "*"), Part("out")))
     assert [str(a) for a in CAPTIONER.expand(cross)] == [f"m.decoder.layer[0].cross.head[{j}].out" for j in range(2)]
     neurons = Address("m", (Part("layer", 1), Part("mlp"), Part("neuron", ((4, 6),))))
