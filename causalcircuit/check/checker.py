@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalcircuit.check import declarations, questions
+from causalcircuit.check import declarations, loading, questions
 from causalcircuit.check.expressions import Lowering, Poisoned
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
@@ -93,7 +93,7 @@ class Checker:
             elif word in ("hypothesis", "family"):
                 getattr(questions, word)(self, tree, low)
             else:
-                getattr(declarations, word)(self, tree, low)
+                getattr(loading if word in ("model", "data") else declarations, word)(self, tree, low)
         except DiagnosticError as problem:
             self._fail(statement)
             return [d.at(statement.span) for d in problem.diagnostics]

@@ -1,172 +1,29 @@
-"""Statements that declare: model, data, node, let, graph, use."""
+"""Statements that declare: node, let, graph, use."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
-from causalcircuit.check import sources
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.measure import unit
-from causalcircuit.check.options import whole
 from causalcircuit.check.values import Function, Module, Value
-from causalcircuit.check.wording import shown, within
-from causalcircuit.diagnostics import Label, Span, did_you_mean, error
+from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
-    Binary,
-    Column,
     Compare,
-    DataRef,
     Expr,
     Graph,
     Logic,
-    ModelRef,
-    Negative,
-    Number,
-    Split,
-    Text,
-    Truth,
     Within,
     World,
     is_estimand,
-    walk,
 )
-from causalcircuit.query.program import DType
-from causalcircuit.rows import Format, peek
-from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
+from causalcircuit.syntax.trees import Node, inner, operators, tree_of, unquote
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
-
-FORMATS = ("jsonl", "csv", "parquet")
-FEEDS = ("prompt", "text", "image", "prefix")
-_OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Negative)
-DTYPES = ("float32", "float64", "bfloat16")
-
-
-def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`model m = hf("./folder") with dtype = float64`."""
-    name, call, *settings = inner(tree)
-    source, keywords = _source(call, low, ("hf",), "a model")
-    unknown = next((k for k in keywords if k != "revision"), None)
-    if unknown is not None:
-        raise error("CQ224", f"`hf` takes no `{unknown}`", low.span(call), help='`hf("name", revision = "…")`')
-    folder = checker.resolve(source.value) if source.value[:1] in "./" else None
-    word = low.word(name)
-    if folder is None and checker.resolve(source.value).is_dir():
-        raise error(
-            "CQ503",
-            f"`{source.value}` is read as a name on the hub, and there is a folder of that name",
-            source.span,
-            "a hub name",
-            help=f'a folder starts with `.` or `/`: write `hf("./{source.value}")`',
-        )
-    ref = ModelRef(word, source.value, folder, keywords.get("revision"), span=source.span)
-    for key, node, place in _settings(settings, low):
-        value = low.word(tree_of(node).children[0]) if isinstance(node, Tree) and node.data == "reference" else None
-        if key == "dtype" and value in DTYPES:
-            ref = replace(ref, dtype=cast(DType, value))
-        elif key == "device" and isinstance(node, Tree) and node.data == "string":
-            ref = replace(ref, device=unquote(str(node.children[0])))
-        else:
-            raise error(
-                "CQ224",
-                f"`{key} = {low.span(node).text}` is no setting of a model",
-                low.span(node) if key in ("dtype", "device") else place,
-                help='settings: `dtype = float32 | float64 | bfloat16`, `device = "cpu"`',
-            )
-    sources.sites(ref)
-    checker.scope.declare(word, checker.register(ref), low.span(name), again=checker.redefine)
-
-
-def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`data d = jsonl("./rows.jsonl") with prompt = row.clean cluster row.names`."""
-    name, call, *options = inner(tree)
-    source, _ = _source(call, low, FORMATS, "data")
-    form = low.word(tree_of(tree_of(call).children[0]).children[0])
-    ref = DataRef(low.word(name), cast(Format, form), checker.resolve(source.value), span=source.span)
-    rows = peek(ref)
-    checker.scope.columns.update(rows.columns)
-    seen: dict[str, Span] = {}
-    for option in options:
-        node = tree_of(option)
-        kind = str(node.data)
-        if kind in seen:
-            word = kind.removesuffix("_feeds")
-            raise error(
-                "CQ112",
-                f"`{word}` stands twice",
-                span_of(node, low.statement),
-                "again here",
-                labels=[Label(seen[kind], "first here")],
-                help="one `with` takes several: `with prompt = row.clean, image = row.photo`"
-                if word == "with"
-                else "leave one out",
-            )
-        seen[kind] = span_of(node, low.statement)
-        ref = _data_option(ref, kind, node, low)
-    wanted = [c for _, c in ref.feeds if isinstance(c, Column)]
-    wanted += [c for c in (ref.cluster, ref.weight) if c is not None]
-    if ref.where is not None:
-        wanted += [c for c in walk(ref.where) if isinstance(c, Column)]
-    for column in wanted:
-        rows.column(column.name, column.span)
-    checker.scope.declare(ref.name, ref, low.span(name), again=checker.redefine)
-
-
-def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> DataRef:
-    parts, span = inner(node), span_of(node, low.statement)
-    if kind == "with_feeds":
-        feeds: list[tuple[str, Expr]] = []
-        for key, value_node, place in _settings(parts, low):
-            if key not in FEEDS:
-                raise error("CQ224", f"`{key}` feeds nothing", place, help=did_you_mean(key, FEEDS))
-            value = low.expr(value_node)
-            if not isinstance(value, Column | Text):
-                raise error(
-                    "CQ224",
-                    f"`{key}` is fed by a column or a string",
-                    low.span(value_node),
-                    help=f'write `{key} = row.column` or `{key} = "a photo of"`',
-                )
-            channel = "prompt" if key == "text" else key
-            if channel in dict(feeds):
-                raise error("CQ112", "`prompt` and `text` are one setting", place, "again here", help="leave one out")
-            feeds.append((channel, value))
-        return replace(ref, feeds=tuple(feeds))
-    if kind in ("cluster", "weight"):
-        column = low.value(parts[0])
-        if not isinstance(column, Column):
-            raise error("CQ220", f"`{kind}` takes a column", low.span(parts[0]), help=f"write `{kind} row.figure`")
-        return replace(ref, cluster=column) if kind == "cluster" else replace(ref, weight=column)
-    if kind == "where":
-        condition = low.expr(parts[0])
-        if not isinstance(condition, Compare | Within | Logic | Column):
-            raise error(
-                "CQ314", "`where` takes a condition", low.span(parts[0]), help='write `where row.gender = "man"`'
-            )
-        other = next((e for e in walk(condition) if not isinstance(e, _OF_COLUMNS)), None)
-        if other is not None:
-            raise error(
-                "CQ314",
-                f"`{shown(other)}` has no place in `where`: it selects rows before any model runs",
-                within(other.span, low.span(parts[0])),
-                help="use columns of the data there, `row.length > 5`; conditions on a model stand in `E[… | …]`",
-            )
-        return replace(ref, where=condition)
-    numbers = [str(p) for p in parts]
-    seed = whole(parts[-1], low) if len(parts) == (3 if kind == "split" else 2) else None
-    if seed is None:
-        raise error("CQ410", f"`{kind}` is random and needs a seed", span, help=f"write `{span.text} seed 7`")
-    if kind == "sample":
-        return replace(ref, sample=(whole(parts[0], low), seed))
-    train, test = float(numbers[0]), float(numbers[1])
-    if train <= 0 or test <= 0:
-        raise error("CQ219", "both parts of a split hold something", span, help="write `split 70/30 seed 7`")
-    return replace(ref, split=Split(train / (train + test), seed))
 
 
 def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
@@ -289,57 +146,3 @@ def use(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     file: FilePath = checker.resolve(unquote(str(path)))
     scope = checker.use(file, low.span(path))
     checker.scope.declare(low.word(name), Module(low.word(name), scope), low.span(name), again=checker.redefine)
-
-
-def _source(call: Node, low: Lowering, known: tuple[str, ...], what: str) -> tuple[Text, dict[str, str]]:
-    """The string inside `hf("…")` or `jsonl("…")`, and its named arguments."""
-    callee = tree_of(call).children[0] if isinstance(call, Tree) and call.data == "call" else None
-    word = low.word(callee.children[0]) if isinstance(callee, Tree) and callee.data == "reference" else ""
-    if word not in known:
-        raise error(
-            "CQ226",
-            f"{what} is declared by " + ", ".join(f'`{k}("…")`' for k in known),
-            low.span(call),
-            help=did_you_mean(word, known) if word else f"write `{known[0]}({low.span(call).text})`",
-        )
-    arguments = inner(tree_of(inner(tree_of(call))[1])) if len(inner(tree_of(call))) > 1 else []
-    found: Text | None = None
-    keywords: dict[str, str] = {}
-    for argument in arguments:
-        if isinstance(argument, Tree) and argument.data == "named":
-            key, node = inner(argument)
-            value = low.expr(node)
-            if not isinstance(value, Text):
-                raise error("CQ224", f"`{low.word(key)}` is a string", low.span(node), help='write `= "…"`')
-            keywords[low.word(key)] = value.value
-        else:
-            value = low.expr(argument)
-            found = value if isinstance(value, Text) and found is None else found
-    if found is None or not found.value:
-        raise error("CQ226", f"`{word}` takes a path or a name", low.span(call), help=f'in quotes: `{word}("./…")`')
-    return found, keywords
-
-
-def _settings(nodes: list[Node], low: Lowering) -> list[tuple[str, Node, Span]]:
-    """`name = value` pairs, with the place of the name."""
-    out: list[tuple[str, Node, Span]] = []
-    for group in nodes:
-        for setting in inner(tree_of(group)):
-            key, value = inner(tree_of(setting))
-            before = next((place for k, _, place in out if k == low.word(key)), None)
-            if before is not None:
-                raise error(
-                    "CQ112",
-                    f"`{low.word(key)}` is set twice",
-                    low.span(key),
-                    "again here",
-                    labels=[Label(before, "first here")],
-                    help="leave one out",
-                )
-            out.append((low.word(key), value, low.span(key)))
-    return out
-
-
-def constant(e: Expr) -> Number | None:
-    """The number that an expression is, if it is one."""
-    return e if isinstance(e, Number) else None

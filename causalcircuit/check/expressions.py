@@ -8,17 +8,16 @@ from typing import Literal, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses
+from causalcircuit.check import addresses, calls
 from causalcircuit.check.assign import world
 from causalcircuit.check.scope import Scope
-from causalcircuit.check.values import Builtin, Function, Module, Path, Row, Value, kind_of
-from causalcircuit.check.wording import counted, shown, within
+from causalcircuit.check.values import Function, Module, Path, Row, Value, kind_of
+from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Fix, Span, did_you_mean, error
 from causalcircuit.query import (
     FACTUAL,
     Assignment,
     Binary,
-    Call,
     Column,
     Compare,
     Counterfactual,
@@ -28,12 +27,10 @@ from causalcircuit.query import (
     Index,
     Items,
     Logic,
-    Mean,
     ModelRef,
     Negative,
     Number,
     Probability,
-    Site,
     Split,
     Text,
     Truth,
@@ -45,18 +42,6 @@ from causalcircuit.query import (
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
 from causalcircuit.query.units import WRITTEN
 from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
-
-_DEPTH = 40
-_ARITY = {
-    "norm": (1, 1),
-    "dot": (2, 2),
-    "avg": (1, 1),
-    "max": (1, 9),
-    "min": (2, 9),
-    "abs": (1, 1),
-    "log": (1, 1),
-    "exp": (1, 1),
-}
 
 
 class Poisoned(Exception):  # noqa: N818 - not an error of its own: the cause is reported where it stands
@@ -282,64 +267,7 @@ class Lowering:
         return addresses.place(base, position, span, self.span(place))
 
     def _call(self, node: Tree[Token]) -> Value:
-        parts = inner(node)
-        callee, span = self.value(parts[0]), self.span(node)
-        arguments = inner(tree_of(parts[1])) if len(parts) > 1 else []
-        if isinstance(callee, Builtin):
-            return self._builtin(callee.name, arguments, span)
-        if not isinstance(callee, Function):
-            raise error(
-                "CQ207",
-                f"`{self.span(parts[0]).text}` is {kind_of(callee)} and cannot be called",
-                span,
-                help="functions are declared by `let f(x) = …`; a product is written `*`",
-            )
-        if self.depth >= _DEPTH:
-            raise error(
-                "CQ208", f"`{callee.name}` calls itself without end", span, help="functions are unfolded: no recursion"
-            )
-        if len(arguments) != len(callee.parameters):
-            raise error(
-                "CQ207",
-                f"`{callee.name}` takes {counted(len(callee.parameters), 'argument')}, not {len(arguments)}",
-                span,
-                help=f"write `{callee.name}({', '.join(callee.parameters)})`",
-            )
-        local = Scope(parent=callee.scope)
-        for name, argument in zip(callee.parameters, arguments, strict=True):
-            local.names[name] = (self.value(argument), self.span(argument))
-        inside = Lowering(callee.statement, local, self.depth + 1)
-        result = inside.value(callee.body)
-        return replace(result, span=span) if isinstance(result, Expr | World) else result
-
-    def _builtin(self, name: str, arguments: list[Node], span: Span) -> Expr:
-        words = [self.word(a.children[0]) if isinstance(a, Tree) and a.data == "reference" else "" for a in arguments]
-        if name == "mean":
-            pooled = words[1:] == ["pooled"]
-            if len(arguments) != (2 if pooled else 1):
-                raise error(
-                    "CQ207", "`mean` takes a site, and `pooled` if it is to be one value", span, help="`mean(A)`"
-                )
-            of = self.expr(arguments[0])
-            core = of.value if isinstance(of, Counterfactual) else of
-            if is_estimand(of) or not isinstance(core, Site | Items):
-                raise error(
-                    "CQ212",
-                    f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
-                    span,
-                    help="the mean of a readout over rows is an estimand: `E[Y]`",
-                )
-            return Mean(of, pooled, span=span)
-        low, high = _ARITY[name]
-        if not low <= len(arguments) <= high:
-            letters = ", ".join("ABCDEFGHI"[:low])
-            raise error(
-                "CQ207",
-                f"`{name}` takes {counted(low, 'argument')}, not {len(arguments)}",
-                span,
-                help=f"write `{name}({letters})`",
-            )
-        return Call(name, tuple(self.expr(a) for a in arguments), span=span)
+        return calls.call(self, node)
 
     # ---- arithmetic and events
 

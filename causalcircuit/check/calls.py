@@ -1,0 +1,95 @@
+"""Calls: functions of the program are unfolded, those of the language become nodes of the algebra."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lark import Token, Tree
+
+from causalcircuit.check.scope import Scope
+from causalcircuit.check.values import Builtin, Function, Value, kind_of
+from causalcircuit.check.wording import counted, shown
+from causalcircuit.diagnostics import Span, error
+from causalcircuit.query import Call, Counterfactual, Expr, Items, Mean, Site, World, is_estimand
+from causalcircuit.syntax.trees import Node, inner, tree_of
+
+if TYPE_CHECKING:
+    from causalcircuit.check.expressions import Lowering
+
+_DEPTH = 40
+_ARITY = {
+    "norm": (1, 1),
+    "dot": (2, 2),
+    "avg": (1, 1),
+    "max": (1, 9),
+    "min": (2, 9),
+    "abs": (1, 1),
+    "log": (1, 1),
+    "exp": (1, 1),
+}
+
+
+def call(low: Lowering, node: Tree[Token]) -> Value:
+    """`f(a, b)`: a declared function unfolded, or a function of the language.
+
+    Raises:
+        DiagnosticError: CQ207 the wrong arguments, CQ208 recursion, CQ212 a mean of something that is no site.
+    """
+    parts = inner(node)
+    callee, span = low.value(parts[0]), low.span(node)
+    arguments = inner(tree_of(parts[1])) if len(parts) > 1 else []
+    if isinstance(callee, Builtin):
+        return _builtin(low, callee.name, arguments, span)
+    if not isinstance(callee, Function):
+        raise error(
+            "CQ207",
+            f"`{low.span(parts[0]).text}` is {kind_of(callee)} and cannot be called",
+            span,
+            help="functions are declared by `let f(x) = …`; a product is written `*`",
+        )
+    if low.depth >= _DEPTH:
+        raise error(
+            "CQ208", f"`{callee.name}` calls itself without end", span, help="functions are unfolded: no recursion"
+        )
+    if len(arguments) != len(callee.parameters):
+        raise error(
+            "CQ207",
+            f"`{callee.name}` takes {counted(len(callee.parameters), 'argument')}, not {len(arguments)}",
+            span,
+            help=f"write `{callee.name}({', '.join(callee.parameters)})`",
+        )
+    local = Scope(parent=callee.scope)
+    for name, argument in zip(callee.parameters, arguments, strict=True):
+        local.names[name] = (low.value(argument), low.span(argument))
+    inside = replace(low, statement=callee.statement, scope=local, depth=low.depth + 1)
+    result = inside.value(callee.body)
+    return replace(result, span=span) if isinstance(result, Expr | World) else result
+
+
+def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Expr:
+    words = [low.word(a.children[0]) if isinstance(a, Tree) and a.data == "reference" else "" for a in arguments]
+    if name == "mean":
+        pooled = words[1:] == ["pooled"]
+        if len(arguments) != (2 if pooled else 1):
+            raise error("CQ207", "`mean` takes a site, and `pooled` if it is to be one value", span, help="`mean(A)`")
+        of = low.expr(arguments[0])
+        core = of.value if isinstance(of, Counterfactual) else of
+        if is_estimand(of) or not isinstance(core, Site | Items):
+            raise error(
+                "CQ212",
+                f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
+                span,
+                help="the mean of a readout over rows is an estimand: `E[Y]`",
+            )
+        return Mean(of, pooled, span=span)
+    least, most = _ARITY[name]
+    if not least <= len(arguments) <= most:
+        letters = ", ".join("ABCDEFGHI"[:least])
+        raise error(
+            "CQ207",
+            f"`{name}` takes {counted(least, 'argument')}, not {len(arguments)}",
+            span,
+            help=f"write `{name}({letters})`",
+        )
+    return Call(name, tuple(low.expr(a) for a in arguments), span=span)
