@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span
 from causalcircuit.models.problem import RowError
@@ -59,7 +60,7 @@ class Problems:
         Raises:
             DiagnosticError: all problems at once.
         """
-        DiagnosticError.raise_if([*self._others, *self._grouped()])
+        DiagnosticError.raise_if(_folded([*self._others, *self._grouped()]))
 
     def _grouped(self) -> Iterator[Diagnostic]:
         for (code, what, help_, span), rows in self._rows.items():
@@ -69,3 +70,12 @@ class Problems:
             more = ["…"] if len(rows) > _SHOWN else []
             lines = (*shown, *more, *((help_,) if help_ else ()))
             yield Diagnostic(code, f"{what}, in {scope}", span, help=lines, where=self._data.place(next(iter(rows))))
+
+
+def _folded(found: list[Diagnostic]) -> Iterator[Diagnostic]:
+    """One diagnostic for those that say the same of different sites, as all members of a sweep do."""
+    alike: dict[tuple[str, Span | None, tuple[str, ...]], list[Diagnostic]] = {}
+    for d in found:
+        alike.setdefault((d.code, d.span, d.help), []).append(d)
+    for first, *more in alike.values():
+        yield first if not more else replace(first, help=(*first.help, f"the same holds of {len(more)} more like it"))
