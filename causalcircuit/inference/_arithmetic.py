@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from functools import reduce
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._rows import ARITHMETIC, FUNCTIONS
 from causalcircuit.query import Binary, Call, Expr, Negative, Number, Term, children, render, walk
-
-Floats = NDArray[np.float64]
 
 _CORNERED = frozenset({"abs", "max", "min"})
 

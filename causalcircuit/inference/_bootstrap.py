@@ -9,16 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._estimators import Bounds, Fit, Problem, estimator
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._special import ndtr, ndtri
 from causalcircuit.inference._student import deviations
 from causalcircuit.query import Options
-
-Floats = NDArray[np.float64]
 
 DEFAULT_RESAMPLES = 2000
 _AT_ONCE = 2_000_000

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
 from causalcircuit.inference._estimators import ESTIMATORS
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._numpy import np
 from causalcircuit.inference._options import check_resamples
 from causalcircuit.inference._sample import Sample
 from causalcircuit.query import Claim, Interval, Options, Region, Verdict

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import corner_in
 from causalcircuit.inference._estimators import Fit, Problem, estimator
 from causalcircuit.inference._image import image_fit
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._probability import is_probability, range_of, wilson
 from causalcircuit.inference._ratio import fieller_fit, is_ratio
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.query import Options
-
-Floats = NDArray[np.float64]
 
 
 def within_ends(fit: Fit, problem: Problem) -> Fit:

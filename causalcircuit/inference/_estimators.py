@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import terms_in
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._units import Units
 from causalcircuit.query import Expr, Options
 
-Floats = NDArray[np.float64]
 Bounds = Callable[[float], tuple[Floats, Floats]]
 
 FEW_CLUSTERS, MANY_CLUSTERS = 20, 30

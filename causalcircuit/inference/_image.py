@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import constant, leaves, value_of
 from causalcircuit.inference._estimators import Fit, Fitter, Problem
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._rows import FUNCTIONS
 from causalcircuit.query import Binary, Call, Expr, Negative, Options, render
 
-Floats = NDArray[np.float64]
 Ends = tuple[Floats, Floats]
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference._arithmetic import corner_in, guards, terms_in, value_of
 from causalcircuit.inference._estimators import ESTIMATORS, FEW_CLUSTERS, MANY_CLUSTERS, Fit, Problem, Shape
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._numpy import np
 from causalcircuit.inference._options import refusals, unknown_method
 from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._student import deviations, t_fit

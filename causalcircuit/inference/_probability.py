@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import linear, terms_in
 from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._special import ndtri
 from causalcircuit.query import Options
-
-Floats = NDArray[np.float64]
 
 
 def is_probability(shape: Shape) -> bool:

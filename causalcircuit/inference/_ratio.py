@@ -9,19 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import fraction
 from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._student import SKEWED, lengthening, quantile, scale_factor, skew_factor
 from causalcircuit.query import Options
 
-Floats = NDArray[np.float64]
-
-_GRID = np.linspace(-np.pi / 2, np.pi / 2, 65)
-_PARTS, _ROUNDS = np.linspace(0, 1, 17), 12
-"""A bracket is cut into 16 at a time, 12 times: from π/64 down to rounding."""
+_FIRST, _PARTS, _ROUNDS = 64, 16, 12
+"""The half circle is cut into 64, then a bracket into 16 at a time, 12 times: down to rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +48,9 @@ class _Ray:
 
     def reach(self, q: Floats) -> Floats:
         """[...] the farthest x that the test at q does not reject; ∞ where it rejects nothing far out."""
-        low, high = np.full_like(q, _GRID[0]), np.full_like(q, _GRID[-1])
-        for parts in ((_GRID - _GRID[0]) / np.pi, *(_PARTS,) * _ROUNDS):
+        low, high = np.full_like(q, -np.pi / 2), np.full_like(q, np.pi / 2)
+        for cuts in (_FIRST, *(_PARTS,) * _ROUNDS):
+            parts = np.linspace(0, 1, cuts + 1)
             angles = low + (high - low) * parts.reshape(-1, *(1,) * q.ndim)
             kept = self.excess(angles, q) <= 0
             last = np.where(kept.any(axis=0), len(parts) - 1 - np.argmax(kept[::-1], axis=0), 0)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.inference._numpy import Floats, NDArray, np
 from causalcircuit.query import (
     VECTOR_CALLS,
     Binary,
@@ -30,23 +29,39 @@ from causalcircuit.query import (
     render,
 )
 
-Floats = NDArray[np.float64]
+
+def _exp(x: Any) -> Any:
+    return np.exp(x)
+
+
+def _log(x: Any) -> Any:
+    return np.log(x)
+
+
+def _sqrt(x: Any) -> Any:
+    return np.sqrt(x)
+
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "^": np.power,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
 }
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {"abs": np.abs, "exp": np.exp, "log": np.log, "sqrt": np.sqrt}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "abs": operator.abs,
+    "exp": _exp,
+    "log": _log,
+    "sqrt": _sqrt,
+}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "<": np.less,
-    ">": np.greater,
-    "<=": np.less_equal,
-    ">=": np.greater_equal,
-    "=": np.equal,
-    "!=": np.not_equal,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
 }
 
 

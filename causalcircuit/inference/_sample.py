@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.diagnostics import error
+from causalcircuit.inference._numpy import NDArray, np
 from causalcircuit.inference._rows import RowValues
 from causalcircuit.query import Expr, Moment, OutcomeTable, compile_estimand, render
 

@@ -13,15 +13,11 @@ docs/decisions/0010-the-default-interval.md, the measurements in docs/coverage.m
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from causalcircuit.inference._arithmetic import linear, terms_in, value_of
 from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
+from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._special import stdtrit
 from causalcircuit.query import Options
-
-Floats = NDArray[np.float64]
 
 _SHORTFALL = 1.5
 """A sample shows less skewness than its source has: in 30 exponential rows the adjusted coefficient averages 1.6
