@@ -42,7 +42,7 @@ constraints: $(STAMP)  ## renew constraints.txt from .venv
 demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq run examples/mediation.cq
 	$(BIN)/cq run examples/ioi.cq
-	$(BIN)/cq test examples/claims.cq
+	$(BIN)/cq test examples/claims.cq || test $$? -eq 1 # 1 is an answer too: a claim is not supported
 	$(BIN)/cq run examples/interchange.cq
 
 .PHONY: models
