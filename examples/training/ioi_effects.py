@@ -46,9 +46,7 @@ def _answers(tokenizer: PreTrainedTokenizerBase, words: list[str]) -> Tensor:
 def logit_differences(model: GPT2LMHeadModel, prompts: Prompts) -> tuple[Floats, Floats]:
     """[n] logit(good) - logit(bad) at the last position, and [n] 1.0 where good also comes top."""
     differences, right = np.empty(prompts.size), np.empty(prompts.size)
-    for members, tokens, good, bad in zip(
-        prompts.members, prompts.tokens, prompts.good, prompts.bad, strict=True
-    ):
+    for members, tokens, good, bad in zip(prompts.members, prompts.tokens, prompts.good, prompts.bad, strict=True):
         logits = model(tokens).logits[:, -1]
         gap = logits.gather(1, good[:, None])[:, 0] - logits.gather(1, bad[:, None])[:, 0]
         differences[members] = gap.numpy()
@@ -70,6 +68,26 @@ def mean_ablation(model: GPT2LMHeadModel, prompts: Prompts, layer: int, head: in
 
     with edited(attention.c_proj, ablate):
         after, _ = logit_differences(model, prompts)
+    return after - before
+
+
+def interchange(model: GPT2LMHeadModel, base: Prompts, source: Prompts, layer: int) -> Floats:
+    """[n] change of the base's logit difference when one stream at the second mention is the source's.
+
+    The stream is what leaves `layer`; the second mention is the only token where source differ.
+    """
+    block = model.transformer.h[layer + 1] if layer + 1 < model.config.n_layer else model.transformer.ln_f
+    before, _ = logit_differences(model, base)
+    with recorded(block) as streams:
+        logit_differences(model, source)
+    pending = iter(zip(base.tokens, source.tokens, streams, strict=True))
+
+    def patch(x: Tensor) -> Tensor:
+        ours, theirs, stream = next(pending)
+        return torch.where((ours != theirs)[..., None], stream, x)
+
+    with edited(block, patch):
+        after, _ = logit_differences(model, base)
     return after - before
 
 

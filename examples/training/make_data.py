@@ -1,5 +1,7 @@
 """Write every data file of the examples. A few seconds.
 
+Usage::
+
     python examples/training/make_data.py --out examples/data
 """
 

@@ -12,12 +12,14 @@ from itertools import combinations
 
 import numpy as np
 
-NAMES = (
-    "Mary John Tom Anna Paul Lucy Mark Jane Peter Alice James Sarah David Emma Simon Laura "
-    "Kevin Nina Robert Helen George Ruth Frank Diana Henry Clara Oscar Julia Martin Rose Adam Eve"
-).split()
-PLACES = "store park school garden office station museum library beach market".split()
-THINGS = "drink book ring ball letter map lamp coat key cake".split()
+NAMES = [
+    "Mary", "John", "Tom", "Anna", "Paul", "Lucy", "Mark", "Jane",
+    "Peter", "Alice", "James", "Sarah", "David", "Emma", "Simon", "Laura",
+    "Kevin", "Nina", "Robert", "Helen", "George", "Ruth", "Frank", "Diana",
+    "Henry", "Clara", "Oscar", "Julia", "Martin", "Rose", "Adam", "Eve",
+]  # fmt: skip
+PLACES = ["store", "park", "school", "garden", "office", "station", "museum", "library", "beach", "market"]
+THINGS = ["drink", "book", "ring", "ball", "letter", "map", "lamp", "coat", "key", "cake"]
 
 TEMPLATES = {
     "plain": "{a} and {b} went to the {place}. {s} gave a {thing} to",
@@ -76,7 +78,7 @@ def third_name(rng: Rng, sentence: Sentence) -> str:
 
 
 def draw_corpus(rng: Rng, pairs: list[Pair], n: int, unanswerable: float = 0.15) -> list[tuple[str, str]]:
-    """n training items (prompt, answer with its leading space).
+    """Training items (prompt, answer with its leading space).
 
     A share `unanswerable` names a third person where the subject would be; its answer is a coin's.
     """
