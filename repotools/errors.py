@@ -25,7 +25,8 @@ def index() -> str:
     parts = [
         "# Errors and warnings",
         "`cq explain CODE` prints the page of a code: the cause, an example, the way out. "
-        "Errors before the first forward pass exit with 2, those after it with 3; warnings and notes are printed with the result.\n\n"
+        "Errors before the first forward pass exit with 2, those after it with 3; "
+        "warnings and notes are printed with the result.\n\n"
         "(Made by `python -m repotools.errors` from the pages.)",
     ]
     for digit, members in groupby(codes(), key=lambda code: code[2]):
