@@ -12,6 +12,7 @@ from causalcircuit.check import Checker
 from causalcircuit.check.questions import region_text
 from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Program, Query, Testing, render, unit_of
+from causalcircuit.runs.check import check_program
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
 
@@ -27,7 +28,7 @@ def check(path: Path) -> Program:
     Raises:
         DiagnosticError: what is wrong with it.
     """
-    return Checker(path.parent, chain=(path,)).read(Source(path.name, path.read_text(encoding="utf-8")))
+    return check_program(Checker(path.parent, chain=(path,)).read(Source(path.name, path.read_text(encoding="utf-8"))))
 
 
 def outcome(path: Path) -> str:
