@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from causalcircuit.check.scope import Scope
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
@@ -38,6 +40,13 @@ def world(given: Iterable[Assignment], span: Span | None = None) -> World:
             _givable(target, value, a)
             unfolded.append(Assignment(target, value, span=a.span))
     return world_of(unfolded, span)
+
+
+def assignment(target: Expr, value: Expr, span: Span, scope: Scope) -> Assignment:
+    """One assignment; an image named by its path is a file beside the program, wherever the data lie."""
+    if isinstance(target, Input) and target.channel == "image" and isinstance(value, Text):
+        value = replace(value, value=scope.resolve(value.value))
+    return Assignment(target, value, span=span)
 
 
 def _member(value: Expr, whole: Expr, member: Expr) -> Expr:

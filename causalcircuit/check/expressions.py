@@ -9,7 +9,7 @@ from typing import Literal, cast
 from lark import Token, Tree
 
 from causalcircuit.check import addresses, calls
-from causalcircuit.check.assign import world
+from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.values import Function, Module, Path, Row, Value, kind_of
 from causalcircuit.check.wording import shown, within
@@ -335,7 +335,7 @@ class Lowering:
         given: list[Assignment] = []
         for child in inner(node):
             target, value = inner(tree_of(child))
-            given.append(Assignment(self.expr(target), self.expr(value), span=self.span(child)))
+            given.append(assignment(self.expr(target), self.expr(value), self.span(child), self.scope))
         return world(given, self.span(node))
 
     def _counterfactual(self, node: Tree[Token]) -> Expr:

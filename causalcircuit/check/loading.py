@@ -129,6 +129,8 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
             channel = "prompt" if key == "text" else key
             if channel in dict(feeds):
                 raise error("CQ112", "`prompt` and `text` are one setting", place, "again here", help="leave one out")
+            if channel == "image" and isinstance(value, Text):
+                value = replace(value, value=low.scope.resolve(value.value))
             feeds.append((channel, value))
         return replace(ref, feeds=tuple(feeds))
     if kind in ("cluster", "weight"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from causalcircuit.check.values import Builtin, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
@@ -13,13 +14,24 @@ _CONSTANTS = ("true", "false")
 
 @dataclass(slots=True)
 class Scope:
-    """The names of a file, or of a function's call inside it (`parent`); `columns` are those of all declared data."""
+    """The names of a file, or of a function's call inside it (`parent`).
+
+    `columns` are those of all declared data; `folder` is what the file's relative paths are relative to.
+    """
 
     names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
     parent: Scope | None = None
     failed: set[str] = field(default_factory=set)
     later: dict[str, Span] = field(default_factory=dict)
     columns: set[str] = field(default_factory=set)
+    folder: Path | None = None
+
+    def resolve(self, path: str) -> str:
+        """A path as this file means it, absolute."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return str(((scope.folder or Path()) / path).resolve())
 
     def declare(self, name: str, value: Value, span: Span, *, again: bool = False) -> None:
         """Give `name` a meaning; with `again` (at a prompt) an old one is replaced.

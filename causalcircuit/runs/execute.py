@@ -54,7 +54,8 @@ class Runner:
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         prepared = self._prepare(commands, program)
         tables = self._fill(prepared, progress)
-        estimates, tested, found = [], [], list(program.warnings)
+        estimates, tested = [], []
+        found = [*program.warnings, *(note for ready, _ in prepared.values() for note in ready.notes)]
         try:
             for command in commands:
                 table = tables.get(command.data)

@@ -130,3 +130,18 @@ def test_a_condition_that_no_row_meets_after_the_pass() -> None:
     (d,) = caught.value.diagnostics
     assert d.code == "CQ711"
     assert d.span is not None
+
+
+def test_an_image_named_by_its_path_lies_beside_the_program() -> None:
+    first = Path("data") / "scenes" / "000_kitchen.png"
+    here = ask(f'estimate E[W | do(cap.image = "{first}")] on s')[0]
+    assert here.value is not None
+    (row,) = ask('data one = jsonl("./data/scenes.jsonl") where row.kitchen = "scenes/000_kitchen.png"\n'
+                 'estimate E[W | kitchen, do(cap.prefix = "a")] on one')  # fmt: skip
+    assert here.value == pytest.approx(row.value, abs=1e-5)
+
+
+def test_masks_say_how_many_patches_they_hold() -> None:
+    place = "cap.encoder.embed @ inside(row.figure_mask)"
+    result = RUNNER.run(check_text(HEAD + f"estimate E[W | kitchen, do({place} = 0)] on s", "t.cq", EXAMPLES))
+    assert any(d.code == "CQ529" and "patches a row" in d.message for d in result.diagnostics)
