@@ -45,7 +45,8 @@ def render(item: Expr | World, names: Names | None = None) -> str:
 def number(value: float, unit: str | None = None) -> str:
     """A number as the language writes it; `0.05` with unit `pp` reads `5 pp`."""
     shown = value * 100 if unit in ("pp", "%") else value
-    text = repr(round(shown, 12)) if unit in ("pp", "%") else repr(float(shown))
+    shown = (round(shown, 12) if unit in ("pp", "%") else float(shown)) + 0.0  # -0.0 is the same number as 0.0
+    text = repr(shown)
     text = text.removesuffix(".0")
     return f"{text}%" if unit == "%" else f"{text} {unit}" if unit else text
 
@@ -81,7 +82,10 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
         case Binary(op=op, left=left, right=right):
             level = _LEVEL[op]
             tighter_left = level + 1 if op == "^" else level
-            text = f"{_expr(left, names, tighter_left)}{op if op == '^' else f' {op} '}{_expr(right, names, level + 1)}"
+            first = _expr(left, names, tighter_left)
+            if op in "+-" and isinstance(left, Site | Readout) and left not in names and _whole(right):
+                first = f"({first})"  # `A @ last - 1` would be read as an offset of the position
+            text = f"{first}{op if op == '^' else f' {op} '}{_expr(right, names, level + 1)}"
             return _wrap(text, level, outer)
         case Compare(op=op, left=left, right=right):
             return _wrap(f"{_expr(left, names, 1)} {op} {_expr(right, names, 1)}", 0, outer)
@@ -106,6 +110,10 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"term[{index}]"
         case _:  # pragma: no cover - every class of the algebra is listed above
             raise TypeError(f"no canonical text for {type(e).__name__}")
+
+
+def _whole(e: Expr) -> bool:
+    return isinstance(e, Number) and e.unit is None and e.value.is_integer()
 
 
 def _wrap(text: str, level: int, outer: int) -> str:

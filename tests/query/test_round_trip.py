@@ -1,0 +1,109 @@
+"""What canonical text says is what the language reads: text to noun and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from causalcircuit.check import Checker
+from causalcircuit.diagnostics import Source
+from causalcircuit.query import (
+    Binary,
+    Column,
+    Compare,
+    Expect,
+    Expr,
+    Items,
+    Logic,
+    Number,
+    Probability,
+    Term,
+    Text,
+    Truth,
+    World,
+    render,
+)
+from tests.query.samples import EXAMPLES, HEAD, LOGIT, POSITIONS, arithmetic, site, worlds
+
+GPT2 = {"model_type": "gpt2", "n_layer": 3, "n_head": 4, "n_embd": 8, "architectures": ["GPT2LMHeadModel"]}
+PICTURE = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 6, "image_size": 32, "patch_size": 8}
+DIMENSIONLESS = Binary("/", LOGIT, LOGIT)
+ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
+
+
+NEVER_ALONE = (Text, Items, Truth, Logic, Term)
+"""A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("configs")
+    (root / "gpt2").mkdir()
+    (root / "gpt2" / "config.json").write_text(json.dumps(GPT2))
+    (root / "cap").mkdir()
+    both = {"model_type": "vision-encoder-decoder", "encoder": PICTURE, "decoder": GPT2}
+    (root / "cap" / "config.json").write_text(json.dumps(both))
+    return root
+
+
+def meaning(text: str, folder: Path, model: str = "gpt2") -> object:
+    """What `let e = TEXT` declares."""
+    checker = Checker(folder)
+    checker.read(Source("t.cq", f'model m = hf("./{model}")\nlet e = {text}\n'))
+    return checker.scope.names["e"][0]
+
+
+@pytest.mark.parametrize("kind", [k for k in EXAMPLES if k not in NEVER_ALONE])
+def test_every_expression_is_read_back(folder: Path, kind: type[Expr]) -> None:
+    example, text = EXAMPLES[kind]
+    model = "cap" if "image" in text else "gpt2"
+    assert meaning(text, folder, model) == example
+
+
+@pytest.mark.parametrize("text", POSITIONS)
+def test_every_position_is_read_back(folder: Path, text: str) -> None:
+    if text in ONLY_OF_PICTURES:
+        node = site("encoder", "out", position=POSITIONS[text])
+        assert meaning(render(node), folder, "cap") == node
+    else:
+        node = site("embed", position=POSITIONS[text])
+        assert meaning(render(node), folder) == node
+
+
+EVENTS = [Compare("<", LOGIT, Number(0)), Logic("not", (Compare("=", Column("g"), Text("x")),)), EXAMPLES[Logic][0]]
+
+
+@pytest.mark.parametrize("event", [*EVENTS, Logic("and", tuple(EVENTS)), Logic("or", tuple(EVENTS))])
+def test_events_are_read_back_inside_probabilities(folder: Path, event: Expr) -> None:
+    asked = Probability(event, condition=Compare("!=", Column("g"), Text("y")))
+    assert meaning(render(asked), folder) == asked
+
+
+def test_a_number_beside_a_position_is_no_offset(folder: Path) -> None:
+    for value in (Binary("-", HEAD, Number(2.0)), Binary("+", LOGIT, Number(-1.0))):
+        assert meaning(render(value), folder) == value
+    assert render(Binary("-", LOGIT, Number(2.0)), {LOGIT: "LD"}) == "LD - 2"
+
+
+def test_a_zero_has_no_sign() -> None:
+    assert render(Number(-0.0)) == render(Number(0.0)) == "0"
+
+
+in_text = worlds.filter(lambda w: not any(p in render(w) for p in ONLY_OF_PICTURES))
+
+
+@given(in_text)
+@settings(max_examples=60)
+def test_worlds_are_read_back(folder: Path, world: World) -> None:
+    assert meaning(render(world), folder) == world
+
+
+@given(in_text, in_text, arithmetic(st.just(DIMENSIONLESS)))
+@settings(max_examples=40)
+def test_estimands_are_read_back(folder: Path, one: World, other: World, value: Expr) -> None:
+    estimand = Binary("-", Expect(value, one), Expect(DIMENSIONLESS, other))
+    assert meaning(render(estimand), folder) == estimand
