@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
-from causalcircuit.check.scope import Scope
+from causalcircuit.check.scope import FUNCTIONS, Scope
 from causalcircuit.check.values import Builtin, Function, Value, kind_of
 from causalcircuit.check.wording import counted, shown
 from causalcircuit.diagnostics import Span, error
@@ -37,7 +37,7 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
         DiagnosticError: CQ207 the wrong arguments, CQ208 recursion, CQ212 a mean of something that is no site.
     """
     parts = inner(node)
-    callee, span = low.value(parts[0]), low.span(node)
+    callee, span = _callee(low, parts[0]), low.span(node)
     arguments = inner(tree_of(parts[1])) if len(parts) > 1 else []
     if isinstance(callee, Builtin):
         return _builtin(low, callee.name, arguments, span)
@@ -65,6 +65,15 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
     inside = replace(low, statement=callee.statement, scope=local, depth=low.depth + 1)
     result = inside.value(callee.body)
     return replace(result, span=span) if isinstance(result, Expr | World) else result
+
+
+def _callee(low: Lowering, node: Node) -> Value:
+    """What is called: data named `log` do not take `log(x)` away, a declared function of that name does."""
+    found = low.value(node)
+    name = low.span(node).text
+    if name in FUNCTIONS and not isinstance(found, Function):
+        return Builtin(name, low.span(node))
+    return found
 
 
 def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Expr:

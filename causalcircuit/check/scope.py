@@ -39,7 +39,7 @@ class Scope:
         Raises:
             DiagnosticError: CQ202, the name is taken.
         """
-        if name in (*FUNCTIONS, *_CONSTANTS, "row"):
+        if name in (*_CONSTANTS, "row"):
             raise error("CQ202", f"`{name}` is a name of the language", span, "taken", help="choose another name")
         if name in self.names and not again:
             raise error(
