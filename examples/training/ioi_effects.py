@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from heads import edited, of_head, recorded
 from numpy.typing import NDArray
+from sentences import NAMES
 from torch import Tensor
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
@@ -92,15 +93,40 @@ def interchange(model: GPT2LMHeadModel, base: Prompts, source: Prompts, layer: i
 
 
 @torch.no_grad()
-def gaze(model: GPT2LMHeadModel, prompts: Prompts, layer: int, head: int) -> tuple[float, float]:
-    """Mean attention from the last position to the names of the good and of the bad answer (all mentions).
+def gaze(
+    model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, prompts: Prompts, head: int
+) -> tuple[float, float]:
+    """Mean attention of a head of layer 1 from the last position to all mentions of the good and the bad answer.
 
-    The model must run eager attention, which alone returns its patterns. A name at the start of a
-    sentence lacks the answer's space; such mentions are left out.
+    The model must run eager attention, which alone returns its patterns. A mention at the start of a
+    sentence lacks the answer's leading space; it counts too.
     """
-    on_good, on_bad = [], []
-    for tokens, good, bad in zip(prompts.tokens, prompts.good, prompts.bad, strict=True):
-        pattern = model(tokens, output_attentions=True).attentions[layer][:, head, -1]
-        on_good.append((pattern * (tokens == good[:, None])).sum(-1))
-        on_bad.append((pattern * (tokens == bad[:, None])).sum(-1))
-    return torch.cat(on_good).mean().item(), torch.cat(on_bad).mean().item()
+    sums = np.zeros(2)
+    for tokens, *answers in zip(prompts.tokens, prompts.good, prompts.bad, strict=True):
+        pattern = model(tokens, output_attentions=True).attentions[1][:, head, -1]
+        for which, answer in enumerate(answers):
+            bare = _answers(tokenizer, [tokenizer.decode(i).strip() for i in answer])
+            mention = (tokens == answer[:, None]) | (tokens == bare[:, None])
+            sums[which] += (pattern * mention).sum().item()
+    return float(sums[0] / prompts.size), float(sums[1] / prompts.size)
+
+
+@torch.no_grad()
+def copied(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerBase, prompts: Prompts, head: int) -> Floats:
+    """[n] 1.0 where, of all names, a head of layer 1 writes the good answer's most strongly at the end.
+
+    What it writes is read off directly: through the final norm, whose scale is the same for every name,
+    and the unembedding.
+    """
+    attention = model.transformer.h[1].attn
+    part = of_head(head, attention.head_dim)
+    names = torch.tensor(tokenizer.convert_tokens_to_ids([f"Ġ{name}" for name in NAMES]))
+    reads = model.lm_head.weight[names] * model.transformer.ln_f.weight
+    with recorded(attention.c_proj) as seen:
+        logit_differences(model, prompts)
+    hits = np.empty(prompts.size)
+    for members, good, heads in zip(prompts.members, prompts.good, seen, strict=True):
+        write = heads[:, -1, part] @ attention.c_proj.weight[part]
+        top = names[((write - write.mean(-1, keepdim=True)) @ reads.T).argmax(-1)]
+        hits[members] = (top == good).numpy()
+    return hits

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from captioner_effects import Captioner, EncoderProjected, head_projected, indirect_effect
 from intervals import mean_interval, ratio_interval
-from ioi_effects import Prompts, gaze, interchange, logit_differences, mean_ablation
+from ioi_effects import Prompts, copied, gaze, interchange, logit_differences, mean_ablation
 from jsonl import read_jsonl
 from lab import EXAMPLES, start
 from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -28,7 +28,7 @@ def show(title: str, lines: Iterable[Line]) -> None:
     """Print a Markdown table of values with their 95% intervals."""
     print(f"\n| {title} | value | 95% interval |\n|---|---|---|")
     for name, (value, low, high) in lines:
-        print(f"| {name} | {value:.2f} | {low:.2f} to {high:.2f} |")
+        print(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |")
 
 
 def measure_ioi(model_folder: Path, data: Path) -> None:
@@ -48,6 +48,9 @@ def measure_ioi(model_folder: Path, data: Path) -> None:
         for head in range(4):
             effect = mean_ablation(model, clean, layer, head)
             lines.append((f"mean ablation of head {layer}.{head} at last", mean_interval(effect, names)))
+    for head in range(4):
+        hits = copied(model, tokenizer, clean, head)
+        lines.append((f"io is the name that head 1.{head} writes most", mean_interval(hits, names)))
     show(f"ioi.jsonl, {len(rows)} rows, {len(set(names))} clusters", lines)
 
     pairs = read_jsonl(data / "ioi_pairs.jsonl")
@@ -64,7 +67,7 @@ def measure_ioi(model_folder: Path, data: Path) -> None:
     model.set_attn_implementation("eager")
     print("\nAttention from the last position to all mentions of the indirect object and of the subject:")
     for head in range(4):
-        on_object, on_subject = gaze(model, clean, 1, head)
+        on_object, on_subject = gaze(model, tokenizer, clean, head)
         print(f"head 1.{head}: {on_object:.2f} and {on_subject:.2f}")
 
 

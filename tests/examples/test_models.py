@@ -109,7 +109,7 @@ def test_interchange_flips_the_answer_partly_through_the_second_mention(gpt2):
     after, _ = logit_differences(gpt2[0], source)
     assert (after < 0).mean() > 0.95
     share = interchange(gpt2[0], base, source, layer=0).mean() / (after - before).mean()
-    assert 0.2 < share < 0.9
+    assert 0.1 < share < 0.6
 
 
 def test_background_moves_the_gender_word_by_the_planted_amount(captioner, scenes):
