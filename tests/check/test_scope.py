@@ -22,7 +22,7 @@ from tests.check.programs import DATA, IOI, MODEL, errors, query, said
         ("let LD = 1", "CQ202", "another name"),
         ("let row = 1", "CQ202", "another name"),
         ("let true = 1", "CQ202", "another name"),
-        ("let norm = 1", "CQ202", "another name"),
+        ("let norm = 1", "", ""),
         ("let f(x, y, x) = x", "CQ202", "rename"),
         ("let f(x) = x\nlet a = f(1, 2)", "CQ207", "`f(x)`"),
         ("let f(x) = x\nlet a = f()", "CQ207", "`f(x)`"),
