@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
-from causalcircuit.query import Cell, DataRef, Expr, ModelRef, Readout
+from causalcircuit.query import Cell, Column, DataRef, Expr, ModelRef, Readout
 from causalcircuit.rows import Dataset, load
 from tests.truth.brute import Brute
 from tests.truth.say import M
@@ -42,11 +42,13 @@ def engine(
     dtype: DType = "float64",
     attention: Attention = "sdpa",
     rows: Sequence[int] | None = None,
+    weight: str | None = None,
 ) -> Engine:
-    """The engine over a model's folder and a JSONL file; `rows`: only these."""
+    """The engine over a model's folder and a JSONL file; `rows`: only these; `weight`: a column."""
     ref = ModelRef(M, f"./{folder.name}", folder, dtype=dtype)
     said = {"input": "prompt"}  # the data's word for the channel
-    chosen = load(DataRef("d", "jsonl", data, tuple((said.get(c, c), e) for c, e in feeds.items())))
+    named = tuple((said.get(c, c), e) for c, e in feeds.items())
+    chosen = load(DataRef("d", "jsonl", data, named, weight=None if weight is None else Column(weight)))
     if rows is not None:
         chosen = chosen.take(rows)
     return Engine(load_model(ref, attention), chosen)

@@ -58,6 +58,7 @@ class Brute:
         rows: the data, a mapping of columns each.
         feeds: what feeds `input`, `image`, `prefix` where a world does not say otherwise: `Column` or `Text`.
         folder: what paths of images are relative to.
+        weight: the column of row weights, if there is one.
         passes, means, known: what was calculated before.
     """
 
@@ -67,6 +68,7 @@ class Brute:
     rows: Sequence[Mapping[str, Any]]
     feeds: Mapping[str, Expr]
     folder: Path = Path()
+    weight: str | None = None
     passes: dict[Any, tuple[Tensor, dict[str, Tensor]]] = field(default_factory=dict)
     means: dict[Mean, Tensor] = field(default_factory=dict)
     known: dict[Cell, list[float]] = field(default_factory=dict)
@@ -163,12 +165,12 @@ class Brute:
     # ------------------------------------------------------------------ values
 
     def value(self, i: int, e: Expr, world: World) -> Tensor:
-        """A row value in `world`: [positions, width], [width] for a pooled mean, or a scalar []."""
+        """A row value in `world`: [positions, width], [width] for a pooled mean or a listed column, or a scalar []."""
         match e:
             case Number(value=x):
                 return torch.tensor(x, dtype=torch.float64)
             case Column(name=name):
-                return torch.tensor(float(self.rows[i][name]), dtype=torch.float64)
+                return torch.tensor(self.rows[i][name], dtype=torch.float64)
             case Site():
                 point, start, stop = locate(self.model, e.address)
                 _, tensors = self.run(i, world)
@@ -209,7 +211,9 @@ class Brute:
         """The mean over all rows, position by position; `pooled`: of each row's mean over its positions."""
         if e not in self.means:
             rows = [self.value(j, e.of, FACTUAL) for j in range(len(self.rows))]
-            self.means[e] = torch.stack([r.mean(0) if e.pooled else r for r in rows]).mean(0)
+            each = torch.stack([r.mean(0) if e.pooled else r for r in rows])
+            weights = [1.0 if self.weight is None else self.rows[j][self.weight] for j in range(len(rows))]
+            self.means[e] = sum(w * x for w, x in zip(weights, each, strict=True)) / sum(weights)
         return self.means[e]
 
     # ------------------------------------------------------------------ inputs and positions

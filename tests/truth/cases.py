@@ -226,6 +226,8 @@ def joint_in_text(ground: Ground) -> dict[str, World]:
         "ablated in the nested world": do((heads[1], given(heads[1], do((mlp0, 0), (relay, mean(relay)))))),
         "nested under other input": do((heads[1], given(heads[1], unite(other, do((relay, given(relay))))))),
         "means of several": do((heads[0], mean(heads[0])), (heads[1], op(mean(heads[1]), "+", mean(heads[0])))),
+        "a column of vectors": do((final, op(final, "+", op(row("vector"), "*", row("dose"))))),
+        "onto a column of vectors": do((final, op(row("vector"), "*", call("dot", final, row("vector"))))),
         "columns": do((final, op(final, "*", op(row("dose"), "+", 1)))),
     }
 

@@ -34,6 +34,7 @@ from tests.truth.cases import (
 )
 from tests.truth.say import call, cell, do, given, index, masked, mean, op, read, row, site, token
 
+MEANS = [(False, LAST), (True, ALL)]
 FLOAT64, EAGER, FLOAT32 = 1e-9, 1e-6, 1e-4
 
 HEAD, STREAM = site("layer[1].head[2].out", LAST), site("layer[0].resid", ALL)
@@ -200,6 +201,16 @@ def test_pictures_and_masks_of_another_size(tmp_path: Path, folder: Path, captio
     cases = every_position(TINY_CAPTIONER, ["encoder.layer[0].resid"], PATCH_PLACES, same=True)
     got = made.ask(cases.values())
     assert {name: x for name, c in cases.items() if not (x := disagreement(got[c], brute, c)) < FLOAT64} == {}
+
+
+def test_rows_weigh_in_means_as_the_data_says(folder: Path, gpt2: Brute) -> None:
+    weighted = Brute(gpt2.model, gpt2.tokenizer, None, gpt2.rows, gpt2.feeds, weight="share")
+    cases = {f"{pooled} {place}": mean(site("layer[0].resid_mid", place), pooled) for pooled, place in MEANS}
+    cells = {name: cell(TINY_GPT2.readout, do((value.of, value))) for name, value in cases.items()}
+    got = engine(folder / "gpt2", folder / "prompts.jsonl", gpt2.feeds, weight="share").ask(cells.values())
+    for c in cells.values():
+        assert disagreement(got[c], weighted, c) < FLOAT64
+        assert disagreement(got[c], gpt2, c) > 1e-3
 
 
 # ---------------------------------------------------------------------- the full grids

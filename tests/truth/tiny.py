@@ -20,7 +20,7 @@ from transformers import (
     ViTImageProcessor,
 )
 
-PROMPTS = [
+_TEXTS = [
     {
         "clean": "Mary and John went home, John gave a drink to",
         "other": "Anna and Tom went home, Anna gave a drink to",
@@ -58,7 +58,14 @@ PROMPTS = [
         "dose": 0.0,
     },
 ]
-"""Prompts of 11 to 31 tokens. `name` stands in `clean`, `stranger` in `other`, both of one or several tokens."""
+PROMPTS = [
+    {**text, "vector": np.random.default_rng(i).normal(size=24).round(2).tolist(), "share": [1.0, 0.5, 2.0, 0.25][i]}
+    for i, text in enumerate(_TEXTS)
+]
+"""Prompts of 11 to 31 tokens. `name` stands in `clean`, `stranger` in `other`, both of one or several tokens.
+
+`vector` is as wide as the stream, `share` a weight.
+"""
 
 SIDE, PATCH = 16, 4
 
