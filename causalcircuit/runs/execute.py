@@ -70,7 +70,7 @@ class Runner:
             tuple(tested),
             tuple(dict.fromkeys(found)),
             {ref.label: table for ref, table in tables.items()},
-            program.comments,
+            program.comments if commands else (),
             interrupted=any(not t.complete for t in tables.values()) or len(tables) < len(prepared),
         )
 
