@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, to_json
 
@@ -93,6 +93,8 @@ class Tested:
         interval: simultaneous over the family. p: of the claim alone. p_adjusted: in its family.
         p_refute, p_refute_adjusted: likewise for the complement.
     """
+
+    __test__: ClassVar[bool] = False  # pytest collects classes by such names
 
     name: str
     verdict: Verdict

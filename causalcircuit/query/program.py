@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.expr import Column, Expr, World
@@ -146,6 +146,8 @@ class Estimation:
 @dataclass(frozen=True, slots=True)
 class Testing:
     """`test … on d`: claims tested together under one correction."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes by such names
 
     claims: tuple[Claim, ...]
     data: DataRef
