@@ -55,13 +55,19 @@ def run(file: str, wishes: Wishes) -> int:
         return answer.code
     if answer.result is not None:
         streams.show(answer.result, brief=wishes.quiet)
-    own = () if answer.result is None else answer.result.remarks
-    streams.complain([*own, *answer.diagnostics])
+    streams.complain([*_own(answer.result, wishes.quiet), *answer.diagnostics])
     if interrupted:
         streams.say("interrupted" if answer.result else "interrupted: nothing was computed yet")
     if written and not wishes.quiet:
         streams.say(f"rows written: {', '.join(map(str, written))}")
     return answer.code
+
+
+def _own(result: Result | None, brief: bool) -> tuple[Diagnostic, ...]:
+    """The diagnostics that the printed report does not hold: a brief one holds none of those of single answers."""
+    if result is None:
+        return ()
+    return result.remarks if brief else result.diagnostics
 
 
 def check(files: Sequence[str], machine: bool) -> int:

@@ -79,8 +79,7 @@ class Talk:
             return
         if outcome.result is not None:
             streams.show(outcome.result)
-        own = () if outcome.result is None else outcome.result.remarks
-        streams.complain([*own, *outcome.diagnostics])
+        streams.complain(outcome.diagnostics)
         self.failed = self.failed or any(d.is_error for d in outcome.diagnostics)
         if self.greeting and outcome.declared:
             kinds = self.session.names()
