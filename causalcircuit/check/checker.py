@@ -177,7 +177,7 @@ class Checker:
                 f"the file `{file.name}` does not exist",
                 span,
                 "this file",
-                help=(near, f"looked for {file}; paths are relative to the file that names them"),
+                help=(near, f"looked for {file}", "paths are relative to the file that names them"),
             )
         inside = Checker(
             file.parent,

@@ -46,7 +46,8 @@ def locate(ref: ModelRef) -> Path:
                 label="this folder",
                 help=(
                     instead_of(ref.folder.name, folders, "beside it"),
-                    f"looked for {ref.folder}; paths are relative to the file that names them",
+                    f"looked for {ref.folder}",
+                    "paths are relative to the file that names them",
                 ),
             )
         if not (ref.folder / "config.json").is_file():

@@ -28,7 +28,8 @@ def find_folder(ref: ModelRef) -> Path:
                 ref.span,
                 "this folder",
                 help=(
-                    f"looked for {ref.folder}; paths are relative to the file that names them",
+                    f"looked for {ref.folder}",
+                    "paths are relative to the file that names them",
                     f"models beside it: {', '.join(near)}" if near else "",
                 ),
             )

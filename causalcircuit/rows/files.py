@@ -34,7 +34,7 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
             f"the data file `{path.name}` {what}",
             span,
             "this file",
-            help=(found, f"looked for {path}; paths are relative to the file that names them"),
+            help=(found, f"looked for {path}", "paths are relative to the file that names them"),
         )
     readers = {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}
     try:
