@@ -105,7 +105,9 @@ def values(a: Site, ground: Ground) -> dict[str, Expr]:
         "negative": minus(a),
         "quotient": op(a, "/", op(2, "+", op(a, "^", 2))),
         "unit length": op(a, "/", call("norm", a)),
-        "projection": op(a, "-", op(elsewhere, "*", call("dot", a, elsewhere))),
+        "projection": op(
+            a, "-", op(elsewhere, "*", op(call("dot", a, elsewhere), "/", call("dot", elsewhere, elsewhere)))
+        ),
         "mean": mean(a),
         "pooled mean": mean(a, pooled=True),
         "mean elsewhere": mean(elsewhere),
@@ -129,6 +131,15 @@ def every_value(ground: Ground, nodes: Iterable[str], kinds: Iterable[str] | Non
         for kind in kinds or offered:
             out[f"{address} = {kind}"] = cell(ground.readout, do((a, offered[kind])))
     return out
+
+
+def well_posed(cases: Cases) -> Cases:
+    """`cases` less those in which float32 cannot tell the answer: a stream set to a constant after attention.
+
+    It is written as a correction of the attention's output, to rounding, and a constant has no variance of its own:
+    the norm that follows divides the rounding by √ε (by 1e-6 in ViT). In float64 the case is held to 1e-9.
+    """
+    return {name: c for name, c in cases.items() if not name.endswith("resid_mid = number")}
 
 
 def every_position(ground: Ground, nodes: Iterable[str], places: Mapping[str, Position], same: bool) -> Cases:
