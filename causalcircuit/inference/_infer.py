@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
-from causalcircuit.inference._arithmetic import corner_in, guards, terms_in, value_of
+from causalcircuit.inference._arithmetic import constant, corner_in, guards, terms_in, value_of
 from causalcircuit.inference._estimators import ESTIMATORS, FEW_CLUSTERS, MANY_CLUSTERS, Fit, Problem, Shape
 from causalcircuit.inference._inferred import Inferred
 from causalcircuit.inference._numpy import np
@@ -14,7 +14,7 @@ from causalcircuit.inference._options import refusals, unknown_method
 from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.inference._units import units_in
-from causalcircuit.query import Interval, Options, render
+from causalcircuit.query import Binary, Interval, Options, walk
 
 
 def infer(sample: Sample, options: Options) -> Inferred:
@@ -146,7 +146,9 @@ def _no_value(problem: Problem) -> str:
             return "undefined: the denominator is 0"
         if value < 0 or (value == 0 and role == "logarithm"):
             return f"undefined: the part under the {role} is {value:.4g}"
-    return f"undefined: `{render(problem.shape.combine)}` is too large, or no real number"
+    if any(isinstance(e, Binary) and e.op == "/" and constant(e.right) == 0 for e in walk(problem.shape.combine)):
+        return "undefined: the denominator is 0"
+    return "undefined: the result is too large, or no real number"
 
 
 def _notes(problem: Problem) -> tuple[Diagnostic, ...]:

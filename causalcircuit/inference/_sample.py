@@ -102,4 +102,5 @@ def _weights(table: OutcomeTable, index: NDArray[np.intp]) -> NDArray[np.float64
             f"row {table.rows[index][bad][0]} has the weight {weight[bad][0]:g}",
             help="weights are finite and not negative",
         )
-    return weight
+    # Only their proportions count: weights near the ends of float64 would overflow or vanish in sums.
+    return weight / (weight.max() or 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +64,7 @@ def _coverage(model: LoadedModel, tower: Tower, mask: Image.Image) -> tuple[bool
 
 
 def _open(path: Path) -> Image.Image:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike `Path.is_file`, it forgives a name that is too long for a file
         raise RowError(
             "CQ451", "an image file does not exist", str(path), "paths in a column are relative to the data file"
         )
@@ -79,8 +80,10 @@ def _decoded(path: Path, stamp: int) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 opened.load()
+                if opened.mode.startswith(("I", "F")):
+                    # Pillow would clip these to 8 bits: nearly all of such a picture becomes white.
+                    raise ValueError("more than 8 bits a channel, as a processor of images does not take them")
                 return opened.copy()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as problem:
-        raise RowError(
-            "CQ451", "an image file cannot be read", f"{path.name}: {problem}", "write the image anew"
-        ) from None
+        help = "write the image anew, with 8 bits a channel"
+        raise RowError("CQ451", "an image file cannot be read", f"{path.name}: {problem}", help) from None

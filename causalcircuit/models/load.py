@@ -92,18 +92,28 @@ def _weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attention: 
             trust_remote_code=False,
             dtype=_DTYPES[ref.dtype],
             attn_implementation=attention,
+            ignore_mismatched_sizes=True,  # reported below, in words of our own
             output_loading_info=True,
         )
         # A pooler is often left untrained and never read; any other missing weight would be random.
         missing = sorted(k for k in info["missing_keys"] if "pooler" not in k)
         if missing:
             raise ValueError(f"{len(missing)} weights are not in the files ({', '.join(missing[:3])})")
+        resized = sorted(key for key, *_ in info["mismatched_keys"])
+        if resized:
+            raise ValueError(f"weights in the files have other shapes than config.json says ({', '.join(resized[:3])})")
+        broken = [key for key, weight in hf.named_parameters() if not weight.isfinite().all()]
+        if broken:
+            raise ValueError(f"weights are NaN or infinite ({', '.join(broken[:3])})")
     except Exception as problem:  # from_pretrained raises whatever its parts raise
         raise _broken(ref, problem) from None
     if hf.get_output_embeddings() is None:
         raise _unsupported(ref, f"{name} has no output vocabulary to read logits from")
     try:
-        hf = hf.to(torch.device(ref.device))
+        device = torch.device(ref.device)
+        if device.type == "meta":
+            raise RuntimeError("it holds no numbers")
+        hf = hf.to(device)
     except (RuntimeError, AssertionError) as problem:
         raise error(
             "CQ535",

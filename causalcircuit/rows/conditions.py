@@ -71,7 +71,10 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
         case Negative(operand=operand):
             return -value(operand, data, i)
         case Binary(op=op, left=left, right=right):
-            return _ARITHMETIC[op](value(left, data, i), value(right, data, i))
+            result = _ARITHMETIC[op](value(left, data, i), value(right, data, i))
+            if isinstance(result, complex):
+                raise ArithmeticError("the root of a negative number")
+            return result
         case Compare(op=op, left=left, right=right):
             return _compared(op, value(left, data, i), value(right, data, i), e, data.place(i))
         case Within(value=inner, low=low, high=high, outside=outside):
@@ -107,7 +110,9 @@ def _compared(op: str, left: Any, right: Any, e: Expr, place: str) -> bool:
 def kind_of(value: Any) -> str:
     """What a cell holds, in words; truth values count as numbers."""
     kinds = {str: "a string", int: "a number", float: "a number", bool: "a number", type(None): "nothing"}
-    return kinds.get(type(value), "a list")
+    return kinds.get(type(value)) or (
+        "a list" if isinstance(value, list) else f"a value of type {type(value).__name__}"
+    )
 
 
 def is_truth(values: Iterable[Any]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +27,10 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
     Raises:
         DiagnosticError: CQ401 no such file, CQ403 no rows, CQ404 a number that is none (NaN), CQ406 unreadable.
     """
-    if not path.is_file():
-        folder = path if path.is_dir() else path.parent
+    if not os.path.isfile(path):  # unlike `Path.is_file`, it forgives a name that is too long for a file
+        folder = path if os.path.isdir(path) else path.parent
         found = instead_of(path.name, (p.name for p in folder.glob(f"*.{kind}")))
-        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        what = "is a folder, not a file" if os.path.isdir(path) else "does not exist"
         raise error(
             "CQ401",
             f"the data file `{path.name}` {what}",
@@ -47,17 +49,50 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
     if n == 0:
         raise error("CQ403", f"the data file `{path.name}` holds no rows", span, "empty", help="an effect needs rows")
     for name, values in columns.items():
-        bad = [i for i, v in enumerate(values) if isinstance(v, float) and not math.isfinite(v)]
+        flaws = {i: what for i, v in enumerate(values) if (what := _flaw(v))}
+        bad = list(flaws)
         if bad:
             raise error(
                 "CQ404",
-                f"column `{name}` of `{path.name}` holds {values[bad[0]]} in {_rows(bad)}",
+                f"column `{name}` of `{path.name}` holds {flaws[bad[0]]} in {_rows(bad)}",
                 span,
                 "this file",
                 where=f"{path.name}, row {bad[0]}",
                 help=f"remove those rows or fill them; `where row.{name} …` cannot select by a NaN",
             )
     return columns
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, each of whose names stands once: of two values of one name, none is meant more."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'"{next(n for n in names if names.count(n) > 1)}" stands in it twice')
+    return made
+
+
+def _flaw(value: Any) -> str:
+    """What is wrong with a cell, or nothing: a number that is none, a text that is no Unicode."""
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case int() if abs(value) > sys.float_info.max:
+            return "a number above 1e308"
+        case str() if not _is_unicode(value):
+            return f"half a character, {value!r:.40},"
+        case list():
+            return next(filter(None, map(_flaw, value)), "")
+        case _:
+            return ""
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, as JSON can write it: "\\ud800"
+        return False
+    return True
 
 
 def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
@@ -69,11 +104,13 @@ def _jsonl(path: Path, span: Span | None) -> dict[str, list[Any]]:
                 number += 1
                 if not line.strip():
                     continue
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=_object)
                 if not isinstance(row, dict):
-                    raise TypeError(f"a {type(row).__name__}, not an object")
+                    raise TypeError("it holds a list" if isinstance(row, list) else f"it holds {row!r:.40}")
                 rows.append(row)
-        except (json.JSONDecodeError, TypeError, RecursionError) as problem:
+        except (ValueError, TypeError, RecursionError) as problem:
+            if isinstance(problem, UnicodeDecodeError):
+                raise
             raise error(
                 "CQ406",
                 f"line {number} of `{path.name}` is not a JSON object: {problem}",

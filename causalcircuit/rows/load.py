@@ -63,7 +63,25 @@ def clusters(data: Dataset) -> list[Any] | None:
             where=data.place(bad[0]),
             help="every row belongs to a cluster",
         )
-    return [tuple(v) if isinstance(v, list) else v for v in values]
+    labels = [tuple(v) if isinstance(v, list) else v for v in values]
+    odd = next((i for i, v in enumerate(labels) if not _hashes(v)), None)
+    if odd is not None:
+        raise error(
+            "CQ404",
+            f"the cluster column `{data.ref.cluster.name}` holds {values[odd]!r:.60}, which names no cluster",
+            data.ref.cluster.span or data.ref.span,
+            where=data.place(odd),
+            help="a cluster is named by a text or a number",
+        )
+    return labels
+
+
+def _hashes(label: Any) -> bool:
+    try:
+        hash(label)
+    except TypeError:
+        return False
+    return True
 
 
 def _part(data: Dataset, ref: DataRef) -> list[int]:

@@ -129,6 +129,11 @@ def test_clusters_and_weights_come_along() -> None:
     assert means(Expect(LOGIT), weight=np.arange(6.0)) == pytest.approx(np.average(FACTUAL, weights=np.arange(6.0)))
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1.0, 1e308])
+def test_only_the_proportions_of_weights_count(scale: float) -> None:
+    assert means(Expect(LOGIT), weight=np.full(6, scale)) == pytest.approx(FACTUAL.mean(), rel=1e-12)
+
+
 def test_rows_outside_the_condition_need_no_value() -> None:
     inverse = Binary("/", LOGIT, Column("score"))
     assert means(Expect(inverse, condition=Compare(">", Column("score"), Number(0.0)))) == pytest.approx(

@@ -50,6 +50,21 @@ def test_grey_and_transparent_images_become_rgb(captioner: LoadedModel, tmp_path
         assert pixels(captioner, path).shape == (3, SIDE, SIDE)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_deep_images_are_refused_not_clipped(tmp_path: Path, kind: type) -> None:
+    path = tmp_path / "deep.tiff"
+    Image.fromarray(np.full((SIDE, SIDE), 40_000, kind)).save(path)
+    with pytest.raises(RowError) as caught:
+        check_image(path)
+    assert caught.value.code == "CQ451"
+
+
+def test_a_name_too_long_for_a_file_is_a_missing_one(tmp_path: Path) -> None:
+    with pytest.raises(RowError) as caught:
+        check_image(tmp_path / ("x" * 5000))
+    assert caught.value.code == "CQ451"
+
+
 @pytest.mark.parametrize(("share", "counts"), [(0, False), (7, False), (8, True), (9, True), (16, True)])
 def test_a_patch_is_inside_with_half_its_area(
     captioner: LoadedModel, tmp_path: Path, image: Path, share: int, counts: bool

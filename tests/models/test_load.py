@@ -117,6 +117,27 @@ def test_missing_weights_are_not_made_up(copy: Path) -> None:
     assert refused(copy) == "CQ531"
 
 
+@pytest.mark.parametrize("flaw", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(copy: Path, flaw: float) -> None:
+    path = copy / "model.safetensors"
+    weights = load_file(path)
+    weights["transformer.ln_f.weight"][1] = flaw
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(DiagnosticError, match=r"NaN or infinite \(transformer\.ln_f\.weight\)") as caught:
+        load(ModelRef("m", "./gpt2", copy))
+    assert caught.value.diagnostics[0].code == "CQ531"
+
+
+def test_weights_of_another_shape_are_named(copy: Path) -> None:
+    edit_config(copy, n_positions=7)
+    with pytest.raises(DiagnosticError, match=r"other shapes .*transformer\.wpe\.weight"):
+        load(ModelRef("m", "./gpt2", copy))
+
+
+def test_a_device_without_numbers(copy: Path) -> None:
+    assert refused(copy, device="meta") == "CQ535"
+
+
 def test_class_that_transformers_lacks(copy: Path) -> None:
     edit_config(copy, architectures=["MyOwnModel"], auto_map={"AutoModel": "mine.MyOwnModel"})
     (copy / "mine.py").write_text("raise SystemExit('remote code ran')")

@@ -71,6 +71,12 @@ def test_csv_columns_are_numbers_where_every_cell_is_one(tmp_path: Path, cells: 
     [
         ("a.jsonl", '{"a": 1}\n{"a": \n', "CQ406", "line 2"),
         ("a.jsonl", "[1]\n", "CQ406", "a list"),
+        ("a.jsonl", "3\n", "CQ406", "it holds 3"),
+        ("a.jsonl", '{"a": 1, "a": 2}\n', "CQ406", '"a" stands in it twice'),
+        ("a.jsonl", '{"a": ' + "9" * 5000 + "}\n", "CQ406", "line 1"),
+        ("a.jsonl", '{"a": 1}\n{"a": ' + "9" * 400 + "}\n", "CQ404", "above 1e308 in row 1"),
+        ("a.jsonl", '{"a": "x"}\n{"a": "\\ud800"}\n', "CQ404", "half a character"),
+        ("a.jsonl", '{"a": [1, NaN]}\n', "CQ404", "nan in row 0"),
         ("a.jsonl", b'{"a": "\xff"}\n', "CQ406", "cannot be read"),
         ("a.jsonl", "[" * 100000, "CQ406", "line 1"),
         ("a.jsonl", "", "CQ403", "no rows"),
@@ -103,4 +109,5 @@ def test_a_missing_file_is_told_with_its_neighbours(tmp_path: Path, kind: Format
     assert found.code == "CQ401"
     assert f"did you mean `scenes.{kind}`?" in found.help
     assert code(tmp_path, kind)[0] == "CQ401"
+    assert code(tmp_path / ("x" * 5000), kind)[0] == "CQ401"
     assert code(tmp_path / "no" / "such" / f"a.{kind}", kind)[0] == "CQ401"

@@ -110,6 +110,13 @@ def test_where_comes_before_sample_and_sample_before_split(ref: DataRef) -> None
     assert sorted(parts[0] + parts[1]) == rows
 
 
+def test_a_cluster_that_cannot_be_named_is_refused(ref: DataRef) -> None:
+    path = dump([{"unit": {"a": 1}}, {"unit": {"a": 2}}], ref.path.parent / "odd.jsonl")
+    with pytest.raises(DiagnosticError, match="names no cluster") as caught:
+        clusters(load(DataRef("d", "jsonl", path, cluster=Column("unit"))))
+    assert caught.value.diagnostics[0].code == "CQ404"
+
+
 def test_clusters_are_labels_or_none(ref: DataRef) -> None:
     assert clusters(load(ref)) is None
     assert clusters(load(replace(ref, cluster=Column("unit")))) == [r["unit"] for r in ROWS]
