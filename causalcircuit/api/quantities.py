@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalcircuit.check import claim as make_claim
 from causalcircuit.check.assign import world as make_world
@@ -37,6 +37,9 @@ from causalcircuit.query import (
     unite,
 )
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
+
+if TYPE_CHECKING:
+    from causalcircuit.api.questions import Data
 
 Models = Mapping[str, ModelRef]
 Like = "Quantity | float | int | str | bool"
@@ -255,9 +258,15 @@ def do(assignments: Any = (), *more: tuple[Any, Any]) -> Do:
     return Do(made, merge(*(q.models for pair in targets for q in pair)))
 
 
-def mean(of: Quantity, pooled: bool = False) -> Quantity:
-    """The mean of a site over the rows of the data, computed once and held fixed (see the language's meaning 6)."""
-    return Quantity(Mean(of.expr, pooled), of.models)
+def mean(of: Quantity, pooled: bool = False, on: Data | None = None) -> Quantity:
+    """The mean of a site over the rows of the data, computed once and held fixed (see the language's meaning 6).
+
+    Args:
+        of: a site, or its value in another world.
+        pooled: one value over rows and positions.
+        on: the data; by default those that the question is asked on.
+    """
+    return Quantity(Mean(of.expr, pooled, None if on is None else on.ref), of.models)
 
 
 def _call(name: str, *arguments: Any) -> Quantity:

@@ -10,9 +10,9 @@ from lark import Token, Tree
 from causalcircuit.check.scope import FUNCTIONS, Scope
 from causalcircuit.check.values import Builtin, Function, Value, kind_of
 from causalcircuit.check.wording import counted, shown
-from causalcircuit.diagnostics import Span, error
-from causalcircuit.query import Call, Counterfactual, Expr, Items, Mean, Site, World, is_estimand
-from causalcircuit.syntax.trees import Node, inner, tree_of
+from causalcircuit.diagnostics import DiagnosticError, Span, error
+from causalcircuit.query import Call, Counterfactual, DataRef, Expr, Items, Mean, Site, World, is_estimand
+from causalcircuit.syntax.trees import Node, inner, named, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.expressions import Lowering
@@ -77,21 +77,8 @@ def _callee(low: Lowering, node: Node) -> Value:
 
 
 def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Expr:
-    words = [low.word(a.children[0]) if isinstance(a, Tree) and a.data == "reference" else "" for a in arguments]
     if name == "mean":
-        pooled = words[1:] == ["pooled"]
-        if len(arguments) != (2 if pooled else 1):
-            raise error("CQ207", "`mean` takes a site, and `pooled` if it is to be one value", span, help="`mean(A)`")
-        of = low.expr(arguments[0])
-        core = of.value if isinstance(of, Counterfactual) else of
-        if is_estimand(of) or not isinstance(core, Site | Items):
-            raise error(
-                "CQ212",
-                f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
-                span,
-                help="the mean of a readout over rows is an estimand: `E[Y]`",
-            )
-        return Mean(of, pooled, span=span)
+        return _mean(low, arguments, span)
     least, most = _ARITY[name]
     if not least <= len(arguments) <= most:
         letters = ", ".join("ABCDEFGHI"[:least])
@@ -102,3 +89,55 @@ def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Exp
             help=f"write `{name}({letters})`",
         )
     return Call(name, tuple(low.expr(a) for a in arguments), span=span)
+
+
+def _mean(low: Lowering, arguments: list[Node], span: Span) -> Mean:
+    """`mean(A)`, `mean(A, pooled)`, `mean(A, on = d)`."""
+    pooled, on = False, None
+    for argument in arguments[1:]:
+        tree = tree_of(argument)
+        name, value = named(tree) if tree.data == "named" else ("", None)
+        word = low.word(tree.children[0]) if tree.data == "reference" else ""
+        if word == "pooled" and not pooled:
+            pooled = True
+        elif name == "on" and value is not None and on is None:
+            on = _data(low, value)
+        elif word == "random":
+            raise error(
+                "CQ105",
+                "`random` of a `mean` is not available in this version: a reference is held fixed",
+                low.span(argument),
+                help="leave `random` out; the interval then says nothing of how the reference itself was sampled",
+            )
+        else:
+            raise _no_mean(low.span(argument))
+    if not arguments or tree_of(arguments[0]).data == "named":
+        raise _no_mean(span)
+    of = low.expr(arguments[0])
+    core = of.value if isinstance(of, Counterfactual) else of
+    if is_estimand(of) or not isinstance(core, Site | Items):
+        raise error(
+            "CQ212",
+            f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
+            span,
+            help="the mean of a readout over rows is an estimand: `E[Y]`",
+        )
+    return Mean(of, pooled, on, span=span)
+
+
+def _data(low: Lowering, node: Node) -> DataRef:
+    """The data that a reference is computed over."""
+    value, span = low.value(node), low.span(node)
+    if not isinstance(value, DataRef):
+        way = "name declared data, or a part of them: `mean(A, on = d.train)`"
+        raise error("CQ217", f"`{span.text}` is {kind_of(value)}, not data", span, help=way)
+    return value
+
+
+def _no_mean(span: Span) -> DiagnosticError:
+    return error(
+        "CQ207",
+        "`mean` takes a site, `pooled` if it is to be one value, and `on` if other data are meant",
+        span,
+        help="`mean(A)`, `mean(A, pooled)`, `mean(A, on = d)`",
+    )

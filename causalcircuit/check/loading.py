@@ -30,7 +30,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.program import DType
 from causalcircuit.rows import Format, peek
-from causalcircuit.syntax.trees import Node, inner, span_of, tree_of, unquote
+from causalcircuit.syntax.trees import Node, inner, named, span_of, tree_of, unquote
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
@@ -181,11 +181,11 @@ def _source(call: Node, low: Lowering, known: tuple[str, ...], what: str) -> tup
     keywords: dict[str, str] = {}
     for argument in arguments:
         if isinstance(argument, Tree) and argument.data == "named":
-            key, node = inner(argument)
+            key, node = named(argument)
             value = low.expr(node)
             if not isinstance(value, Text):
-                raise error("CQ224", f"`{low.word(key)}` is a string", low.span(node), help='write `= "…"`')
-            keywords[low.word(key)] = value.value
+                raise error("CQ224", f"`{key}` is a string", low.span(node), help='write `= "…"`')
+            keywords[key] = value.value
         else:
             value = low.expr(argument)
             found = value if isinstance(value, Text) and found is None else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,33 +45,56 @@ def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: in
             the device's memory does not hold.
     """
     start = time.perf_counter()
-    run = _Execution(prepared, progress, max_tokens)
+    meter = _Meter(prepared.plan.row_passes, progress)
+    run = _Execution(prepared, meter, max_tokens)
     complete = True
     try:
         run.all()
         run.spelling.raise_wrong()
     except KeyboardInterrupt:
         complete = False
-    cost = {"row_passes": float(run.passes), "seconds": time.perf_counter() - start}
+    cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start}
     rows = prepared.data.n if complete else run.rows_done
-    return make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
+    table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
+    return replace(table, elsewhere=prepared.plan.others)
+
+
+@dataclass
+class _Meter:
+    """How far a run is, other data of references included."""
+
+    total: int
+    progress: Progress | None
+    pairs: int = 0
+    passes: int = 0
+
+    def add(self, pairs: int, passes: int) -> None:
+        """Count (row, world) pairs and the forward passes of single rows that they took, and tell."""
+        self.pairs += pairs
+        self.passes += passes
+        if self.progress is not None:
+            self.progress(self.pairs, self.total)
 
 
 class _Execution:
-    """The state of one run."""
+    """The state of one run on one data set."""
 
-    def __init__(self, prepared: Prepared, progress: Progress | None, limit: int) -> None:
+    def __init__(self, prepared: Prepared, meter: _Meter, limit: int) -> None:
         plan = prepared.plan
-        self.prepared, self.progress, self.limit = prepared, progress, limit
+        self.prepared, self.meter, self.limit = prepared, meter, limit
         self.store = Store(prepared)
         self.spelling = SpellingCheck(prepared)
         self.cells: dict[Cell, NDArray[np.float64]] = {
             c: np.full(prepared.data.n, np.nan, dtype=np.float64) for c in plan.cells
         }
-        self.pairs = self.passes = self.rows_done = 0
+        self.rows_done = 0
 
     def all(self) -> None:
-        """Every sweep; rows are done when the last one has passed them."""
+        """References over other data, then every sweep; rows are done when the last one has passed them."""
+        for other in self.prepared.elsewhere:
+            before = _Execution(other, self.meter, self.limit)
+            before.all()
+            self.store.means.update((m, v) for m, v in before.store.means.items() if m.on == other.data.ref)
         stages = self.prepared.plan.stages
         for stage in stages:
             for chunk in chunks(self.prepared, stage, self.limit):
@@ -101,10 +125,8 @@ class _Execution:
                 raise _too_large(model, self.limit) from None
             for slot in slots:
                 self.spelling.look(slot, logits, left)
-                self.pairs += len(slot.rows)
-                self.passes += sum(len(items) for items in slot.items)
-            if self.progress is not None:
-                self.progress(self.pairs, self.prepared.plan.row_passes)
+            passes = sum(len(items) for slot in slots for items in slot.items)
+            self.meter.add(sum(len(slot.rows) for slot in slots), passes)
 
     def _outcome(self, cell: int) -> NDArray[np.float64]:
         with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
@@ -37,7 +38,7 @@ def in_world(e: Expr, world: World) -> Expr:
         case Counterfactual(value=value, world=own):
             return in_world(value, own)
         case Mean(of=of):
-            return Mean(in_world(of, FACTUAL), e.pooled, span=e.span)
+            return replace(e, of=in_world(of, FACTUAL))
         case Input():
             raise error(
                 "CQ352",

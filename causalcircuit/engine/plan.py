@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, target_model
-from causalcircuit.query import Cell, Expr, Mean, World, cells_of
+from causalcircuit.query import Cell, DataRef, Expr, Mean, World, cells_of
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
-from causalcircuit.rows import Dataset
+from causalcircuit.rows import Dataset, load
 
 
 def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:
@@ -19,25 +19,35 @@ def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:
         data: the rows that they are asked on.
 
     Raises:
-        DiagnosticError: CQ352, a value that no assignment can take.
+        DiagnosticError: CQ352, a value that no assignment can take; CQ4xx, other data of a reference cannot be read.
     """
     cells: dict[Cell, None] = {}
     for query in queries:
         cells.update(dict.fromkeys((query,) if isinstance(query, Cell) else cells_of(query)))
-    draft = _Draft()
+    return _plan(data, tuple(cells), ())
+
+
+def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Mean]) -> Plan:
+    """The plan of cells, and of references that another plan wants of these data."""
+    draft = _Draft(data.ref)
+    for mean in wanted:
+        draft.reference(mean)
     formulas = tuple(in_world(c.readout, c.world) for c in cells)
     stages = [draft.depend(f)[1] for f in formulas]
     runs = tuple(draft.finished())
     references = tuple(draft.references.values())
     count = 1 + max([*stages, *(r.stage for r in references)], default=0)
     sweeps = tuple(_stage(s, draft, runs, references, formulas, stages) for s in range(count))
-    return Plan(data.ref.label, data.n, tuple(cells), formulas, runs, references, sweeps)
+    others = tuple(_plan(load(ref), (), means) for ref, means in draft.elsewhere.items())
+    return Plan(data.ref, data.n, cells, formulas, runs, references, sweeps, others)
 
 
 class _Draft:
     """Runs and references as they are found, each after all that it needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: DataRef) -> None:
+        self.data = data
+        self.elsewhere: dict[DataRef, dict[Mean, None]] = {}
         self.runs: list[Run] = []
         self.reads: list[dict[Expr, None]] = []
         self.references: dict[Mean, Reference] = {}
@@ -58,7 +68,10 @@ class _Draft:
             needs[index] = None
             stage = max(stage, self.runs[index].stage)
         for mean in means(formula):
-            stage = max(stage, self.reference(mean).stage + 1)
+            if mean.on is not None and mean.elsewhere(self.data):  # known before the first stage
+                self.elsewhere.setdefault(mean.on, {})[mean] = None
+            else:
+                stage = max(stage, self.reference(mean).stage + 1)
         return tuple(needs), stage
 
     def run(self, model: str, world: World) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from causalcircuit.diagnostics import error
@@ -17,7 +18,7 @@ from causalcircuit.engine.shapes import Shape, Shapes
 from causalcircuit.models import LoadedModel, RowError
 from causalcircuit.query import AddressError, Counterfactual, Expr, Readout, Site, SiteInfo, render
 from causalcircuit.query.plan import Plan, Run
-from causalcircuit.rows import Dataset
+from causalcircuit.rows import Dataset, load
 
 
 def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Prepared:
@@ -36,14 +37,23 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     work = _Work(plan, models, data)
     with work.problems.keep():
         _check_rows(data)
+    for other in plan.elsewhere:
+        with work.problems.keep():
+            work.elsewhere.append(prepare(other, models, load(other.data)))
     setups = [work.setup(run) for run in plan.runs]
+    found: dict[Expr, Shape] = {}
     for formula in (*plan.formulas, *(r.mean for r in plan.references)):
         with work.problems.keep():
-            work.shapes(None).of(formula)
+            found[formula] = work.shapes(None).of(formula)
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
     spellings = tuple(_spellings(plan, complete, work.answers))
-    return Prepared(plan, models, data, complete, spellings, tuple(work.feeds.notes()))
+    shapes = {r.mean: found[r.mean] for r in plan.references}
+    notes = [
+        *work.feeds.notes(),
+        *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),
+    ]
+    return Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes))
 
 
 def _check_rows(data: Dataset) -> None:
@@ -80,6 +90,7 @@ class _Work:
         self.feeds = Feeds(data, self.problems)
         self.answers = Answers(data, self.problems)
         self.index = {(r.model, r.world): r for r in plan.runs}
+        self.elsewhere: list[Prepared] = []
 
     def setup(self, run: Run) -> Setup | None:
         """One world, or `None` where something is wrong in it."""
@@ -121,7 +132,9 @@ class _Work:
             info = self.info(model, site)
             return info.width, self.feeds.site_places(model, own, info, site.position, site.span)
 
-        return Shapes(self.data, self.problems, look)
+        return Shapes(
+            self.data, self.problems, look, {m: s for other in self.elsewhere for m, s in other.shapes.items()}
+        )
 
     def info(self, model: LoadedModel, site: Site) -> SiteInfo:
         """The tensor that a site indexes.

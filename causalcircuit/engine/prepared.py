@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.engine.shapes import Shape
 from causalcircuit.models import LoadedModel, Prompt
-from causalcircuit.query import Expr, Readout, Site, SiteInfo
+from causalcircuit.query import Expr, Mean, Readout, Site, SiteInfo
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset
 
@@ -107,6 +108,7 @@ class Prepared:
     Attributes:
         plan: what runs. models: by name. data: the rows.
         setups: one for each run of the plan. spellings: what is looked at while running.
+        shapes: of the plan's references. elsewhere: its references over other data, prepared on those.
         notes: for the report: how many patches the masks hold.
     """
 
@@ -115,4 +117,6 @@ class Prepared:
     data: Dataset
     setups: tuple[Setup, ...]
     spellings: tuple[Spelling, ...]
+    shapes: Mapping[Mean, Shape]
+    elsewhere: tuple[Prepared, ...]
     notes: tuple[Diagnostic, ...] = ()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from causalcircuit.diagnostics import error
+from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.feeds import Places
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models.problem import RowError
@@ -20,6 +20,7 @@ from causalcircuit.query import (
     Number,
     Site,
     render,
+    walk,
 )
 from causalcircuit.rows import Dataset
 
@@ -48,9 +49,9 @@ Look = Callable[[Site | Counterfactual], tuple[int, Places] | None]
 class Shapes:
     """Works out shapes; raises `RowError` and keeps row problems."""
 
-    def __init__(self, data: Dataset, problems: Problems, look: Look) -> None:
-        """Look sites up with `look`."""
-        self._data, self._problems, self._look = data, problems, look
+    def __init__(self, data: Dataset, problems: Problems, look: Look, elsewhere: Mapping[Mean, Shape]) -> None:
+        """Look sites up with `look`, and references over other data in `elsewhere`."""
+        self._data, self._problems, self._look, self._elsewhere = data, problems, look, elsewhere
 
     def of(self, e: Expr) -> Shape:
         """The shape of a formula.
@@ -68,7 +69,7 @@ class Shapes:
                 found = self._look(e)
                 return Shape() if found is None else Shape(found[0], counted(found[1]))
             case Mean(of=of, pooled=pooled):
-                return self._mean(self.of(of), pooled, e)
+                return self._known(e) if e.elsewhere(self._data.ref) else self._mean(self.of(of), pooled, e)
             case Negative(operand=operand):
                 return self.of(operand)
             case Binary(left=left, right=right):
@@ -98,6 +99,11 @@ class Shapes:
 
     def aligned(self, a: Counts, b: Counts, e: Expr) -> None:
         """Positions of two values agree in number, in every row."""
+        pooled = (
+            ", or `mean(A, pooled)`, one value for all"
+            if any(isinstance(x, Mean) for x in walk(e, worlds=False))
+            else ""
+        )
         for i, (x, y) in enumerate(zip(a, b, strict=True)):
             if x is not None and y is not None and x != y:
                 problem = RowError(
@@ -105,7 +111,7 @@ class Shapes:
                     f"positions differ in number in `{render(e)}`",
                     f"{x} and {y}",
                     "several positions must agree in number, nothing is padded or cut: "
-                    "write a position that every prompt has once, such as `@ last` or `@ token(row.word)`",
+                    f"write a position that every prompt has once, such as `@ last` or `@ token(row.word)`{pooled}",
                 )
                 self._problems.row(problem, i, e.span)
 
@@ -122,6 +128,13 @@ class Shapes:
             )
         width = widths.pop() if widths else None
         return Shape() if width is None else Shape(width, (1,) * self._data.n)
+
+    def _known(self, e: Mean) -> Shape:
+        """The shape of a reference over other data, on these rows: their rows have one number of positions."""
+        if e not in self._elsewhere:
+            raise DiagnosticError()  # what is wrong with it was found on the other data
+        found = self._elsewhere[e]
+        return Shape(found.width, None if found.counts is None else found.counts[:1] * self._data.n)
 
     def _mean(self, inner: Shape, pooled: bool, e: Mean) -> Shape:
         if inner.scalar:

@@ -16,7 +16,7 @@ from causalcircuit.query.plan import Reference
 
 
 class Store:
-    """The reads of one chunk, and the references; the context in which cells are calculated."""
+    """The reads of one chunk, and the references (`means`); the context in which cells are calculated."""
 
     def __init__(self, prepared: Prepared) -> None:
         """Hold nothing yet."""
@@ -27,7 +27,7 @@ class Store:
         self._index = {(r.model, r.world): i for i, r in enumerate(prepared.plan.runs)}
         self._sums: dict[Mean, Tensor] = {}
         self._types: dict[Mean, torch.dtype] = {}
-        self._means: dict[Mean, Tensor] = {}
+        self.means: dict[Mean, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         self._pixels: dict[tuple[str, Path], Tensor] = {}
         first = next(iter(prepared.models.values()), None)
@@ -76,7 +76,7 @@ class Store:
 
     def reference(self, mean: Mean, rows: int | None = None) -> Value:
         """A mean over all rows, for so many rows (those of the chunk)."""
-        data = self._means[mean]
+        data = self.means[mean]
         if mean.pooled or data.ndim < 2:
             return Value(data)
         n = len(self._chunk) if rows is None else rows
@@ -101,7 +101,7 @@ class Store:
     def complete(self, reference: Reference) -> None:
         """A mean whose rows have all been added, in the type of its activations."""
         mean = reference.mean
-        self._means[mean] = (self._sums.pop(mean) / self.weights.sum()).to(self._types[mean])
+        self.means[mean] = (self._sums.pop(mean) / self.weights.sum()).to(self._types[mean])
 
 
 def _row_means(value: Value, rows: int) -> Tensor:

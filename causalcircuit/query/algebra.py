@@ -25,6 +25,7 @@ from causalcircuit.query.expr import (
     Within,
     World,
 )
+from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import assignment, render
 
 
@@ -60,21 +61,35 @@ def world_in(e: Expr) -> World | None:
     return e.world if isinstance(e, Counterfactual | Expect | Probability) else None
 
 
-def walk(e: Expr, worlds: bool = True) -> Iterator[Expr]:
-    """`e` and everything inside it, outermost first; with `worlds` also what stands in its worlds' assignments."""
+def walk(e: Expr, worlds: bool = True, on: DataRef | None = None) -> Iterator[Expr]:
+    """`e` and everything inside it, outermost first; with `worlds` also what stands in its worlds' assignments.
+
+    With `on`, the data that `e` is asked on, nothing inside references to other data: what is of other rows.
+    """
     yield e
+    if on is not None and isinstance(e, Mean) and e.elsewhere(on):
+        return
     for child in children(e):
-        yield from walk(child, worlds)
+        yield from walk(child, worlds, on)
     world = world_in(e)
     if worlds and world is not None:
-        yield from walk_world(world)
+        yield from walk_world(world, on)
 
 
-def walk_world(world: World) -> Iterator[Expr]:
-    """Every expression in a world's assignments, targets included."""
+def walk_world(world: World, on: DataRef | None = None) -> Iterator[Expr]:
+    """Every expression in a world's assignments, targets included; `on` as in `walk`."""
     for a in world.assignments:
-        yield from walk(a.target)
-        yield from walk(a.value)
+        yield from walk(a.target, on=on)
+        yield from walk(a.value, on=on)
+
+
+def references(e: Expr, data: DataRef) -> Iterator[tuple[Mean, DataRef]]:
+    """Every reference in `e`, which is asked on `data`, with the data that it is computed over."""
+    for mean in walk(e, on=data):
+        if isinstance(mean, Mean):
+            yield mean, mean.on or data
+            if mean.on is not None and mean.elsewhere(data):
+                yield from references(mean.of, mean.on)
 
 
 def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[World], World] | None = None) -> Expr:

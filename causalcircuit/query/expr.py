@@ -9,10 +9,13 @@ A *row value* has one value (a vector at each position, or a scalar) for each ro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query.address import Address, Position
+
+if TYPE_CHECKING:
+    from causalcircuit.query.program import DataRef
 
 ReadoutKind = Literal["logit", "logprob", "prob"]
 Channel = Literal["input", "image", "prefix"]
@@ -97,11 +100,17 @@ class Mean(Expr):
     """`mean(A)`: the mean of a site over the rows of the data, computed once and held fixed.
 
     One value a position where rows align; with `pooled` one value over rows and positions: each row's average over
-    its positions, rows weighing the same (or by the data's weight), however long they are.
+    its positions, rows weighing the same (or by the data's weight), however long they are. The data are the
+    question's own unless `on` names others; references inside `of` are then those data's too.
     """
 
     of: Expr
     pooled: bool = False
+    on: DataRef | None = None
+
+    def elsewhere(self, data: DataRef) -> bool:
+        """Whether it is computed over other rows than those of `data`, on which it is used."""
+        return self.on is not None and self.on != data
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from causalcircuit.query.compile import Cell
 from causalcircuit.query.expr import Expr, Mean, World
+from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import render
 
 
@@ -58,28 +59,37 @@ class Plan:
     """All that is run for some queries on one data set.
 
     Attributes:
-        data: label of the data set. rows: how many it has.
+        data: the data set. rows: how many it has.
         cells: what is asked for, distinct. formulas: each cell with its worlds written out.
         runs, references: distinct, in order of dependency. stages: the sweeps.
+        elsewhere: plans of references over other data, which are run first.
     """
 
-    data: str
+    data: DataRef
     rows: int
     cells: tuple[Cell, ...]
     formulas: tuple[Expr, ...]
     runs: tuple[Run, ...]
     references: tuple[Reference, ...]
     stages: tuple[Stage, ...]
+    elsewhere: tuple[Plan, ...] = ()
 
     @property
     def row_passes(self) -> int:
-        """Forward passes of single rows, before answers of several tokens add theirs."""
-        return self.rows * sum(len(s.runs) for s in self.stages)
+        """Forward passes of single rows, before answers of several tokens add theirs; over other data too."""
+        own = self.rows * sum(len(s.runs) for s in self.stages)
+        return own + sum(p.row_passes for p in self.elsewhere)
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models that are run."""
-        return tuple(dict.fromkeys(r.model for r in self.runs))
+        own = [r.model for r in self.runs]
+        return tuple(dict.fromkeys([*own, *(m for p in self.elsewhere for m in p.models)]))
+
+    @property
+    def others(self) -> dict[DataRef, int]:
+        """The other data that references are computed over, with their numbers of rows."""
+        return {ref: n for p in self.elsewhere for ref, n in ((p.data, p.rows), *p.others.items())}
 
     def run_of(self, model: str, world: World) -> int:
         """The index of a world of a model."""
@@ -87,7 +97,8 @@ class Plan:
 
     def __str__(self) -> str:
         """One line a world, in order."""
-        lines = [f"{self.rows} rows of {self.data}, {len(self.runs)} worlds, {self.row_passes} row passes"]
+        lines = [str(p) for p in self.elsewhere]
+        lines += [f"{self.rows} rows of {self.data.label}, {len(self.runs)} worlds, {self.row_passes} row passes"]
         for number, stage in enumerate(self.stages, 1):
             lines.append(f"sweep {number}")
             for i in stage.runs:

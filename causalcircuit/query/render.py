@@ -73,8 +73,9 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"{model}.{channel}"
         case Readout(model=model, kind=kind, answer=answer, position=position):
             return f"{model}.{kind}[{_expr(answer, names, 0)}] @ {position}"
-        case Mean(of=of, pooled=pooled):
-            return f"mean({_expr(of, names, 0)}{', pooled' if pooled else ''})"
+        case Mean(of=of, pooled=pooled, on=on):
+            said = [_expr(of, names, 0), *(["pooled"] if pooled else []), *([] if on is None else [f"on = {on.label}"])]
+            return f"mean({', '.join(said)})"
         case Call(function=function, arguments=arguments):
             return f"{function}({', '.join(_expr(a, names, 0) for a in arguments)})"
         case Negative(operand=operand):

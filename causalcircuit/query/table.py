@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from causalcircuit.query.compile import Cell
+from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import render
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class OutcomeTable:
         cells: [n] float64 for each cell, finite.
         cost: what filling it took: forward passes of single rows, seconds.
         complete: `False` where the run was interrupted; the rows are then the first ones.
+        elsewhere: other data that references were computed over, with their numbers of rows.
     """
 
     rows: NDArray[np.int64]
@@ -35,6 +37,7 @@ class OutcomeTable:
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
     complete: bool = True
+    elsewhere: Mapping[DataRef, int] = field(default_factory=dict)
 
     @property
     def n(self) -> int:

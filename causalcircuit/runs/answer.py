@@ -17,15 +17,14 @@ from causalcircuit.query import (
     Estimate,
     Estimation,
     Expr,
-    Mean,
     OutcomeTable,
     Query,
     Tested,
     Testing,
     World,
+    references,
     render,
     unit_of,
-    walk,
 )
 from causalcircuit.runs.symbols import symbols
 
@@ -167,6 +166,7 @@ def _assumptions(query: Query, command: Command, table: OutcomeTable) -> tuple[s
     if not command.options.population:
         unit = "rows" if command.data.cluster is None else f"clusters ({render(command.data.cluster)})"
         out.append(f"{unit} are independent draws from the process")
-    means = dict.fromkeys(render(e) for e in walk(query.expr) if isinstance(e, Mean))
-    out.extend(f"{m} is computed once over all {table.n} rows of {command.data.label} and held fixed" for m in means)
-    return tuple(out)
+    for mean, data in references(query.expr, command.data):
+        n = table.elsewhere.get(data, table.n)
+        out.append(f"{render(mean)} is computed once over all {n} rows of {data.label} and held fixed")
+    return tuple(dict.fromkeys(out))

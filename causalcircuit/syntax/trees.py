@@ -28,6 +28,12 @@ def inner(tree: Tree[Token]) -> list[Node]:
     return [c for c in tree.children if isinstance(c, Tree) or c.type in _MEANT]
 
 
+def named(tree: Tree[Token]) -> tuple[str, Node]:
+    """The name and the value of a named argument; reserved words such as `on` are names there."""
+    first = tree.children[0]
+    return str(first.children[0] if isinstance(first, Tree) else first), inner(tree)[-1]
+
+
 def operators(tree: Tree[Token]) -> list[str]:
     """The operator tokens of a node."""
     return [str(c) for c in tree.children if isinstance(c, Token) and c.type not in _MEANT]

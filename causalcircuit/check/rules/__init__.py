@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.query import Command, Estimation, ModelRef, Query
+from causalcircuit.query import Command, DataRef, Estimation, Mean, ModelRef, Query, SiteTable, references
 from causalcircuit.rows import clusters, load, peek
 
 for _module in iter_modules(__path__):
@@ -27,21 +27,39 @@ def queries_of(command: Command) -> tuple[Query, ...]:
 def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
     """Everything that the rules have to say of a command; equal remarks once."""
     try:
-        file = peek(command.data)
         tables = {name: sites(ref) for name, ref in models.items()}
     except DiagnosticError as problem:
         return list(problem.diagnostics)
+    queries = queries_of(command)
+    asked: dict[DataRef, list[Mean]] = {command.data: []}
+    for query in queries:
+        for mean, ref in references(query.expr, command.data):
+            asked.setdefault(ref, []).append(mean)
+    found = _examined(command, queries, asked.pop(command.data), tables)
+    for ref, means in asked.items():
+        found |= _examined(Estimation((), ref), (), means, tables)
+    return list(found)
+
+
+def _examined(
+    command: Command, queries: tuple[Query, ...], means: list[Mean], tables: Mapping[str, SiteTable]
+) -> dict[Diagnostic, None]:
+    """What the rules say of queries and references on the data of a command."""
     found: dict[Diagnostic, None] = {}
+    try:
+        file = peek(command.data)
+    except DiagnosticError as problem:
+        return dict.fromkeys(problem.diagnostics)
     try:
         rows = load(command.data)
         clusters(rows)
     except DiagnosticError as problem:  # the other rules still have something to say
         rows = file
         found.update(dict.fromkeys(problem.diagnostics))
-    context = Context(command, queries_of(command), rows, file, tables)
+    context = Context(command, queries, tuple(means), rows, file, tables)
     for check in RULES:
         found.update(dict.fromkeys(check(context)))
-    return list(found)
+    return found
 
 
 __all__ = ["RULES", "Context", "examine", "queries_of", "rule"]

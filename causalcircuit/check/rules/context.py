@@ -9,6 +9,7 @@ from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     Command,
     Expr,
+    Mean,
     Moment,
     Query,
     Site,
@@ -27,13 +28,16 @@ class Context:
     """A command with everything that can be known of it before a model is loaded.
 
     Attributes:
-        command: the estimate or test. queries: its estimands.
+        command: the estimate or test; for other data that references name, one that asks nothing itself.
+        queries: its estimands.
+        references: what is computed over these data.
         data: the rows that its data declares. all_rows: those of the whole file.
         tables: the sites of each declared model.
     """
 
     command: Command
     queries: tuple[Query, ...]
+    references: tuple[Mean, ...]
     data: Dataset
     all_rows: Dataset
     tables: Mapping[str, SiteTable]
@@ -49,19 +53,20 @@ class Context:
                 yield query, moment
 
     def expressions(self) -> Iterator[Expr]:
-        """Every expression, those inside worlds too."""
-        for query in self.queries:
-            yield from walk(query.expr)
+        """Every expression on these data, those inside worlds too."""
+        for root in (*(q.expr for q in self.queries), *(m.of for m in self.references)):
+            yield from walk(root, on=self.command.data)
 
     def worlds(self) -> Iterator[tuple[World, Span | None]]:
         """Every distinct world that is named anywhere, with a place."""
         seen: set[World] = set()
-        for query in self.queries:
-            for e in walk(query.expr):
+        roots = (*((q.expr, q.span) for q in self.queries), *((m.of, m.span) for m in self.references))
+        for root, span in roots:
+            for e in walk(root, on=self.command.data):
                 world = world_in(e)
                 if world is not None and world not in seen:
                     seen.add(world)
-                    yield world, world.span or e.span or query.span
+                    yield world, world.span or e.span or span
 
 
 Rule = Callable[[Context], Iterator[Diagnostic]]

@@ -22,7 +22,6 @@ from causalcircuit.query import (
     render,
     walk,
 )
-from causalcircuit.query.algebra import world_in
 
 _COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
 _OPTIONAL = frozenset({"prefix"})
@@ -32,17 +31,22 @@ _OPTIONAL = frozenset({"prefix"})
 def fed(context: Context) -> Iterator[Diagnostic]:
     """Find the worlds in which something is read, and what feeds them."""
     seen: set[tuple[str, str, World]] = set()
+    for value, world, place in _asked(context):
+        for model, read_in, span in _read(value, world, place):
+            for channel in _unfed(context, model, read_in):
+                if (model, channel, read_in) not in seen:
+                    seen.add((model, channel, read_in))
+                    yield _diagnose(context, model, channel, read_in, read_in.span or span)
+
+
+def _asked(context: Context) -> Iterator[tuple[Expr, World, Span | None]]:
+    """What is read in which world, with its place: the insides of `E` and `P`, and references."""
     for query in context.queries:
         for mean in walk(query.expr, worlds=False):
-            world = world_in(mean)
-            if world is None or not isinstance(mean, Expect | Probability):
-                continue
-            for part in children(mean):
-                for model, read_in, span in _read(part, world, mean.span or query.span):
-                    for channel in _unfed(context, model, read_in):
-                        if (model, channel, read_in) not in seen:
-                            seen.add((model, channel, read_in))
-                            yield _diagnose(context, model, channel, read_in, read_in.span or span)
+            if isinstance(mean, Expect | Probability):
+                yield from ((part, mean.world, mean.span or query.span) for part in children(mean))
+    for reference in context.references:
+        yield reference.of, World(), reference.span
 
 
 def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World, Span | None]]:
@@ -55,7 +59,7 @@ def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World
         yield from _inside(world)
     elif isinstance(e, Counterfactual):
         yield from _read(e.value, e.world, e.span or span)
-    else:
+    elif not isinstance(e, Mean):  # references are asked by themselves
         for child in children(e):
             yield from _read(child, world, span)
     if isinstance(e, Call) and e.function in VECTOR_CALLS:
@@ -71,9 +75,7 @@ def _inside(world: World) -> Iterator[tuple[str, World, Span | None]]:
 def _values(e: Expr) -> Iterator[tuple[str, World, Span | None]]:
     if isinstance(e, Counterfactual):
         yield from _read(e.value, e.world, e.span)
-    elif isinstance(e, Mean) and not isinstance(e.of, Counterfactual):
-        yield from _read(e.of, World(), e.span)
-    else:
+    elif not isinstance(e, Mean):
         for child in children(e):
             yield from _values(child)
 
@@ -99,7 +101,7 @@ def _diagnose(context: Context, model: str, channel: str, world: World, span: Sp
         "CQ305",
         f"nothing feeds `{model}.{channel}` in {which}",
         span,
-        "this world does not exist",
+        f"this world does not exist on `{context.command.data.label}`",
         help=(
             f"assign it in the world: `do({model}.{channel} = row.…)`, or feed it on the data: `with {feed} = row.…`",
             f"columns of strings in `{context.command.data.label}`: {', '.join(names)}" if names else "",
