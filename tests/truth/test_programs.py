@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query import ALL, FIRST, LAST, Expr, Readout, Site, World, unite
 from tests.truth import say
 from tests.truth.ask import Engine, disagreement, engine
@@ -82,6 +83,30 @@ def test_many_random_worlds_of_the_captioner(
     captioner_engine: Engine, captioner: Brute, one: World, other: World, readout: Readout
 ) -> None:
     agree(captioner_engine, captioner, one, other, readout)
+
+
+# ---------------------------------------------------------------------- overlaps
+
+CROWDED = Stage(
+    ("layer[0].resid", "layer[1].resid_in", "layer[1].head[0].out", "layer[1].head[1].out"), GPT2.places, (OTHER,)
+)
+
+
+@given(worlds(CROWDED, depth=1), worlds(CROWDED, depth=0))
+@settings(max_examples=60)
+def test_overlaps_are_refused_just_where_neither_lies_inside_the_other(
+    gpt2_engine: Engine, gpt2: Brute, one: World, other: World
+) -> None:
+    assume(len({a.target for w in (one, other) for a in w.assignments}) == len(one.assignments + other.assignments))
+    world = unite(one, other)
+    asked = cell(TINY_GPT2.readout, world)
+    event(f"refused: {conflict(gpt2, world)}")
+    if conflict(gpt2, world):
+        with pytest.raises(DiagnosticError) as caught:
+            gpt2_engine.ask([asked])
+        assert {d.code for d in caught.value.diagnostics} == {"CQ351"}
+    else:
+        assert np.isfinite(gpt2_engine.ask([asked])[asked]).all()
 
 
 # ---------------------------------------------------------------------- patching what the readout reads
