@@ -54,7 +54,11 @@ def read_source(path: Path) -> Source:
     except FileNotFoundError:
         near = instead_of(path.name, (p.name for p in path.parent.glob("*.cq")))
         raise error("CQ230", f"the file `{path}` does not exist", help=near or "check the path") from None
-    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as problem:
+    except IsADirectoryError:
+        inside = ", ".join(sorted(p.name for p in path.glob("*.cq")))
+        help = f"files in it: {inside}" if inside else "name a .cq file"
+        raise error("CQ230", f"`{path}` is a folder, not a file", help=help) from None
+    except (UnicodeDecodeError, OSError) as problem:
         raise error(
             "CQ230", f"the file `{path}` cannot be read: {problem}", help="a .cq file is text in UTF-8"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,7 +132,7 @@ class Checker:
 
     def resolve(self, path: str) -> Path:
         """A path in this file as an absolute one."""
-        return (self.folder / path).resolve()
+        return Path(os.path.realpath(self.folder / path))  # `Path.resolve` fails on links in a circle
 
     def register(self, ref: ModelRef) -> ModelRef:
         """Give a model a name of its own in the whole program: equal declarations share one."""
@@ -170,11 +171,12 @@ class Checker:
             )
         if file in self.used:
             return self.used[file]
-        if not file.is_file():
+        if not os.path.isfile(file):
             near = instead_of(file.name, (p.name for p in file.parent.glob("*.cq")))
+            what = "is a folder" if os.path.isdir(file) else "does not exist"
             raise error(
                 "CQ230",
-                f"the file `{file.name}` does not exist",
+                f"the file `{file.name}` {what}",
                 span,
                 "this file",
                 help=(near, f"looked for {file}", "paths are relative to the file that names them"),

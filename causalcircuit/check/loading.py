@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -50,7 +51,7 @@ def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         raise error("CQ224", f"`hf` takes no `{unknown}`", low.span(call), help='`hf("name", revision = "…")`')
     folder = checker.resolve(source.value) if source.value[:1] in "./" else None
     word = low.word(name)
-    if folder is None and checker.resolve(source.value).is_dir():
+    if folder is None and os.path.isdir(checker.resolve(source.value)):
         raise error(
             "CQ503",
             f"`{source.value}` is read as a name on the hub, and there is a folder of that name",

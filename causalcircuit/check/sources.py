@@ -37,12 +37,13 @@ def sites(ref: ModelRef) -> SiteTable:
 def locate(ref: ModelRef) -> Path:
     """The folder that holds a model's `config.json`: the one named, or the hub's local cache."""
     if ref.folder is not None:
-        if not ref.folder.is_dir():
+        if not os.path.isdir(ref.folder):  # unlike `Path.is_dir`, it forgives a name that is too long
             parent = ref.folder.parent
-            folders = (p.name for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else ()
+            folders = (p.name for p in parent.iterdir() if p.is_dir()) if os.path.isdir(parent) else ()
+            what = "is a file, not a folder" if os.path.exists(ref.folder) else "does not exist"
             raise error(
                 "CQ501",
-                f"the model folder `{ref.source}` does not exist",
+                f"the model folder `{ref.source}` {what}",
                 label="this folder",
                 help=(
                     instead_of(ref.folder.name, folders, "beside it"),
@@ -58,7 +59,7 @@ def locate(ref: ModelRef) -> Path:
                 help="a model folder is what `save_pretrained` writes: config.json, model.safetensors, a tokenizer",
             )
         return ref.folder
-    if (Path(ref.source)).is_dir():
+    if os.path.isdir(ref.source):
         raise error(
             "CQ503",
             f"`{ref.source}` is read as a name on the hub, and there is a folder of that name",
@@ -68,8 +69,8 @@ def locate(ref: ModelRef) -> Path:
     cached = _hub_cache() / f"models--{ref.source.replace('/', '--')}"
     revision = ref.revision or "main"
     pointer = cached / "refs" / revision
-    snapshot = cached / "snapshots" / (pointer.read_text().strip() if pointer.is_file() else revision)
-    if not (snapshot / "config.json").is_file():
+    snapshot = cached / "snapshots" / (pointer.read_text().strip() if os.path.isfile(pointer) else revision)
+    if not os.path.isfile(snapshot / "config.json"):
         raise error(
             "CQ503",
             f"the model `{ref.source}` is not in the local cache of the hub",

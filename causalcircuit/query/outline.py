@@ -28,9 +28,12 @@ def site_table(config: Mapping[str, Any]) -> SiteTable:
     Raises:
         OutlineError: the number of layers or heads, or the width, is not said.
     """
+    _check(config, "the config")
     family = str(config.get("model_type", "unknown"))
     if "encoder" in config and "decoder" in config:
         encoder, decoder = config["encoder"], config["decoder"]
+        _check(encoder, "its encoder")
+        _check(decoder, "its decoder")
         first = _tower("encoder", encoder, causal=False, cross=False)
         second = _tower("decoder", decoder, causal=True, cross=True)
         source = "image" if first.modality == "image" else "input"
@@ -38,6 +41,11 @@ def site_table(config: Mapping[str, Any]) -> SiteTable:
     tower = _tower("", config, causal=not _bidirectional(config), cross=False)
     channel = "image" if tower.modality == "image" else "input"
     return SiteTable(family, (tower,), (channel,), _length(config))
+
+
+def _check(config: Any, what: str) -> None:
+    if not isinstance(config, Mapping):
+        raise OutlineError(f"{what} is no JSON object")
 
 
 def _tower(name: str, config: Mapping[str, Any], *, causal: bool, cross: bool) -> Tower:
@@ -85,4 +93,6 @@ def _need(config: Mapping[str, Any], names: tuple[str, ...]) -> int:
     value = _find(config, names)
     if value is None:
         raise OutlineError(f"the config says none of {', '.join(names)}")
+    if value < 1:
+        raise OutlineError(f"the config says {value} where it counts layers, heads or widths ({', '.join(names)})")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from causalcircuit.rows.files import Format, read_columns
 
 def peek(ref: DataRef) -> Dataset:
     """All rows of the declared file, before any selection."""
-    columns = _cached(ref.path, ref.format, _stamp(ref.path)) if ref.path.is_file() else None
+    columns = _cached(ref.path, ref.format, _stamp(ref.path)) if os.path.isfile(ref.path) else None
     if columns is None:
         columns = read_columns(ref.path, ref.format, ref.span)
     n = len(next(iter(columns.values())))

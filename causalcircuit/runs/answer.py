@@ -66,7 +66,7 @@ def _groups(
 
 
 def _label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{int(value)}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _estimate(

@@ -11,17 +11,21 @@ import numpy as np
 
 import causalcircuit.rows as rows
 from causalcircuit.check import queries_of
-from causalcircuit.diagnostics import Diagnostic, DiagnosticError
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.query import (
+    Column,
     Command,
     DataRef,
+    Estimate,
     Estimation,
     ModelRef,
     OutcomeTable,
     Program,
     Result,
+    Tested,
     columns,
     compile_estimand,
+    render,
 )
 from causalcircuit.runs.answer import answer
 
@@ -54,8 +58,11 @@ class Runner:
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         prepared = self._prepare(commands, program)
         tables = self._fill(prepared, progress)
-        estimates, tested = [], []
+        estimates: list[Estimate] = []
+        tested: list[Tested] = []
         found = [*program.warnings, *(note for ready, _ in prepared.values() for note in ready.notes)]
+        interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(prepared)
+        failed: DiagnosticError | None = None
         try:
             for command in commands:
                 table = tables.get(command.data)
@@ -63,16 +70,21 @@ class Runner:
                     more, judged = answer(command, table, program.names)
                     estimates += more
                     tested += judged
+        except KeyboardInterrupt:
+            interrupted = True
         except DiagnosticError as problem:
-            raise self._after(problem, Result(tuple(estimates), tuple(tested), tuple(found))) from None
-        return Result(
+            failed = problem
+        result = Result(
             tuple(estimates),
             tuple(tested),
             tuple(dict.fromkeys(found)),
             {ref.label: table for ref, table in tables.items()},
             program.comments if commands else (),
-            interrupted=any(not t.complete for t in tables.values()) or len(tables) < len(prepared),
+            interrupted=interrupted,
         )
+        if failed is not None:
+            raise self._after(failed, result) from None
+        return result
 
     def _prepare(self, commands: list[Command], program: Program) -> dict[DataRef, tuple[Prepared, rows.Dataset]]:
         """Load rows and models, plan and prepare everything; what can be wrong is said before any pass."""
@@ -165,7 +177,22 @@ def _with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Datas
                     wanted.update(dict.fromkeys(columns(part) if part is not None else ()))
         if isinstance(command, Estimation) and command.per is not None:
             wanted[command.per.name] = None
+            _check_groups(command.per, data)
     return rows.Dataset(data.ref, {name: data.column(name) for name in wanted}, data.rows)
+
+
+def _check_groups(per: Column, data: rows.Dataset) -> None:
+    """Refuse a column of `per` with cells that name no group: its rows would be in none."""
+    values = data.column(per.name, per.span)
+    bad = [i for i, v in enumerate(values) if v is None or isinstance(v, list | dict)]
+    if bad:
+        others = f" and {len(bad) - 1} more rows" if len(bad) > 1 else ""
+        raise error(
+            "CQ404",
+            f"`{render(per)}` names no group in row {data.rows[bad[0]]}{others}: it holds {values[bad[0]]!r:.40}",
+            per.span,
+            help='give such rows a value in the file, such as "unknown"',
+        )
 
 
 def _arrays(data: rows.Dataset, table: OutcomeTable) -> dict[str, Any]:

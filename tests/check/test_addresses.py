@@ -126,6 +126,8 @@ def test_the_value_at_a_position_is_shifted_in_parentheses() -> None:
         ('hf("./models/ioi") with dtype = float64, device = "cpu"', ""),
         ('hf("./models/ioi") with dtype = float8', "CQ224"),
         ('hf("./models/ioi") with dtype = float64, dtype = float32', "CQ112"),
+        (f'hf("./{"x" * 5000}")', "CQ501"),
+        (f'hf("{"x" * 5000}")', "CQ503"),
         ('"./models/ioi"', "CQ226"),
         ("hf(3)", "CQ226"),
     ],

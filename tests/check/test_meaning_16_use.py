@@ -53,6 +53,7 @@ def test_two_files_with_models_of_one_name_keep_them_apart(tmp_path: Path) -> No
         ("let a = 3", "CQ202", "another name"),
         ('use "./good/io.cq" as b', "CQ230", "did you mean `ioi.cq`?"),
         ('use "./good" as b', "CQ230", "looked for"),
+        (f'use "./{"x" * 5000}" as b', "CQ230", "looked for"),
         ('use "./good/ioi.cq" as b with data ioi = jsonl("./data/ioi.jsonl")', "CQ105", "leave it out"),
         ("estimate a on a.ioi", "CQ205", ""),
     ],
@@ -80,6 +81,17 @@ def test_files_in_a_circle_are_named(tmp_path: Path, length: int) -> None:
     (found,) = caught.value.diagnostics
     assert found.code == "CQ230"
     assert found.message.endswith(" -> ".join(f"f{i % length}.cq" for i in range(length + 1)))
+
+
+def test_links_in_a_circle_and_folders_are_told(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for text, code in (('model m = hf("./loop")\n', "CQ501"), ('use "./loop" as b\n', "CQ230")):
+        with pytest.raises(DiagnosticError, match="does not exist") as caught:
+            check_text(text, folder=tmp_path)
+        assert [d.code for d in caught.value.diagnostics] == [code]
+    with pytest.raises(DiagnosticError, match="is a folder") as caught:
+        check_file(tmp_path)
+    assert [d.code for d in caught.value.diagnostics] == ["CQ230"]
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:

@@ -41,3 +41,13 @@ def test_heads_may_be_wider_than_their_share() -> None:
 def test_a_config_that_says_too_little_is_refused(said: tuple[str]) -> None:
     with pytest.raises(OutlineError, match=said[0]):
         site_table({name: x for name, x in TEXT.items() if name not in said})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [[], None, 3, {"encoder": 3, "decoder": TEXT}, {"encoder": PICTURE, "decoder": []}]
+    + [{**TEXT, name: n} for name in ("n_layer", "n_head", "n_embd") for n in (0, -1)],
+)
+def test_a_config_that_is_none_is_refused(config: object) -> None:
+    with pytest.raises(OutlineError):
+        site_table(config)  # type: ignore[arg-type]

@@ -1,12 +1,13 @@
 """Small programs whose answers, or refusals, are known."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from causalcircuit.diagnostics import DiagnosticError
-from causalcircuit.query import Estimate
-from causalcircuit.runs import AfterPass, Runner, check_text
+from causalcircuit.query import Estimate, Result
+from causalcircuit.runs import AfterPass, Runner, check_text, execute
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNNER = Runner()
@@ -145,3 +146,48 @@ def test_masks_say_how_many_patches_they_hold() -> None:
     place = "cap.encoder.embed @ inside(row.figure_mask)"
     result = RUNNER.run(check_text(HEAD + f"estimate E[W | kitchen, do({place} = 0)] on s", "t.cq", EXAMPLES))
     assert any(d.code == "CQ529" and "patches a row" in d.message for d in result.diagnostics)
+
+
+def of_columns(folder: Path, question: str, **columns: list[object]) -> Result:
+    """The answer to a question of columns alone, no model."""
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    (folder / "d.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return Runner().run(check_text(f'data d = jsonl("./d.jsonl")\n{question}\n', "t.cq", folder))
+
+
+@pytest.mark.parametrize("cell", [None, ["a"], {"a": 1}])
+def test_a_row_without_a_group_is_told_before_the_run(tmp_path: Path, cell: object) -> None:
+    with pytest.raises(DiagnosticError, match=r"names no group in row 1: it holds") as caught:
+        of_columns(tmp_path, "estimate E[row.x] on d per row.g", x=[1.5, 2, 3, 4], g=["a", cell, "b", "b"])
+    assert not isinstance(caught.value, AfterPass)
+    assert caught.value.diagnostics[0].code == "CQ404"
+
+
+def test_large_numbers_keep_groups_apart(tmp_path: Path) -> None:
+    found = of_columns(tmp_path, "estimate E[row.x] on d per row.g", x=[1.5, 2, 3, 4], g=[1000001, 1000001, 1000002, 2])
+    assert [e.at for e in found.estimates] == [(("row.g", g),) for g in ("2", "1000001", "1000002")]
+
+
+def test_ctrl_c_while_intervals_are_computed_keeps_answers_and_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, calls = execute.answer, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execute, "answer", interrupted)
+    found = of_columns(tmp_path, "estimate E[row.x] on d\nestimate E[row.x] - 1 on d", x=[1.5, 2, 3, 4])
+    assert found.interrupted
+    assert [e.name for e in found.estimates] == ["E[row.x]"]
+    assert found.tables["d"].n == 4
+
+
+def test_a_question_without_an_answer_costs_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(AfterPass) as caught:
+        of_columns(tmp_path, "estimate E[row.x], E[1 / row.x] on d", x=[1.5, 0, 3, 4])
+    assert caught.value.result is not None
+    assert caught.value.result.tables["d"].n == 4
