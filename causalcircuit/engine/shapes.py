@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.feeds import Places
@@ -148,7 +148,7 @@ class Shapes:
                 f"`{render(e)}` has no value at each position: rows have {min(lengths)} to {max(lengths)} positions",
                 e.span,
                 help=(
-                    f"one value over rows and positions: `mean({render(_site(e.of))}, pooled)`",
+                    f"one value over rows and positions: `{render(replace(e, of=_site(e.of), pooled=True))}`",
                     "or a position that every row has once: `@ last`, `@ token(row.word)`",
                 ),
             )

@@ -17,6 +17,7 @@ model gpt2 = hf("./models/ioi")
 model cap = hf("./models/captioner")
 data d = jsonl("./data/ioi.jsonl") with prompt = row.clean cluster row.names
 data s = jsonl("./data/scenes.jsonl") with prefix = "a" cluster row.figure
+data parts = jsonl("./data/ioi.jsonl") with prompt = row.clean cluster row.names split 70/30 seed 7
 node NM = gpt2.layer[1].head[3].out @ last
 node LD = gpt2.logit[row.io] @ last - gpt2.logit[row.subj] @ last
 node A = cap.decoder.layer[1].cross.head[3].out @ all
@@ -36,6 +37,8 @@ def text_query(expression: str, data: str = "d") -> Query:
 
 gpt2 = cq.model(str(EXAMPLES / "models/ioi"), name="gpt2")
 cap = cq.model(str(EXAMPLES / "models/captioner"), name="cap")
+path = EXAMPLES / "data/ioi.jsonl"
+parts = cq.data(path, name="parts", prompt=row.clean, cluster=row.names, split=(70, 30), seed=7)
 NM = gpt2.layer[1].head[3].out @ last
 LD = gpt2.logit[row.io] @ last - gpt2.logit[row.subj] @ last
 A = cap.decoder.layer[1].cross.head[3].out @ all
@@ -56,6 +59,8 @@ S = gpt2.layer[0].resid @ token(row.subj, number=2)
         ("E[LD | corrupt, do(NM = (NM | do()))]", E[LD | corrupt, do({NM: NM | do()})]),
         ("E[LD | corrupt, do(NM = 2 * NM - 1)]", E[LD | (corrupt & do({NM: 2 * NM - 1}))]),
         ("E[LD | do(NM = mean(NM, pooled))]", E[LD | do({NM: mean(NM, pooled=True)})]),
+        ("E[LD | do(NM = mean(NM, on = parts.train))]", E[LD | do({NM: mean(NM, on=parts.train)})]),
+        ("E[LD | do(NM = mean(NM, pooled, on = parts))]", E[LD | do({NM: mean(NM, pooled=True, on=parts)})]),
         ('E[LD | corrupt, row.template = "plain"]', E[LD | corrupt, row.template == "plain"]),
         ('P(LD > 0 | row.template = "plain" and LD < 3)', P(LD > 0, (row.template == "plain") & (LD < 3))),
         ("P(LD > 0 | corrupt)", P((LD > 0) | corrupt)),
