@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from causalcircuit.query import (
     Cell,
     Column,
     Counterfactual,
+    DataRef,
     Expr,
     Input,
     Items,
@@ -59,6 +60,7 @@ class Brute:
         feeds: what feeds `input`, `image`, `prefix` where a world does not say otherwise: `Column` or `Text`.
         folder: what paths of images are relative to.
         weight: the column of row weights, if there is one.
+        elsewhere: the same model over the other data that `mean(A, on = d)` names.
         passes, means, known: what was calculated before.
     """
 
@@ -69,6 +71,7 @@ class Brute:
     feeds: Mapping[str, Expr]
     folder: Path = Path()
     weight: str | None = None
+    elsewhere: Mapping[DataRef | None, Brute] = field(default_factory=dict)
     passes: dict[Any, tuple[Tensor, dict[str, Tensor]]] = field(default_factory=dict)
     means: dict[Mean, Tensor] = field(default_factory=dict)
     known: dict[Cell, list[float]] = field(default_factory=dict)
@@ -209,6 +212,8 @@ class Brute:
 
     def mean(self, e: Mean) -> Tensor:
         """The mean over all rows, position by position; `pooled`: of each row's mean over its positions."""
+        if e.on in self.elsewhere:
+            return self.elsewhere[e.on].mean(replace(e, on=None))
         if e not in self.means:
             rows = [self.value(j, e.of, FACTUAL) for j in range(len(self.rows))]
             each = torch.stack([r.mean(0) if e.pooled else r for r in rows])

@@ -6,13 +6,14 @@ share passes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from causalcircuit.query import ALL, FIRST, LAST, Cell
+from causalcircuit.query import ALL, FIRST, LAST, Cell, DataRef, Mean
 from tests.truth import tiny
 from tests.truth.ask import Attention, DType, Engine, disagreement, engine
 from tests.truth.brute import Brute
@@ -213,6 +214,20 @@ def test_rows_weigh_in_means_as_the_data_says(folder: Path, gpt2: Brute) -> None
     for c in cells.values():
         assert disagreement(got[c], weighted, c) < FLOAT64
         assert disagreement(got[c], gpt2, c) > 1e-3
+
+
+def test_references_over_other_data(tmp_path: Path, folder: Path, gpt2: Brute) -> None:
+    """Three rows of the other prompts: also where the reference's own world holds a reference."""
+    path = tiny.write_lines(tmp_path / "more.jsonl", tiny.PROMPTS[1:])
+    more = DataRef("more", "jsonl", path, (("prompt", row("other")),))
+    there = Brute(gpt2.model, gpt2.tokenizer, None, tiny.PROMPTS[1:], {"input": row("other")})
+    brute = replace(gpt2, elsewhere={more: there}, means={}, known={})
+    pooled = Mean(STREAM, pooled=True, on=more)
+    nested = Mean(given(HEAD, do((STREAM, mean(STREAM, pooled=True)))), on=more)
+    for world in (do((HEAD, Mean(HEAD, on=more))), do((STREAM, pooled)), do((HEAD, nested), (STREAM, pooled))):
+        asked = cell(TINY_GPT2.readout, world)
+        got = engine(folder / "gpt2", folder / "prompts.jsonl", gpt2.feeds).ask([asked])
+        assert disagreement(got[asked], brute, asked) < FLOAT64
 
 
 # ---------------------------------------------------------------------- the full grids
