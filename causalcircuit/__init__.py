@@ -17,6 +17,8 @@ _LAZY = {
         "last", "first", "all", "token", "span", "inside", "outside", "patch",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
+    "causalcircuit.diagnostics": ("Diagnostic", "DiagnosticError"),
+    "causalcircuit.runs": ("AfterPass",),
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _LAZY.items() for name in names}

@@ -30,6 +30,7 @@ from causalcircuit.query import (
 from causalcircuit.rows import Dataset, load, peek
 from causalcircuit.runs import Progress
 
+_SETTINGS = "method, resamples, level, seed, per, population, progress"
 _FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -164,6 +165,7 @@ def estimate(
     Raises:
         DiagnosticError: what is wrong with the question, before any forward pass; `AfterPass` after one.
     """
+    _check_asked(on, *estimands, **named)
     asked = [*((render(q.expr), q) for q in estimands), *named.items()]
     options = Options(method, resamples, level, seed, population)
     command = Estimation(tuple(_query(n, q) for n, q in asked), on.ref, options, _column(per))
@@ -186,6 +188,7 @@ def test(
     Raises:
         DiagnosticError: as `estimate`; CQ229, several claims without a correction.
     """
+    _check_asked(on)
     made = [c if isinstance(c, Hypothesis) else Hypothesis(claim_of(repr(c), c), c.models) for c in claims]
     if len(made) > 1 and correct is None:
         raise error("CQ229", f"{len(made)} claims are tested together without a correction", help='`correct="holm"`')
@@ -198,6 +201,15 @@ def test(
         Options(method, resamples, seed=seed),
     )
     return _answer(command, merge(*(h.models for h in made)), progress)
+
+
+def _check_asked(on: object, *estimands: object, **named: object) -> None:
+    """Tell a value of the wrong type, above all a setting that `estimate` does not know."""
+    for name, q in (*(("an estimand", q) for q in estimands), *((f"`{n}`", q) for n, q in named.items())):
+        if not isinstance(q, Quantity):
+            raise TypeError(f"{name} is {q!r}, and estimands are made of `E[…]` and `P(…)`; settings: {_SETTINGS}")
+    if not isinstance(on, Data):
+        raise TypeError(f"`on` takes data, made by `cq.data(…)`, not {on!r}")
 
 
 def _query(name: str, q: Quantity) -> Query:

@@ -92,7 +92,7 @@ def _method(shape: Shape, problem: Problem, options: Options) -> tuple[str, tupl
         return "default", (override,)
     few = warning(
         "CQ609",
-        f"only {fewest} clusters: intervals are rough under {MANY_CLUSTERS}",
+        f"only {fewest} cluster{'' if fewest == 1 else 's'}: intervals are rough under {MANY_CLUSTERS}",
         help="the number of clusters counts, not the number of rows: add clusters",
     )
     return asked.name, (few,)

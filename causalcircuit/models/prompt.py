@@ -33,7 +33,7 @@ def tokenize(model: LoadedModel, text: str) -> Prompt:
         RowError: CQ528, no tokens or too many.
     """
     prefix = model.text_channel == "prefix"
-    coded = model.tokenizer(text, add_special_tokens=not prefix, return_offsets_mapping=True)
+    coded = model.tokenizer(text, add_special_tokens=not prefix, return_offsets_mapping=True, verbose=False)
     ids, offsets = list(coded["input_ids"]), [tuple(o) for o in coded["offset_mapping"]]
     if prefix:
         ids, offsets = [start_token(model), *ids], [(0, 0), *offsets]

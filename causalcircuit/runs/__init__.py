@@ -10,7 +10,7 @@ from causalcircuit.runs.check import check, check_program, check_text
 
 if TYPE_CHECKING:
     from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
-    from causalcircuit.runs.rows import save_rows
+    from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "check",
     "check_program",
     "check_text",
+    "make_folder",
     "run_program",
     "save_rows",
 ]
@@ -32,6 +33,7 @@ _HOME = {
     "Progress": "execute",
     "Runner": "execute",
     "Session": "session",
+    "make_folder": "rows",
     "run_program": "execute",
     "save_rows": "rows",
 }

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from causalcircuit.diagnostics import error
+from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import Result
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for rows and try it, so that a long run does not end in one that cannot be written.
+
+    Raises:
+        DiagnosticError: CQ720.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise _unwritable(folder, problem) from None
 
 
 def save_rows(result: Result, folder: Path) -> list[Path]:
@@ -37,7 +52,9 @@ def save_rows(result: Result, folder: Path) -> list[Path]:
             pq.write_table(pa.table(table.records(), schema=schema), path)
             written.append(path)
     except OSError as problem:
-        raise error(
-            "CQ720", f"the rows cannot be written to `{folder}`: {problem}", help="name another folder"
-        ) from None
+        raise _unwritable(folder, problem) from None
     return written
+
+
+def _unwritable(folder: Path, problem: OSError) -> DiagnosticError:
+    return error("CQ720", f"the rows cannot be written to `{folder}`: {problem.strerror}", help="name another folder")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from causalcircuit.diagnostics import Diagnostic, Fix, Span, nearest
 from causalcircuit.syntax.chunks import Chunk, blanked
+from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
     *("circuit", "draw", "identify", "fit", "discover", "observe"),
@@ -44,6 +45,8 @@ _HABITS: dict[str, tuple[str | None, str]] = {
     "!": ("not ", "negation is written `not`"),
 }
 _LONGEST_FIRST = sorted(_HABITS, key=len, reverse=True)
+_STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*')
+_ESCAPE = re.compile(r"\\(.)")
 _FOUND = re.compile("|".join(re.escape(h) + ("(?!=)" if h == "!" else "") for h in _LONGEST_FIRST))
 _SHOWN = {"\u00a0": "a no-break space", "\ufeff": "a byte order mark"}
 _POINT = re.compile(r"(?<![\w\]).])\.\d+")
@@ -64,6 +67,12 @@ def _habits(span: Span) -> Iterator[Diagnostic]:
         shown = _SHOWN.get(wrong, f"`{wrong}`")
         fix = None if right is None else Fix(place, right)
         yield Diagnostic("CQ106", f"{shown} is not part of the language", place, help=(why,), fix=fix)
+    for text in _STRING_OR_COMMENT.finditer(span.text):
+        for found in _ESCAPE.finditer(span.text, *text.span()):
+            if text.group().startswith('"') and found.group(1) not in ESCAPES:
+                place = _part(span, found.start(), found.end())
+                way = 'a string knows `\\n`, `\\t`, `\\"` and `\\\\` (a backslash); all else stands for itself'
+                yield Diagnostic("CQ114", f"`{found.group()}` stands for no character", place, help=(way,))
     for found in _DO.finditer(bare):
         place = _part(span, found.start(), found.end())
         yield Diagnostic("CQ107", "a world is written with round brackets", place, help=("write `do(A = 0)`",))
@@ -82,6 +91,16 @@ def _opening(chunk: Chunk, opening: tuple[str, ...]) -> Iterator[Diagnostic]:
         yield Diagnostic("CQ103", "an indented line continues no statement", line, help=("start it in column 1",))
     elif word in LATER:
         yield Diagnostic("CQ105", f"`{word}` is not available in this version", head, help=(_known(opening),))
+    elif re.match(r"[EP]\s*[\[(]", text):
+        question = text.split("\n")[0].strip()
+        yield Diagnostic(
+            "CQ102",
+            f"`{word}` opens no statement",
+            head,
+            "`estimate` is missing",
+            help=(f"write `estimate {question}`",),
+            fix=Fix(_part(head, 0, 0), "estimate ", "add `estimate`"),
+        )
     elif word not in opening:
         near = nearest(word, (*opening, *LATER), 0.7)
         declared = re.match(r"\w+\s*(\([^)]*\))?\s*=", text)

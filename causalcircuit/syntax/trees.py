@@ -8,6 +8,9 @@ from lark import Token, Tree
 
 from causalcircuit.diagnostics import Span
 
+ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
+"""What a character after a backslash stands for, in a string."""
+
 Node = Tree[Token] | Token
 _MEANT = frozenset({"NAME", "NUMBER", "PERCENT", "STRING", "FIELD"})
 
@@ -47,8 +50,7 @@ def text_of(node: Node, statement: Span) -> str:
 
 def unquote(token: str) -> str:
     """The characters that a string literal stands for."""
-    escapes = {"n": "\n", "t": "\t"}
-    return re.sub(r"\\(.)", lambda m: escapes.get(m.group(1), m.group(1)), token[1:-1])
+    return re.sub(r"\\(.)", lambda m: ESCAPES[m.group(1)], token[1:-1])
 
 
 def tree_of(node: Node) -> Tree[Token]:

@@ -123,6 +123,8 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
         from causalcircuit import runs
 
         program = read(file)
+        if wishes.rows is not None:
+            runs.make_folder(wishes.rows)
         idle = _idle(program, wishes.tests_only)
         with progress_bar(wanted=not wishes.quiet) as heard:
             result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -192,9 +193,21 @@ def _guarded(command: Callable[[], Any], state: State) -> int:
     except (KeyboardInterrupt, click.Abort):
         streams.say("interrupted")
         return exits.INTERRUPTED
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            return _fault(problem, state)
+        # Python flushes once more at exit, and that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.say(f"the output cannot be written: {problem.strerror}")
+        return exits.AFTER
     except Exception as problem:
-        from causalcircuit.tools.internal import report
-
-        report(problem, debug=state.debug, machine=state.machine)
-        return exits.INTERNAL
+        return _fault(problem, state)
     return code if isinstance(code, int) else exits.OK
+
+
+def _fault(problem: Exception, state: State) -> int:
+    """Report a fault of CausalCircuit itself."""
+    from causalcircuit.tools.internal import report
+
+    report(problem, debug=state.debug, machine=state.machine)
+    return exits.INTERNAL

@@ -14,8 +14,9 @@ from causalcircuit.tools.internal import report
 from causalcircuit.tools.progress import progress_bar
 
 HELP = """\
-A statement is answered as soon as it is whole; Enter in an unfinished one goes on in the next line, and an
-empty line ends it in any case. Alt-Enter begins a further line of a statement that could end here.
+A statement is answered as soon as it is whole. Enter in an unfinished one goes
+on in the next line, and an empty line ends it in any case. Alt-Enter begins a
+further line of a statement that could end here.
 
   let effect = E[LD | do(NM = 0)] - E[LD]
   estimate effect on ioi
@@ -25,7 +26,8 @@ A name may be declared anew; statements that used it before keep what it was.
   :names        what is declared
   :load FILE    read a program as if it were typed
   :help         this text
-  :quit         leave (so does Ctrl-D); Ctrl-C stops a run and keeps its finished rows"""
+  :quit         leave, as Ctrl-D does
+  Ctrl-C        stop a run and keep its finished rows"""
 
 
 @dataclass(slots=True)

@@ -41,7 +41,10 @@ def ascii_only(stream: TextIO) -> bool:
 
 def forgiving() -> None:
     """Let both streams replace what they cannot encode, rather than fail on a name in another script."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: `cq run a.cq >&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        stream = getattr(sys, name)
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")

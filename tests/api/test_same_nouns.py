@@ -146,6 +146,22 @@ def test_mistakes_are_the_same_diagnostics(code: str, build) -> None:
     assert caught.value.diagnostics[0].code == code
 
 
+def test_what_is_no_question_is_told_in_words() -> None:
+    ioi = cq.data(EXAMPLES / "data/ioi.jsonl", prompt=row.clean)
+    for wrong in ({"ci": 95}, {"x": "E[LD]"}):
+        with pytest.raises(TypeError, match=r"estimands are made of `E\[…\]`.*settings: method"):
+            cq.estimate(on=ioi, **wrong)
+    for call in (lambda: cq.estimate(E[LD], on="ioi"), lambda: cq.test(E[LD] > cq.logit(0), on=None)):
+        with pytest.raises(TypeError, match=r"`on` takes data"):
+            call()
+
+
+def test_what_is_raised_can_be_caught_by_its_public_name() -> None:
+    with pytest.raises(cq.DiagnosticError):
+        cq.model("./no_such_folder")
+    assert issubclass(cq.AfterPass, cq.DiagnosticError)
+
+
 def test_rules_of_meaning_hold_for_python_too() -> None:
     ioi = cq.data(EXAMPLES / "data/ioi.jsonl", prompt=row.clean)
     cyclic = E[LD | do({gpt2.layer[0].resid @ last: gpt2.layer[1].resid @ last})]

@@ -36,6 +36,8 @@ def only(text: str) -> Diagnostic:
         ("let a = .5", "CQ108", ".5", "`0.5`"),
         ("let a = 5. + 1", "CQ108", ".", "`1.0`"),
         ('let a = "b', "CQ109", '"', 'end it with `"`'),
+        ('node a = m.logit["\\u00e9"] @ last', "CQ114", "\\u", "backslash"),
+        ('use ".\\data.cq" as a', "CQ114", "\\d", "backslash"),
         ("let a = do(X = 0", "CQ110", "0", "close it with `)`"),
         ("let a = E[Y | do(X = 0)", "CQ110", ")", "close it with `]`"),
         ("graph G { X -> Y", "CQ110", "Y", "close it with `}`"),
@@ -44,6 +46,8 @@ def only(text: str) -> Diagnostic:
         ("ate = E[Y]", "CQ104", "ate", "`let ate = …`"),
         ("effect(H) = E[H]", "CQ104", "effect", "`let effect(H) = …`"),
         ("estmate E[Y] on d", "CQ102", "estmate", "did you mean `estimate`?"),
+        ("E[Y] on d", "CQ102", "E", "write `estimate E[Y] on d`"),
+        ("P(Y > 0) on d", "CQ102", "P", "write `estimate P(Y > 0) on d`"),
         ("plot E[Y] on d", "CQ102", "plot", "opens with one of"),
         ("repair r on d { }", "CQ105", "repair", "opens with one of"),
         ("estimate P(Y, do(X = 0)) on d", "CQ101", ",", "after a bar"),
@@ -91,7 +95,14 @@ def test_the_fix_mends_it(text: str, mended: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['let a = "a == b; c → “d”"', "let a = 1  # a == b; .5 do[x]", 'let a = "x" # "', "let a = (b != c)"]
+    "text",
+    [
+        'let a = "a == b; c → “d”"',
+        "let a = 1  # a == b; .5 do[x]",
+        'let a = "x" # "',
+        "let a = (b != c)",
+        r'node a = m.logit["\n\t\"\\"] @ last   # "C:\new\dir"',
+    ],
 )
 def test_strings_and_comments_hold_anything(text: str) -> None:
     assert parse(Source("t", text))[1] == []

@@ -150,8 +150,8 @@ def test_a_file_that_is_none(file: str, run: Cq, tmp_path: Path) -> None:
 def test_rows_that_cannot_be_written_fail_after_the_answer(
     run: Cq, program: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("")
-    done = run("run", program(ESTIMATE), "--rows", tmp_path / "file" / "below")
+    (tmp_path / "rows" / "ioi.parquet").mkdir(parents=True)
+    done = run("run", program(ESTIMATE), "--rows", tmp_path / "rows")
     assert done.code == 3
     assert "ate" in done.out
     assert "CQ720" in done.err
@@ -220,3 +220,22 @@ def test_a_terminal_of_another_encoding(program: Callable[[str], Path]) -> None:
     assert "\\xc4" in done.stderr
     assert "Traceback" not in done.stderr
     assert (done.stdout + done.stderr).isascii()
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", ">/dev/full"])
+def test_closed_or_full_streams_are_no_fault(program: Callable[[str], Path], redirected: str) -> None:
+    path = program("let a = 1\n")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" check "$1" {redirected}', str(CQ), str(path)], capture_output=True, text=True
+    )
+    full = redirected == ">/dev/full"
+    assert done.returncode == (3 if full else 0)
+    assert done.stderr == ("the output cannot be written: No space left on device\n" if full else "")
+
+
+def test_a_folder_for_rows_is_tried_before_the_run(run: Cq, program: Callable[[str], Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("run", program(ESTIMATE), "--rows", tmp_path / "file" / "rows")
+    assert done.code == 2
+    assert "CQ720" in done.err
+    assert done.out == ""
