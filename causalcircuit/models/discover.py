@@ -94,8 +94,24 @@ def _block(name: str, block: nn.Module, records: Records) -> Block:
                     Attention(cross[0], _projection(name, cross[0], records)) if cross else None,
                     m,
                     _projection(name, m, records),
+                    _reader(block, own[0], before + _output(own[0], records), records),
                 )
     raise RoleError(f"in {name} no module completes stream + attention + MLP = next stream")
+
+
+def _reader(block: nn.Module, core: nn.Module, stream: Tensor, records: Records) -> nn.Module | None:
+    """The first leaf after self-attention that is fed the stream it wrote to."""
+    inside = set(core.modules())
+    later = [
+        m
+        for m in block.modules()
+        if m in records
+        and m not in inside
+        and not any(True for _ in m.children())
+        and records[m].order > records[core].order
+        and any(close(x, stream) for x in records[m].inputs)
+    ]
+    return min(later, key=lambda m: records[m].order, default=None)
 
 
 def _cores(block: nn.Module, records: Records) -> Iterator[nn.Module]:

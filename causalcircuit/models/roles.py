@@ -21,7 +21,8 @@ class Attention:
 class Block:
     """One block: stream in, self-attention, perhaps cross-attention, MLP, stream out.
 
-    `last` is the MLP's last projection; its input are the neurons.
+    `last` is the MLP's last projection; its input are the neurons. `reader` is the norm that reads the stream after
+    self-attention, where there is one.
     """
 
     module: nn.Module
@@ -29,6 +30,7 @@ class Block:
     cross: Attention | None
     mlp: nn.Module
     last: nn.Module
+    reader: nn.Module | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,7 @@ class Tap:
         size: number of components.
         before: for the stream between attention and what follows, which no module returns: the block whose input,
             added to the output of `module` (the attention), gives it.
+        reader: the norm that reads that stream, where there is one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Tap:
     side: Literal["in", "out"]
     size: int
     before: nn.Module | None = None
+    reader: nn.Module | None = None
 
 
 def taps_of(stacks: Iterable[Stack]) -> dict[str, Tap]:
@@ -51,7 +53,7 @@ def _stack_taps(stack: Stack) -> Iterator[Tap]:
         yield Tap(f"{at}.attn.in", block.attention.module, "in", width)
         yield Tap(f"{at}.z", block.attention.projection, "in", heads)
         yield Tap(f"{at}.attn.out", block.attention.module, "out", width)
-        yield Tap(f"{at}.resid_mid", block.attention.module, "out", width, before=block.module)
+        yield Tap(f"{at}.resid_mid", block.attention.module, "out", width, before=block.module, reader=block.reader)
         if block.cross is not None:
             yield Tap(f"{at}.cross.z", block.cross.projection, "in", heads)
             yield Tap(f"{at}.cross.out", block.cross.module, "out", width)
@@ -112,12 +114,15 @@ def _attach(tap: Tap, visit: Visit, fired: dict[str, int]) -> Iterator[Removable
 def _between(tap: Tap, block: nn.Module, see: Callable[[Tensor], Tensor]) -> Iterator[RemovableHandle]:
     """The stream after attention, assigned by correcting what attention writes.
 
-    The next norm and the residual path both read `before + attention`, so both see the new stream.
+    The next norm and the residual path both read `before + attention`, so both see the new stream, to rounding. A norm
+    blows rounding up where the new stream hardly varies (a constant: by 1/√ε), so it is handed the stream itself.
     """
     held: list[Tensor] = []
+    made: list[Tensor] = []
 
     def on_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         held[:] = [stream_argument(args, kwargs)[0]]
+        made.clear()
 
     def on_output(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         write = output[0] if isinstance(output, tuple) else output
@@ -125,11 +130,19 @@ def _between(tap: Tap, block: nn.Module, see: Callable[[Tensor], Tensor]) -> Ite
         new = see(stream)
         if new is stream:
             return None
+        made[:] = [new]
         # Untouched entries keep their bits: the difference of a sum would round.
         return _replaced(output, torch.where(new == stream, write, new - held[0]))
 
+    def on_read(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not made:
+            return None
+        return stream_argument(args, kwargs)[1](made[0])
+
     yield block.register_forward_pre_hook(on_input, with_kwargs=True)
     yield tap.module.register_forward_hook(on_output)
+    if tap.reader is not None:
+        yield tap.reader.register_forward_pre_hook(on_read, with_kwargs=True)
 
 
 def stream_argument(

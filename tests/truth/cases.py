@@ -133,15 +133,6 @@ def every_value(ground: Ground, nodes: Iterable[str], kinds: Iterable[str] | Non
     return out
 
 
-def well_posed(cases: Cases) -> Cases:
-    """`cases` less those in which float32 cannot tell the answer: a stream set to a constant after attention.
-
-    It is written as a correction of the attention's output, to rounding, and a constant has no variance of its own:
-    the norm that follows divides the rounding by √ε (by 1e-6 in ViT). In float64 the case is held to 1e-9.
-    """
-    return {name: c for name, c in cases.items() if not name.endswith("resid_mid = number")}
-
-
 def every_position(ground: Ground, nodes: Iterable[str], places: Mapping[str, Position], same: bool) -> Cases:
     """Each node at each position; `same`: other worlds give it as many places (else only its own are used)."""
     out: Cases = {}
