@@ -185,6 +185,12 @@ class Given(Quantity):
     world: World = field(default=FACTUAL, kw_only=True)
     condition: Expr | None = field(default=None, kw_only=True)
 
+    def __or__(self, other: Any) -> Given:
+        """A condition on `(Y | w)`; a second world is refused, since it could mean a union or a nested value."""
+        if isinstance(other, Do):
+            raise TypeError(f"`{self} | {other}` names two worlds: `E[Y | w1, w2]` and `w1 & w2` are their union")
+        return super().__or__(other)
+
 
 @dataclass(frozen=True, eq=False)
 class Do:

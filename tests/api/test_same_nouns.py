@@ -168,3 +168,8 @@ def test_rules_of_meaning_hold_for_python_too() -> None:
     with pytest.raises(DiagnosticError) as caught:
         cq.estimate(cyclic, on=ioi)
     assert [d.code for d in caught.value.diagnostics] == ["CQ303"]
+
+
+def test_two_bars_are_refused() -> None:
+    with pytest.raises(TypeError, match="two worlds"):
+        E[LD | do({NM: 0}) | do({NM: 1})]

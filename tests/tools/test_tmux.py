@@ -44,6 +44,18 @@ class Terminal:
             time.sleep(0.1)
         return shown
 
+    def cancel(self) -> None:
+        """Ctrl-C at the prompt; what is typed before the next one stands would meet no reader."""
+        self.type("C-c")
+        time.sleep(1)
+
+    def leave(self, seconds: float = 60) -> None:
+        """Ctrl-D until the prompt hears it: between two prompts nobody does."""
+        end = time.monotonic() + seconds
+        while "left with" not in self.shown() and time.monotonic() < end:
+            self.type("C-d")
+            time.sleep(2)
+
     def close(self) -> None:
         subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True, timeout=20)
 
@@ -67,7 +79,7 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     # Tab completes.
     terminal.type("est", "Tab")
     terminal.wait_for("cq> estimate")
-    terminal.type("C-c")
+    terminal.cancel()
 
     # A statement goes on until it is whole.
     terminal.type("let ate = E[LD | do(NM = 0)] -", "Enter")
@@ -96,6 +108,6 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     # History, and leaving.
     terminal.type("Up")
     terminal.wait_for("estimate ate on ioi", times=2)
-    terminal.type("C-c")
-    terminal.type("C-d")
+    terminal.cancel()
+    terminal.leave()
     terminal.wait_for("left with 0")
