@@ -9,7 +9,7 @@ from dataclasses import replace
 from lark import Token, Tree
 
 from causalcircuit.check.sources import sites
-from causalcircuit.check.values import Path, Row, Value
+from causalcircuit.check.values import Path, Value
 from causalcircuit.diagnostics import Span, did_you_mean, error
 from causalcircuit.query import (
     Address,
@@ -284,9 +284,3 @@ def _integer(node: Tree[Token] | Token, span: Span) -> int:
 
 def _name(node: Tree[Token] | Token) -> str:
     return str(node.children[0]) if isinstance(node, Tree) else str(node)
-
-
-def row_column(row: Row, name: str, span: Span) -> Column:
-    """`row.name`."""
-    del row
-    return Column(name, span=span)

@@ -26,7 +26,7 @@ from causalcircuit.query.expr import (
     World,
 )
 from causalcircuit.query.program import DataRef
-from causalcircuit.query.render import assignment, render
+from causalcircuit.query.render import assignment
 
 
 def children(e: Expr) -> tuple[Expr, ...]:
@@ -148,8 +148,3 @@ def models_of(item: Expr | World) -> set[str]:
         elif isinstance(e, Readout | Input):
             out.add(e.model)
     return out
-
-
-def sort_key(item: Expr | World) -> str:
-    """Canonical text, for orders that never depend on hashing."""
-    return render(item)

@@ -78,7 +78,7 @@ class Runner:
             tuple(estimates),
             tuple(tested),
             tuple(dict.fromkeys(found)),
-            {ref.label: table for ref, table in tables.items()},
+            _labelled(tables),
             program.comments if commands else (),
             interrupted=interrupted,
         )
@@ -165,6 +165,17 @@ def run_program(program: Program, *, tests_only: bool = False, progress: Progres
         DiagnosticError: something is wrong that could be known before it.
     """
     return Runner().run(program, tests_only=tests_only, progress=progress)
+
+
+def _labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]:
+    """Tables by their data's label; data of one name, from several files, are told apart by a number."""
+    out: dict[str, OutcomeTable] = {}
+    for ref, table in tables.items():
+        label, k = ref.label, 2
+        while label in out:
+            label, k = f"{ref.label}_{k}", k + 1
+        out[label] = table
+    return out
 
 
 def _with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Dataset:

@@ -191,3 +191,17 @@ def test_a_question_without_an_answer_costs_no_rows(tmp_path: Path) -> None:
         of_columns(tmp_path, "estimate E[row.x], E[1 / row.x] on d", x=[1.5, 0, 3, 4])
     assert caught.value.result is not None
     assert caught.value.result.tables["d"].n == 4
+
+
+def test_data_of_one_name_from_two_files_are_both_kept(tmp_path: Path) -> None:
+    other = tmp_path / "other.cq"
+    path = (EXAMPLES / "data" / "scenes.jsonl").as_posix()
+    other.write_text(f'data d = jsonl("{path}") cluster row.figure\n')
+    result = RUNNER.run(
+        check_text(
+            f'use "{other.as_posix()}" as a\n' + HEAD + "estimate E[LD] on d\nestimate E[row.cue] on a.d",
+            "t.cq",
+            EXAMPLES,
+        )
+    )
+    assert sorted(t.n for t in result.tables.values()) == [240, 324]
