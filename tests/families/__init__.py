@@ -61,10 +61,11 @@ class Tower:
     cross: str = ""  # within a block: the module whose output is the cross-attention's write ("" if there is none)
     cross_projection: str = ""
     rotary_dims: int = 0  # dimensions of a head that rotate
-    windows: Mapping[int, int] = field(default_factory=dict)  # layer -> positions it sees, where fewer than all
+    windows: Mapping[int, int] = field(default_factory=dict)  # layer -> how far it sees: |query - key| < window
     causal: bool = True
     experts: int = 0
     experts_per_token: int = 0
+    expert_mlp: int = 0  # neurons of an expert
     shared_expert: int = 0  # neurons of the expert that all tokens use
     sparse: tuple[int, ...] = ()  # layers with experts
     router: str = ""  # within a sparse block
@@ -120,7 +121,7 @@ def family(
     notes: str = "",
     unbuildable: str = "",
 ) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
-    """Register the decorated function as the builder of a family; `missing` gives reasons by attention implementation."""
+    """Register the decorated builder of a family; `missing` gives reasons by attention implementation."""
 
     def register(build: Callable[[Path], None]) -> Callable[[Path], None]:
         if name in _REGISTRY:

@@ -12,14 +12,14 @@ from transformers import PreTrainedTokenizerFast
 
 MARKS = ("<pad>", "<bos>", "<eos>", "<unk>", "<mask>", "<cls>", "<sep>")
 PAD, BOS, EOS, UNK, MASK, CLS, SEP = range(len(MARKS))
-_WORDS = (
-    "Mary John Anna Tom Sarah Peter Elisabeth Bartholomew and or the a an to of in on at with from by for not no yes "
-    "gave give went go said say saw see took take had has have was is are were made make thanked thank asked ask met "
-    "drink ball book letter key apple bread coat lamp chair table door window house home park school shop garden road "
-    "man woman doctor nurse cook king queen child boy girl friend teacher one two three four five six seven eight "
-    "red green blue black white long short old new good bad big small it he she they him her then when while after "
-    ". , : ? !"
-).split()
+_WORDS = """
+Mary John Anna Tom Sarah Peter Elisabeth Bartholomew and or the a an to of in on at with from by for not no yes
+gave give went go said say saw see took take had has have was is are were made make thanked thank asked ask met
+drink ball book letter key apple bread coat lamp chair table door window house home park school shop garden road
+man woman doctor nurse cook king queen child boy girl friend teacher one two three four five six seven eight
+red green blue black white long short old new good bad big small it he she they him her then when while after
+. , : ? !
+"""
 VOCABULARY = 128
 TEXTS = (
     "When Mary and John went to the shop , John gave a drink to",
@@ -46,7 +46,7 @@ def tokenizer(
         types: whether it makes `token_type_ids`, as BERT's does.
         options: passed to `PreTrainedTokenizerFast`.
     """
-    words = [*MARKS, *extra, *_WORDS]
+    words = [*MARKS, *extra, *_WORDS.split()]
     words += [f"word{i}" for i in range(VOCABULARY - len(words))]
     ids = {word: i for i, word in enumerate(words)}
     inner = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
