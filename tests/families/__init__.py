@@ -56,6 +56,7 @@ class Tower:
     attention: str  # within a block: the module whose output (its first) is the attention's write
     mlp_write: str  # within a block: the module whose output is the MLP's write
     projection: str  # within a block: the output projection, whose input holds the heads side by side
+    norms: tuple[str, ...]  # within a block: its norms of the stream's width, in the order of the forward pass
     neurons: str = ""  # within a dense block: the module whose input holds the neurons
     final_norm: str = ""  # path of the norm after the last block ("" if there is none)
     cross: str = ""  # within a block: the module whose output is the cross-attention's write ("" if there is none)
@@ -85,6 +86,7 @@ class Facts:
     tied: bool = False  # its weight is the embedding's
     logit_multiplier: float = 1.0  # logits = unembedding's output times this
     logit_cap: float | None = None  # ... or cap * tanh(output / cap)
+    logit_bias: str = ""  # path of a constant row added to the logits
     image_tokens: int = 0  # per image in the language model's stream
     image_order: str = ""  # how they follow the patches of the image
     vision_layer: int | None = None  # index of the vision tower's hidden state that the projector reads

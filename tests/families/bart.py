@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
 from tests.families import Facts, Tower, family
@@ -22,11 +23,19 @@ TOWER: dict[str, Any] = {
     "neurons": "fc2",
 }
 TOWERS = (
-    Tower("encoder", blocks="model.encoder.layers", mlp=72, causal=False, **TOWER),
+    Tower(
+        "encoder",
+        blocks="model.encoder.layers",
+        mlp=72,
+        norms=("self_attn_layer_norm", "final_layer_norm"),
+        causal=False,
+        **TOWER,
+    ),
     Tower(
         "decoder",
         blocks="model.decoder.layers",
         mlp=80,
+        norms=("self_attn_layer_norm", "encoder_attn_layer_norm", "final_layer_norm"),
         cross="encoder_attn",
         cross_projection="encoder_attn.out_proj",
         **TOWER,
@@ -37,9 +46,8 @@ TOWERS = (
 @family(
     "bart",
     kind="encoder-decoder",
-    facts=Facts(TOWERS, tied=True),
-    notes="the embeddings of each tower are normalised; position 0 is row 2 of the table; a constant row "
-    "final_logits_bias is added to the logits",
+    facts=Facts(TOWERS, tied=True, logit_bias="final_logits_bias"),
+    notes="the embeddings of each tower are normalised; position 0 is row 2 of the table",
 )
 def bart(folder: Path) -> None:
     config = transformers.BartConfig(
@@ -59,4 +67,6 @@ def bart(folder: Path) -> None:
         decoder_start_token_id=EOS,
         forced_eos_token_id=None,
     )
-    save(folder, transformers.BartForConditionalGeneration(config), tokenizer("<bos> $A <eos>"))
+    model = transformers.BartForConditionalGeneration(config)
+    model.final_logits_bias.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+    save(folder, model, tokenizer("<bos> $A <eos>"))

@@ -22,6 +22,7 @@ DECODER = Tower(
     attention="self_attention.dense",
     mlp_write="mlp.dense_4h_to_h",
     projection="self_attention.dense",
+    norms=("input_layernorm", "post_attention_layernorm"),
     neurons="mlp.dense_4h_to_h",
     final_norm="transformer.ln_f",
     interface=False,

@@ -8,7 +8,7 @@ from tests.families import Facts, family
 from tests.families.llama_parts import CASTS, SIZES, tower
 from tests.families.parts import save, tokenizer
 
-DECODER = tower(head_dim=16, rotary_dims=16, norm="parallel")
+DECODER = tower(head_dim=16, rotary_dims=16, norm="parallel", norms=("input_layernorm",))
 
 
 @family(

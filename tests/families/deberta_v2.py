@@ -21,6 +21,7 @@ ENCODER = Tower(
     attention="attention.output.dense",
     mlp_write="output.dense",
     projection="attention.output.dense",
+    norms=("attention.output.LayerNorm", "output.LayerNorm"),
     neurons="output.dense",
     causal=False,
     interface=False,

@@ -38,7 +38,10 @@ SIZES: dict[str, Any] = {
 @family(
     "falcon",
     kind="decoder",
-    facts=Facts((Tower(**TOWER, kv_heads=2, norm="parallel", positions="rotary", rotary_dims=12),), tied=True),
+    facts=Facts(
+        (Tower(**TOWER, kv_heads=2, norm="parallel", norms=("ln_attn", "ln_mlp"), positions="rotary", rotary_dims=12),),
+        tied=True,
+    ),
     notes="attention's output is added in place into the MLP's; k and v are repeated for every query head before "
     "they are rotated and cached; q, k and v come of one module, interleaved by KV head",
 )
@@ -53,7 +56,18 @@ def falcon(folder: Path) -> None:
     "falcon_alibi",
     kind="decoder",
     model_type="falcon",
-    facts=Facts((Tower(**TOWER, kv_heads=4, norm="pre", positions="alibi"),), tied=True),
+    facts=Facts(
+        (
+            Tower(
+                **TOWER,
+                kv_heads=4,
+                norm="pre",
+                norms=("input_layernorm", "post_attention_layernorm"),
+                positions="alibi",
+            ),
+        ),
+        tied=True,
+    ),
     notes="eager divides alibi's slope by sqrt(head_dim), sdpa does not divide it at other places of the mask: "
     "the two differ; q, k and v come of one module, interleaved by head",
 )

@@ -12,6 +12,7 @@ DECODER = tower(
     norm="sandwich",
     attention="post_attention_layernorm",
     mlp_write="post_feedforward_layernorm",
+    norms=("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"),
     windows={0: 4, 2: 4},
 )
 
@@ -20,7 +21,7 @@ DECODER = tower(
     "gemma2",
     kind="decoder",
     facts=Facts((DECODER,), tied=True, logit_cap=30.0),
-    missing={"sdpa": "attention scores are capped at 50 tanh(x/50), which sdpa leaves out without a word"},
+    missing={"sdpa": "sdpa cannot cap the attention scores, at 50 tanh(x/50)"},
     notes=f"embeddings are multiplied by sqrt(width); norms multiply by 1 + weight; {CASTS}",
 )
 def gemma2(folder: Path) -> None:

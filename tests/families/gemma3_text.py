@@ -12,6 +12,7 @@ DECODER = tower(
     norm="sandwich",
     attention="post_attention_layernorm",
     mlp_write="post_feedforward_layernorm",
+    norms=("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"),
     windows={0: 4, 2: 4},
 )
 

@@ -21,6 +21,7 @@ DECODER = Tower(
     attention="attn",
     mlp_write="mlp",
     projection="attn.c_proj",
+    norms=("ln_1", "ln_2"),
     neurons="mlp.c_proj",
     final_norm="transformer.ln_f",
 )

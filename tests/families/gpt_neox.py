@@ -23,6 +23,7 @@ TOWER: dict[str, Any] = {
     "attention": "attention",
     "mlp_write": "mlp",
     "projection": "attention.dense",
+    "norms": ("input_layernorm", "post_attention_layernorm"),
     "neurons": "mlp.dense_4h_to_h",
     "final_norm": "gpt_neox.final_layer_norm",
 }

@@ -22,6 +22,7 @@ DECODER = Tower(
     attention="attn",
     mlp_write="mlp",
     projection="attn.out_proj",
+    norms=("ln_1",),
     neurons="mlp.fc_out",
     final_norm="transformer.ln_f",
     interface=False,

@@ -36,6 +36,7 @@ TOWER: dict[str, Any] = {
     "attention": "self_attn",
     "mlp_write": "mlp",
     "projection": "self_attn.o_proj",
+    "norms": ("input_layernorm", "post_attention_layernorm"),
     "neurons": "mlp.down_proj",
     "final_norm": "model.norm",
 }

@@ -22,6 +22,7 @@ ENCODER = Tower(
     attention="attn",
     mlp_write="mlp",
     projection="attn.Wo",
+    norms=("attn_norm", "mlp_norm"),
     neurons="mlp.Wo",
     final_norm="model.final_norm",
     causal=False,

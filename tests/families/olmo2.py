@@ -14,6 +14,7 @@ DECODER = tower(
     norm="output",
     attention="post_attention_layernorm",
     mlp_write="post_feedforward_layernorm",
+    norms=("post_attention_layernorm", "post_feedforward_layernorm"),
 )
 
 

@@ -23,6 +23,7 @@ DECODER = Tower(
     attention="self_attn",
     mlp_write="fc2",
     projection="self_attn.out_proj",
+    norms=("self_attn_layer_norm", "final_layer_norm"),
     neurons="fc2",
     final_norm="model.decoder.final_layer_norm",
 )

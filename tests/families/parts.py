@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from torch import nn
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
 MARKS = ("<pad>", "<bos>", "<eos>", "<unk>", "<mask>", "<cls>", "<sep>")
 PAD, BOS, EOS, UNK, MASK, CLS, SEP = range(len(MARKS))
@@ -65,6 +66,20 @@ def tokenizer(
         additional_special_tokens=list(extra),
         **{**marks, **options},
     )
+
+
+def byte_tokenizer() -> Qwen2Tokenizer:
+    """Qwen2's own kind, a byte-level BPE, of one token a known word: `AutoTokenizer` makes nothing else for a qwen2."""
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=768, special_tokens=list(MARKS), initial_alphabet=letters, show_progress=False
+    )
+    inner.train_from_iterator([word for word in _WORDS.split() for _ in range(2)], trainer)
+    learned = json.loads(inner.to_str())["model"]
+    marks = {f"{mark.strip('<>')}_token": mark for mark in MARKS}
+    return Qwen2Tokenizer(vocab=learned["vocab"], merges=[tuple(pair) for pair in learned["merges"]], **marks)
 
 
 def redraw(model: nn.Module, seed: int) -> nn.Module:

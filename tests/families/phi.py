@@ -12,6 +12,7 @@ DECODER = tower(
     head_dim=16,
     rotary_dims=8,
     norm="parallel",
+    norms=("input_layernorm",),
     projection="self_attn.dense",
     neurons="mlp.fc2",
     final_norm="model.final_layernorm",

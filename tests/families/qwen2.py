@@ -6,7 +6,7 @@ import transformers
 
 from tests.families import Facts, family
 from tests.families.llama_parts import CASTS, SIZES, tower
-from tests.families.parts import save, tokenizer
+from tests.families.parts import byte_tokenizer, save, tokenizer
 
 HEAD = {"head_dim": 16, "rotary_dims": 16}
 SPARSE = tower(
@@ -20,10 +20,17 @@ SPARSE = tower(
 )
 
 
-@family("qwen2", kind="decoder", facts=Facts((tower(**HEAD),), tied=True), notes=CASTS)
+@family(
+    "qwen2",
+    kind="decoder",
+    facts=Facts((tower(**HEAD),), tied=True),
+    notes="AutoTokenizer makes a byte-level BPE of every folder of model_type qwen2, whatever tokenizer.json says; "
+    f"{CASTS}",
+)
 def qwen2(folder: Path) -> None:
-    config = transformers.Qwen2Config(**SIZES, tie_word_embeddings=True)
-    save(folder, transformers.Qwen2ForCausalLM(config), tokenizer())
+    words = byte_tokenizer()
+    config = transformers.Qwen2Config(**{**SIZES, "vocab_size": len(words)}, tie_word_embeddings=True)
+    save(folder, transformers.Qwen2ForCausalLM(config), words)
 
 
 @family(

@@ -24,7 +24,7 @@ def stablelm(folder: Path) -> None:
     "stablelm_parallel",
     kind="decoder",
     model_type="stablelm",
-    facts=Facts((tower(**TOWER, norm="parallel"),)),
+    facts=Facts((tower(**TOWER, norm="parallel", norms=("input_layernorm",)),)),
     notes=f"attention and MLP read one norm; {NOTES}",
 )
 def stablelm_parallel(folder: Path) -> None:

@@ -39,6 +39,7 @@ TOWERS = (
     Tower(
         "encoder",
         blocks="encoder.block",
+        norms=("layer.0.layer_norm", "layer.1.layer_norm"),
         mlp_write="layer.1.DenseReluDense",
         neurons="layer.1.DenseReluDense.wo",
         final_norm="encoder.final_layer_norm",
@@ -48,6 +49,7 @@ TOWERS = (
     Tower(
         "decoder",
         blocks="decoder.block",
+        norms=("layer.0.layer_norm", "layer.1.layer_norm", "layer.2.layer_norm"),
         mlp_write="layer.2.DenseReluDense",
         neurons="layer.2.DenseReluDense.wo",
         final_norm="decoder.final_layer_norm",
