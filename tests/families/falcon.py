@@ -43,7 +43,7 @@ SIZES: dict[str, Any] = {
         tied=True,
     ),
     notes="attention's output is added in place into the MLP's; k and v are repeated for every query head before "
-    "they are rotated and cached; q, k and v come of one module, interleaved by KV head",
+    "they are rotated and cached; q, k and v come of one Linear, interleaved by KV head",
 )
 def falcon(folder: Path) -> None:
     config = transformers.FalconConfig(
@@ -68,8 +68,8 @@ def falcon(folder: Path) -> None:
         ),
         tied=True,
     ),
-    notes="eager divides alibi's slope by sqrt(head_dim), sdpa does not divide it at other places of the mask: "
-    "the two differ; q, k and v come of one module, interleaved by head",
+    notes="eager adds alibi twice, to the scores and within the mask, sdpa once: the two differ; a table of rotations "
+    "is there but unused; q, k and v come of one Linear, interleaved by head",
 )
 def falcon_alibi(folder: Path) -> None:
     config = transformers.FalconConfig(

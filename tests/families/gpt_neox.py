@@ -48,7 +48,7 @@ def build(folder: Path, parallel: bool) -> None:
 @family(
     "gpt_neox",
     kind="decoder",
-    facts=Facts((Tower(**TOWER, norm="parallel"),), unembedding="embed_out"),
+    facts=Facts((Tower(**TOWER, norm="parallel"),)),
     notes=f"{NOTES}post_attention_layernorm normalises the block's input",
 )
 def gpt_neox(folder: Path) -> None:
@@ -59,7 +59,7 @@ def gpt_neox(folder: Path) -> None:
     "gpt_neox_sequential",
     kind="decoder",
     model_type="gpt_neox",
-    facts=Facts((Tower(**TOWER, norm="pre"),), unembedding="embed_out"),
+    facts=Facts((Tower(**TOWER, norm="pre"),)),
     notes=NOTES,
 )
 def gpt_neox_sequential(folder: Path) -> None:

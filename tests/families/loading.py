@@ -14,11 +14,14 @@ import transformers
 from tests.families import Family, all_families
 from tests.families.parts import PAD, TEXTS
 
-TEXT = tuple(
-    each for each in all_families() if each.kind in ("decoder", "encoder", "encoder-decoder") and not each.unbuildable
-)
 BEGIN = "The king gave a"
 """What the decoder of an encoder-decoder begins with."""
+
+
+def text_families() -> tuple[Family, ...]:
+    """The families whose models read nothing but text."""
+    kinds = ("decoder", "encoder", "encoder-decoder")
+    return tuple(each for each in all_families() if each.kind in kinds and not each.unbuildable)
 
 
 @cache
