@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from tests.families import Family, all_families
-from tests.families.parts import PAD, TEXTS
+from tests.families.parts import TEXTS
 
 BEGIN = "The king gave a"
 """What the decoder of an encoder-decoder begins with."""
@@ -90,8 +90,3 @@ def taps(model: Any, paths: set[str]) -> Any:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def padding(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """True where a token is padding."""
-    return batch["input_ids"] == PAD
