@@ -162,7 +162,6 @@ def blip(folder: Path) -> None:
                 norms=("pre_attention_layer_norm", "pre_mlp_layer_norm"),
                 neurons="mlp.wo",
                 final_norm="encoder.layernorm",
-                interface=False,
                 patches=24,
             ),
             Tower(
@@ -171,8 +170,8 @@ def blip(folder: Path) -> None:
                 layers=3,
                 heads=4,
                 kv_heads=4,
-                head_dim=10,
-                width=40,
+                head_dim=8,
+                width=32,
                 mlp=56,
                 norm="pre",
                 positions="relative",
@@ -184,15 +183,14 @@ def blip(folder: Path) -> None:
                 final_norm="decoder.final_layer_norm",
                 cross="encoder_decoder_attention.attention",
                 cross_projection="encoder_decoder_attention.attention.output",
-                interface=False,
             ),
         ),
         unembedding="decoder.lm_head",
     ),
-    missing={"sdpa": "Pix2Struct computes its attention itself, in one way"},
-    notes="a picture is cut into as many patches as its shape asks for, up to max_patches; each comes with its row and "
-    "column from 1 and is standardised by the picture's own mean and deviation, so that any pixel moves all patches a "
-    "little; patches beyond the picture are zero rows, masked; row and column have learned embeddings",
+    notes="a picture is cut into as many patches as its shape asks for, up to max_patches: the processor cuts 2048 "
+    "unless that is passed, whatever was saved; a patch comes with its row and column, from 1, and is standardised by "
+    "the mean and deviation of the whole picture, so that any pixel moves all patches a little; patches beyond the "
+    "picture are zero rows, masked; rows and columns have learned embeddings; both towers are equally wide",
 )
 def pix2struct(folder: Path) -> None:
     vision = {
@@ -202,10 +200,10 @@ def pix2struct(folder: Path) -> None:
         "d_kv": 8,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
-        "seq_len": 32,
+        "seq_len": 64,  # rows and columns; few as they are, the 2048 patches of the default fit too
         "dropout_rate": 0.0,
     }
-    text = {"hidden_size": 40, "d_ff": 56, "d_kv": 10, "num_layers": 3, "num_heads": 4, "dropout_rate": 0.0}
+    text = {"hidden_size": 32, "d_ff": 56, "d_kv": 8, "num_layers": 3, "num_heads": 4, "dropout_rate": 0.0}
     start = {"decoder_start_token_id": PAD}
     config = Pix2StructConfig(text_config={**text, **marks(**start)}, vision_config=vision, **start)
     images = Pix2StructImageProcessorPil(max_patches=24, patch_size={"height": 8, "width": 8})
