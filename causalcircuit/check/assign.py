@@ -19,6 +19,7 @@ from causalcircuit.query import (
     Text,
     World,
     is_estimand,
+    is_event,
     rebuild,
     render,
     walk,
@@ -89,7 +90,7 @@ def _givable(target: Expr, value: Expr, a: Assignment) -> None:
                 help=f"write `do({render(target)} = row.column)`",
             )
         return
-    wrong = next((e for e in walk(value, worlds=False) if isinstance(e, Text | Input | Items)), None)
+    wrong = next((e for e in walk(value, worlds=False) if isinstance(e, Text | Input | Items) or is_event(e)), None)
     if wrong is not None:
         raise error(
             "CQ216",

@@ -11,7 +11,7 @@ from causalcircuit.check.scope import FUNCTIONS, Scope
 from causalcircuit.check.values import Builtin, Function, Value, kind_of
 from causalcircuit.check.wording import counted, shown
 from causalcircuit.diagnostics import DiagnosticError, Span, error
-from causalcircuit.query import Call, Counterfactual, DataRef, Expr, Items, Mean, Site, World, is_estimand
+from causalcircuit.query import Call, Column, Counterfactual, DataRef, Expr, Items, Mean, Site, World, is_estimand
 from causalcircuit.syntax.trees import Node, inner, named, tree_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _ARITY = {
     "abs": (1, 1),
     "log": (1, 1),
     "exp": (1, 1),
+    "known": (1, 1),
 }
 
 
@@ -88,7 +89,11 @@ def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Exp
             span,
             help=f"write `{name}({letters})`",
         )
-    return Call(name, tuple(low.expr(a) for a in arguments), span=span)
+    made = tuple(low.expr(a) for a in arguments)
+    if name == "known" and not isinstance(made[0], Column):
+        way = "`known(row.x)` holds on rows where the column has a value, in `where` and in conditions"
+        raise error("CQ207", f"`known` takes a column, not `{shown(made[0])}`", span, help=way)
+    return Call(name, made, span=span)
 
 
 def _mean(low: Lowering, arguments: list[Node], span: Span) -> Mean:

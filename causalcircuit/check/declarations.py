@@ -12,13 +12,11 @@ from causalcircuit.check.measure import unit
 from causalcircuit.check.values import Function, Module, Value
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
-    Compare,
     Expr,
     Graph,
-    Logic,
-    Within,
     World,
     is_estimand,
+    is_event,
 )
 from causalcircuit.syntax.trees import Node, inner, operators, tree_of, unquote
 
@@ -37,7 +35,7 @@ def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             low.span(body),
             help="name an estimand with `let`",
         )
-    event = isinstance(value, Compare | Within | Logic)
+    event = is_event(value)
     if event and not kind:
         raise error(
             "CQ225", "a node that is an event says so", low.span(name), help=f"`node {low.word(name)} : bool = …`"

@@ -27,16 +27,17 @@ from causalcircuit.query import (
     Text,
     Truth,
     Within,
+    is_event,
     walk,
 )
-from causalcircuit.query.program import DType
-from causalcircuit.rows import Format, peek
+from causalcircuit.query.program import DType, Format
+from causalcircuit.rows import cached_folder, peek
 from causalcircuit.syntax.trees import Node, inner, named, span_of, tree_of, unquote
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
-FORMATS = ("jsonl", "csv", "parquet")
+FORMATS = ("jsonl", "csv", "parquet", "images", "datasets")
 FEEDS = ("prompt", "text", "image", "prefix")
 _OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Negative)
 DTYPES = ("float32", "float64", "bfloat16")
@@ -80,9 +81,9 @@ def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
 def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     """`data d = jsonl("./rows.jsonl") with prompt = row.clean cluster row.names`."""
     name, call, *options = inner(tree)
-    source, _ = _source(call, low, FORMATS, "data")
-    form = low.word(tree_of(tree_of(call).children[0]).children[0])
-    ref = DataRef(low.word(name), cast(Format, form), checker.resolve(source.value), span=source.span)
+    source, keywords = _source(call, low, FORMATS, "data")
+    form = cast(Format, low.word(tree_of(tree_of(call).children[0]).children[0]))
+    ref = _located(DataRef(low.word(name), form, checker.resolve(source.value), span=source.span), source, keywords)
     rows = peek(ref)
     checker.scope.columns.update(rows.columns)
     seen: dict[str, Span] = {}
@@ -110,6 +111,22 @@ def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     for column in wanted:
         rows.column(column.name, column.span)
     checker.scope.declare(ref.name, ref, low.span(name), again=checker.redefine)
+
+
+def _located(ref: DataRef, source: Text, keywords: dict[str, str]) -> DataRef:
+    """With the arguments of the call, and where the cache keeps a data set of the hub."""
+    known = ("split", "config") if ref.format == "datasets" else ()
+    unknown = next((k for k in keywords if k not in known), None)
+    if unknown is not None:
+        way = did_you_mean(unknown, known) if known else "it takes a path only"
+        raise error("CQ224", f"`{ref.format}` takes no `{unknown}`", source.span, help=way)
+    if ref.format == "datasets" and source.value[:1] not in "./":
+        keywords = {**keywords, "name": source.value}
+        ref = replace(ref, path=cached_folder(source.value, keywords.get("config"), source.span))
+    elif "config" in keywords:
+        help = "a folder holds one: leave it out"
+        raise error("CQ224", "`config` belongs to a name on the hub", source.span, help=help)
+    return replace(ref, arguments=tuple(keywords.items()))
 
 
 def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> DataRef:
@@ -141,11 +158,11 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
         return replace(ref, cluster=column) if kind == "cluster" else replace(ref, weight=column)
     if kind == "where":
         condition = low.expr(parts[0])
-        if not isinstance(condition, Compare | Within | Logic | Column):
+        if not (isinstance(condition, Column) or is_event(condition)):
             raise error(
                 "CQ314", "`where` takes a condition", low.span(parts[0]), help='write `where row.gender = "man"`'
             )
-        other = next((e for e in walk(condition) if not isinstance(e, _OF_COLUMNS)), None)
+        other = next((e for e in walk(condition) if not (isinstance(e, _OF_COLUMNS) or is_event(e))), None)
         if other is not None:
             raise error(
                 "CQ314",

@@ -8,7 +8,7 @@ from pathlib import Path
 from causalcircuit.check.values import Builtin, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
 
-FUNCTIONS = ("mean", "norm", "dot", "avg", "max", "min", "abs", "log", "exp")
+FUNCTIONS = ("mean", "norm", "dot", "avg", "max", "min", "abs", "log", "exp", "known")
 _CONSTANTS = ("true", "false")
 
 

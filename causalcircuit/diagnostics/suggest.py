@@ -12,8 +12,10 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     folded = {name.casefold(): name for name in reversed(names)}
     if word.casefold() in folded:
         return folded[word.casefold()]
-    short = cutoff if len(word) > 2 else 0.5
-    found = get_close_matches(word.casefold(), folded, n=1, cutoff=short)
+    short = len(word) <= 2
+    # To a short word most long ones that hold its letters would be near.
+    near = [name for name in folded if not short or len(name) <= len(word) + 1]
+    found = get_close_matches(word.casefold(), near, n=1, cutoff=0.5 if short else cutoff)
     return folded[found[0]] if found else None
 
 

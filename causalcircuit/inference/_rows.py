@@ -113,6 +113,8 @@ class RowValues:
                 return np.full(len(self._index), text, dtype=object)
             case Column(name=name):
                 return self._column(e, name)
+            case Call(function="known", arguments=(Column(name=name),)):
+                return ~self._missing(name)
             case Counterfactual(value=value, world=other):
                 return self._value(value, other)
             case Readout():
@@ -134,8 +136,7 @@ class RowValues:
             case Logic(op="not", operands=(operand,)):
                 return ~self.truths(operand, world)
             case Logic(op=op, operands=operands):
-                events = np.stack([self.truths(o, world) for o in operands])
-                return np.asarray((np.all if op == "and" else np.any)(events, axis=0))
+                return self._combined(op == "and", operands, world)
             case _:
                 raise error(
                     "CQ713",
@@ -143,21 +144,37 @@ class RowValues:
                     help="`norm(A)`, `dot(A, d)`, `avg(A)` and `max(A)` turn a site into one number a row",
                 )
 
+    def _combined(self, every: bool, operands: tuple[Expr, ...], world: World) -> NDArray[np.bool_]:
+        """[m] `and` or `or`: an operand is asked only of rows that those before it leave open (`known(row.x)`)."""
+        holds = np.full(len(self._index), every)
+        for operand in operands:
+            left = np.flatnonzero(holds if every else ~holds)
+            if len(left):
+                holds[left] = RowValues(self._table, self._index[left]).truths(operand, world)
+        return holds
+
     def _cell(self, e: Expr, world: World) -> Floats:
         return self._table.cells[Cell(e, world)][self._index]
 
     def _column(self, e: Expr, name: str) -> NDArray[Any]:
         values: NDArray[Any] = self._table.columns[name][self._index]
-        missing = (
-            np.array([v is None for v in values]) if values.dtype == object else np.isnan(values.astype(np.float64))
-        )
+        missing = self._missing(name)
         if missing.any():
             raise error(
                 "CQ713",
                 f"`{render(e)}` is missing on {self._name(missing)}",
-                help=f"leave such rows out with a `where` of the data statement, or fill the column `{name}`",
+                help=f"leave such rows out with `known(row.{name})`, in `where` or after the bar, or fill the column",
             )
+        if values.dtype == object and all(isinstance(v, int | float) for v in values):
+            return values.astype(np.float64)  # numbers, and nothing elsewhere
         return values
+
+    def _missing(self, name: str) -> NDArray[np.bool_]:
+        """[m] where a column has no value."""
+        values: NDArray[Any] = self._table.columns[name][self._index]
+        if values.dtype == object:
+            return np.array([v is None for v in values], dtype=np.bool_)
+        return np.asarray(np.isnan(values.astype(np.float64)))
 
     def _apply(self, e: Expr, function: Callable[..., Any], *operands: Floats) -> Floats:
         with np.errstate(all="ignore"):

@@ -138,6 +138,11 @@ def is_estimand(e: Expr) -> bool:
     return any(isinstance(x, Expect | Probability) for x in walk(e, worlds=False))
 
 
+def is_event(e: Expr) -> bool:
+    """Whether `e` is true or false on a row by its form: a comparison, `known(row.x)`, or a combination of events."""
+    return isinstance(e, Compare | Within | Logic) or (isinstance(e, Call) and e.function == "known")
+
+
 def models_of(item: Expr | World) -> set[str]:
     """The names of the models that `item` reads or assigns."""
     inside = walk_world(item) if isinstance(item, World) else walk(item)

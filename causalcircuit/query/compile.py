@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from causalcircuit.query.algebra import children, rebuild
+from causalcircuit.query.algebra import children, is_event, rebuild
 from causalcircuit.query.expr import (
     FACTUAL,
     Call,
     Column,
-    Compare,
     Counterfactual,
     Expect,
     Expr,
-    Logic,
     Probability,
     Readout,
     Term,
-    Within,
     World,
 )
 
@@ -55,7 +52,7 @@ def compile_estimand(estimand: Expr) -> tuple[Expr, tuple[Moment, ...]]:
     def visit(e: Expr) -> Expr:
         if isinstance(e, Expect | Probability):
             value = e.event if isinstance(e, Probability) else e.value
-            event = isinstance(e, Probability) or isinstance(value, Compare | Within | Logic)
+            event = isinstance(e, Probability) or is_event(value)
             term = Moment(value, e.world, e.condition, event)
             if term not in terms:
                 terms.append(term)

@@ -10,7 +10,9 @@ from typing import ClassVar, Literal
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.expr import Column, Expr, World
 
-DType = Literal["float32", "float64", "bfloat16"]
+DType = Literal["float32", "float64", "bfloat16", "float16"]
+DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+Format = Literal["jsonl", "csv", "parquet", "images", "datasets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,18 @@ class DataRef:
     """A declared data set.
 
     Attributes:
-        name: as declared. format: `jsonl`, `csv`, `parquet`. path: absolute.
-        feeds: what feeds a model's channels (`prompt`, `image`, `prefix`): a `Column` or a `Text`.
+        name: as declared. path: absolute; a folder for `images` and `datasets`.
+        feeds: what feeds a model's channels (`prompt`, `image`, `prefix`): a `Column` or a `Text`; `chat`: a `Chat`.
         cluster: the column of the sampling unit. weight: the column of row weights.
         where: a condition on columns that rows must meet. sample: (number of rows, seed).
         split: the declared split, with the part that is meant.
     """
 
     name: str
-    format: Literal["jsonl", "csv", "parquet"]
+    format: Format
     path: Path
     feeds: tuple[tuple[str, Expr], ...] = ()
+        arguments: named ones of the call that declares `datasets`: `split`, `config`, and `name`, one of the hub.
     cluster: Column | None = None
     weight: Column | None = None
     where: Expr | None = None
@@ -69,7 +72,13 @@ class DataRef:
     def label(self) -> str:
         """`d`, or `d.train` where a part is meant."""
         return self.name if self.split is None or self.split.part is None else f"{self.name}.{self.split.part}"
+    arguments: tuple[tuple[str, str], ...] = ()
 
+
+    @property
+    def source(self) -> str:
+        """What messages call the file, folder or data set of the hub."""
+        return dict(self.arguments).get("name", self.path.name)
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -9,6 +9,7 @@ from typing import Any
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     Binary,
+    Call,
     Column,
     Compare,
     Expr,
@@ -46,7 +47,7 @@ def holds(condition: Expr, data: Dataset, i: int) -> bool:
         DiagnosticError: CQ402 a missing column; CQ409 values that cannot be compared.
     """
     try:
-        return bool(value(condition, data, i))
+        return _truth(value(condition, data, i))
     except (TypeError, ArithmeticError) as problem:
         raise error(
             "CQ409",
@@ -68,6 +69,8 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
             return text
         case Truth(value=truth):
             return truth
+        case Call(function="known", arguments=(Column(name=name) as column,)):
+            return data.column(name, column.span)[i] is not None
         case Negative(operand=operand):
             return -value(operand, data, i)
         case Binary(op=op, left=left, right=right):
@@ -81,9 +84,9 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
             inside = value(low, data, i) <= value(inner, data, i) <= value(high, data, i)
             return inside != outside
         case Logic(op="not", operands=(operand,)):
-            return not value(operand, data, i)
+            return not _truth(value(operand, data, i))
         case Logic(op=op, operands=operands):
-            return (all if op == "and" else any)(value(o, data, i) for o in operands)
+            return (all if op == "and" else any)(_truth(value(o, data, i)) for o in operands)
         case _:
             raise error(
                 "CQ309",
@@ -91,6 +94,13 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
                 e.span,
                 help="`where` selects rows before any model runs: it can use `row.name` columns only",
             )
+
+
+def _truth(value: Any) -> bool:
+    """An event; nothing is neither true nor false."""
+    if value is None:
+        raise TypeError("nothing stands there; `known(row.…)` leaves such rows out")
+    return bool(value)
 
 
 def _compared(op: str, left: Any, right: Any, e: Expr, place: str) -> bool:
@@ -103,7 +113,11 @@ def _compared(op: str, left: Any, right: Any, e: Expr, place: str) -> bool:
         f"`{render(e)}` compares {kinds[0]} with {kinds[1]} in {place}",
         e.span,
         where=place,
-        help='compare numbers with numbers and strings with strings: `row.gender = "man"`, `row.easy = 1`',
+        help=(
+            "`known(row.x) and row.x > 0` leaves out rows without a value"
+            if "nothing" in kinds
+            else 'compare numbers with numbers and strings with strings: `row.gender = "man"`, `row.easy = 1`'
+        ),
     )
 
 

@@ -45,7 +45,7 @@ class Dataset:
                 "no such column",
                 help=(
                     f"did you mean `{near}`?" if near else "",
-                    f"columns of {self.ref.path.name}: {', '.join(self.columns)}",
+                    f"columns of {self.ref.source}: {', '.join(self.columns)}",
                 ),
             )
         return self.columns[name]
@@ -56,10 +56,10 @@ class Dataset:
         return Dataset(self.ref, columns, tuple(self.rows[i] for i in chosen))
 
     def resolve(self, value: str) -> Path:
-        """A path in a column, relative to the data file."""
-        path = Path(value)
-        return path if path.is_absolute() else self.ref.path.parent / path
+        """A path in a column, relative to the data file, or to the folder that the data are."""
+        base = self.ref.path if self.ref.format in ("images", "datasets") else self.ref.path.parent
+        return base / value
 
     def place(self, i: int) -> str:
         """Where the `i`-th row stands, for messages: `scenes.jsonl, row 12`."""
-        return f"{self.ref.path.name}, row {self.rows[i]}"
+        return f"{self.ref.source}, row {self.rows[i]}"

@@ -22,7 +22,8 @@ _REAL = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?|nan|inf)", re.ASCII 
 def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str, list[Any]]:
     """All rows of a file as columns.
 
-    A CSV cell is a number or a truth value where the whole column reads as one, else a string.
+    A CSV cell is a number or a truth value where the whole column reads as one, else a string; an empty cell of a
+    column of numbers or truth values is no value.
 
     Raises:
         DiagnosticError: CQ401 no such file, CQ403 no rows, CQ404 a number that is none (NaN), CQ406 unreadable.
@@ -48,16 +49,25 @@ def read_columns(path: Path, kind: Format, span: Span | None = None) -> dict[str
     n = len(next(iter(columns.values()), []))
     if n == 0:
         raise error("CQ403", f"the data file `{path.name}` holds no rows", span, "empty", help="an effect needs rows")
+    return checked(columns, path.name, span)
+
+
+def checked(columns: dict[str, list[Any]], source: str, span: Span | None) -> dict[str, list[Any]]:
+    """The columns, all of whose values are some.
+
+    Raises:
+        DiagnosticError: CQ404.
+    """
     for name, values in columns.items():
         flaws = {i: what for i, v in enumerate(values) if (what := _flaw(v))}
         bad = list(flaws)
         if bad:
             raise error(
                 "CQ404",
-                f"column `{name}` of `{path.name}` holds {flaws[bad[0]]} in {_rows(bad)}",
+                f"column `{name}` of `{source}` holds {flaws[bad[0]]} in {_rows(bad)}",
                 span,
                 "this file",
-                where=f"{path.name}, row {bad[0]}",
+                where=f"{source}, row {bad[0]}",
                 help=f"remove those rows or fill them; `where row.{name} …` cannot select by a NaN",
             )
     return columns
@@ -157,13 +167,17 @@ def _csv(path: Path, span: Span | None) -> dict[str, list[Any]]:
 
 
 def _typed(cells: list[str]) -> list[Any]:
-    """A CSV column as numbers or truth values where every cell is one, without spaces or leading zeros."""
+    """A CSV column as numbers or truth values where every filled cell is one, without spaces or leading zeros.
+
+    An empty cell is then no value; a column of other texts stays as it is.
+    """
+    filled = [c for c in cells if c]
     truths = {"true": True, "false": False}
-    if all(c.casefold() in truths for c in cells):
-        return [truths[c.casefold()] for c in cells]
+    if filled and all(c.casefold() in truths for c in filled):
+        return [truths[c.casefold()] if c else None for c in cells]
     for kind, form in ((int, _WHOLE), (float, _REAL)):
-        if all(form.fullmatch(c) for c in cells):
-            return [kind(c) for c in cells]
+        if filled and all(form.fullmatch(c) for c in filled):
+            return [kind(c) if c else None for c in cells]
     return list(cells)
 
 

@@ -6,20 +6,22 @@ import os
 import random
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import DataRef
 from causalcircuit.rows.conditions import holds
 from causalcircuit.rows.dataset import Dataset
-from causalcircuit.rows.files import Format, read_columns
+from causalcircuit.rows.files import checked, read_columns
+from causalcircuit.rows.folders import image_columns, tree
+from causalcircuit.rows.saved import saved_columns
 
 
 def peek(ref: DataRef) -> Dataset:
     """All rows of the declared file, before any selection."""
-    columns = _cached(ref.path, ref.format, _stamp(ref.path)) if os.path.isfile(ref.path) else None
+    columns = _cached(_bare(ref), _stamp(ref.path)) if os.path.exists(ref.path) else None
     if columns is None:
-        columns = read_columns(ref.path, ref.format, ref.span)
+        columns = _read(ref)
     n = len(next(iter(columns.values())))
     return Dataset(ref, columns, tuple(range(n)))
 
@@ -105,22 +107,39 @@ def _some(data: Dataset, message: str) -> None:
     if data.n == 0:
         raise error(
             "CQ405",
-            f"{message} of `{data.ref.path.name}`",
+            f"{message} of `{data.ref.source}`",
             data.ref.span,
             "empty",
             help="widen the selection, or look at the column's values",
         )
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+def _bare(ref: DataRef) -> DataRef:
+    """What is read, whatever is then chosen of it."""
+    return DataRef("", ref.format, ref.path, arguments=ref.arguments)
+
+
+def _read(ref: DataRef) -> dict[str, list[Any]]:
+    match ref.format:
+        case "images":
+            return image_columns(ref.path, ref.span)
+        case "datasets":
+            columns = saved_columns(ref.path, dict(ref.arguments).get("split"), ref.source, ref.span)
+            return checked(columns, ref.source, ref.span)
+        case text:
+            return read_columns(ref.path, text, ref.span)
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """When a file, or each file of a folder, was written, and how long it is."""
+    files = tree(path) if os.path.isdir(path) else [path]
+    return tuple((str(p), (status := p.lstat()).st_mtime_ns, status.st_size) for p in files)
 
 
 @lru_cache(maxsize=16)
-def _cached(path: Path, kind: str, stamp: tuple[int, int]) -> dict[str, list[Any]] | None:
-    """Columns of a file that was read before and has not changed; `None` where reading fails (the caller says why)."""
+def _cached(ref: DataRef, stamp: tuple[tuple[str, int, int], ...]) -> dict[str, list[Any]] | None:
+    """Columns of data that were read before and have not changed; `None` where that fails (the caller says why)."""
     try:
-        return read_columns(path, cast(Format, kind))
+        return _read(ref)
     except DiagnosticError:
         return None

@@ -51,7 +51,11 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
         (["1e3", "2"], [1000.0, 2.0]),
         (["true", "False"], [True, False]),
         (["0", "1"], [0, 1]),
-        (["1", ""], ["1", ""]),
+        (["1", ""], [1, None]),  # no value
+        (["", "2.5"], [None, 2.5]),
+        (["true", ""], [True, None]),
+        (["", ""], ["", ""]),
+        (["x", ""], ["x", ""]),
         (["1", "x"], ["1", "x"]),
         ([" 3", " 4"], [" 3", " 4"]),  # answers with their leading space
         (["007", "010"], ["007", "010"]),  # labels

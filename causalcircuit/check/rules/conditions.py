@@ -54,11 +54,14 @@ def equality(context: Context) -> Iterator[Diagnostic]:
 def kinds(context: Context) -> Iterator[Diagnostic]:
     """A column of strings and a number (or the reverse) are never equal."""
     data = context.data
+    guarded = {e.arguments[0] for e in context.expressions() if isinstance(e, Call) and e.function == "known"}
     for e in context.expressions():
         if isinstance(e, Compare) and all(isinstance(side, Column | Text | Number) for side in (e.left, e.right)):
+            asked = [data.columns[c.name] for c in children(e) if c in guarded and isinstance(c, Column)]
             try:
                 for i in range(data.n):
-                    holds(e, data, i)
+                    if not any(values[i] is None for values in asked):
+                        holds(e, data, i)
             except DiagnosticError as problem:
                 # A missing column is the business of its own rule.
                 yield from (d for d in problem.diagnostics if d.code != "CQ402")

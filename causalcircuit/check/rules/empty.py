@@ -9,7 +9,7 @@ from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.rules.events import no_events
 from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.query import Column, Compare, Expr, Logic, Text, Truth, walk
+from causalcircuit.query import Column, Compare, Expr, Logic, Text, Truth, is_event, walk
 from causalcircuit.query.expr import Binary, Negative, Number, Within
 from causalcircuit.rows import holds
 
@@ -21,7 +21,7 @@ def empty(context: Context) -> Iterator[Diagnostic]:
     """Try each condition on columns on the rows that the data statement leaves."""
     data = context.data
     for condition in dict.fromkeys(m.condition for _, m in context.moments() if m.condition is not None):
-        of_columns = all(isinstance(e, _OF_COLUMNS) for e in walk(condition))
+        of_columns = all(isinstance(e, _OF_COLUMNS) or is_event(e) for e in walk(condition))
         if not of_columns or any(no_events(context, condition)):
             continue
         try:

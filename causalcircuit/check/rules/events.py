@@ -9,7 +9,6 @@ from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.query import (
     Column,
-    Compare,
     Counterfactual,
     Expect,
     Expr,
@@ -20,7 +19,7 @@ from causalcircuit.query import (
     Probability,
     Site,
     Truth,
-    Within,
+    is_event,
 )
 from causalcircuit.rows import is_truth
 
@@ -46,8 +45,8 @@ def no_events(context: Context, e: Expr) -> Iterator[Diagnostic]:
     elif isinstance(e, Counterfactual):
         yield from no_events(context, e.value)
     elif isinstance(e, Column):
-        values = context.all_rows.columns.get(e.name)
-        if values is not None and not is_truth(values):
+        values = [v for v in context.all_rows.columns.get(e.name, ()) if v is not None]
+        if not is_truth(values):
             yield Diagnostic(
                 "CQ314",
                 f"column `{e.name}` is no event: it holds {next(v for v in values if not is_truth([v]))!r}",
@@ -55,7 +54,7 @@ def no_events(context: Context, e: Expr) -> Iterator[Diagnostic]:
                 "not true or false",
                 help=(f"compare it: `{shown(e)} = …`, `{shown(e)} > …`",),
             )
-    elif not isinstance(e, Compare | Within | Truth | Site | Input | Items | Mean):  # vectors: see scalars.py
+    elif not (is_event(e) or isinstance(e, Truth | Site | Input | Items | Mean)):  # vectors: see scalars.py
         yield Diagnostic(
             "CQ314",
             f"`{shown(e)}` is a value, and an event is needed",
