@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.expr import Column, Expr, World
 
-DType = Literal["float32", "float64", "bfloat16", "float16"]
-DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+DType = Literal["float32", "float64", "bfloat16"]
 Format = Literal["jsonl", "csv", "parquet", "images", "datasets"]
 
 
@@ -54,31 +53,31 @@ class DataRef:
         cluster: the column of the sampling unit. weight: the column of row weights.
         where: a condition on columns that rows must meet. sample: (number of rows, seed).
         split: the declared split, with the part that is meant.
+        arguments: named ones of the call that declares `datasets`: `split`, `config`, and `name`, one of the hub.
     """
 
     name: str
     format: Format
     path: Path
     feeds: tuple[tuple[str, Expr], ...] = ()
-        arguments: named ones of the call that declares `datasets`: `split`, `config`, and `name`, one of the hub.
     cluster: Column | None = None
     weight: Column | None = None
     where: Expr | None = None
     sample: tuple[int, int] | None = None
     split: Split | None = None
-    span: Span | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def label(self) -> str:
-        """`d`, or `d.train` where a part is meant."""
-        return self.name if self.split is None or self.split.part is None else f"{self.name}.{self.split.part}"
     arguments: tuple[tuple[str, str], ...] = ()
-
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def source(self) -> str:
         """What messages call the file, folder or data set of the hub."""
         return dict(self.arguments).get("name", self.path.name)
+
+    @property
+    def label(self) -> str:
+        """`d`, or `d.train` where a part is meant."""
+        return self.name if self.split is None or self.split.part is None else f"{self.name}.{self.split.part}"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
