@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from causalcircuit.api.quantities import Quantity, quantity
 from causalcircuit.check import addresses, sites
+from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
 from causalcircuit.diagnostics import Source, Span, error
 from causalcircuit.query import Column, Index, Input, ModelRef, Position, SiteTable, Text, Word
-from causalcircuit.query.program import DType
+from causalcircuit.query.program import DeviceMap, DType
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,21 +158,26 @@ def model(
     revision: str | None = None,
     dtype: DType = "float32",
     device: str = "cpu",
+    device_map: DeviceMap | None = None,
+    memory: Literal["checked", "unchecked"] = "checked",
+    trust_remote_code: str | None = None,
 ) -> Model:
     """A Hugging Face model: a folder (starting with `.` or `/`), or a hub name in the local cache.
 
     Args:
         source: the folder or hub name. name: how addresses call it, by default after the folder.
-        revision, dtype, device: as in the language.
+        revision, dtype, device, device_map, memory, trust_remote_code: as in the language.
 
     Raises:
-        DiagnosticError: CQ501 to CQ503, there is no such model.
+        DiagnosticError: CQ501 to CQ503, there is no such model; CQ542, code that is not trusted as it must be.
     """
     folder = FilePath(source).resolve() if source[:1] in "./" else None
     called = name or re.sub(r"\W", "_", FilePath(source).name) or "m"
     if not re.fullmatch(r"[A-Za-z_]\w*", called):
         raise error("CQ111", f"`{called}` cannot name a model", help='letters, digits and `_`: `name="gpt2"`')
-    ref = ModelRef(called, source, folder, revision, dtype, device)
+    ref = ModelRef(called, source, folder, revision, dtype, device, device_map, memory)
+    if trust_remote_code is not None:
+        ref, _ = trusted(ref, trust_remote_code, _span(source))  # the argument itself is the reader's warning
     sites(ref)
     return Model(ref)
 

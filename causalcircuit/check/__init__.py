@@ -11,6 +11,7 @@ from causalcircuit.check.sources import locate, sites
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Source, error, instead_of
 from causalcircuit.query import Program
+from causalcircuit.query.hub import Online
 
 __all__ = [
     "Checker",
@@ -27,23 +28,23 @@ __all__ = [
 ]
 
 
-def check_text(text: str, name: str = "<text>", folder: Path | None = None) -> Program:
-    """A program from its text; relative paths are relative to `folder`.
+def check_text(text: str, name: str = "<text>", folder: Path | None = None, online: Online = "") -> Program:
+    """A program from its text; relative paths are relative to `folder`, and `online` says what may be downloaded.
 
     Raises:
         DiagnosticError: everything that is wrong with it.
     """
-    checker = Checker((folder or Path.cwd()).resolve())
+    checker = Checker((folder or Path.cwd()).resolve(), online=online)
     return checker.read(Source(name, text))
 
 
-def check_file(path: Path) -> Program:
-    """A program from its file.
+def check_file(path: Path, online: Online = "") -> Program:
+    """A program from its file; `online` says what may be downloaded.
 
     Raises:
         DiagnosticError: the file cannot be read (CQ230), or everything that is wrong with it.
     """
-    checker = Checker(path.resolve().parent, chain=(path.resolve(),))
+    checker = Checker(path.resolve().parent, chain=(path.resolve(),), online=online)
     return checker.read(read_source(path))
 
 

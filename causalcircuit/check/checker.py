@@ -13,6 +13,7 @@ from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, instead_of
 from causalcircuit.query import Command, Estimation, Expr, Graph, ModelRef, Number, Program, Testing, World
+from causalcircuit.query.hub import Online
 from causalcircuit.syntax import Statement, cut, parse
 from causalcircuit.syntax.trees import inner
 
@@ -32,6 +33,7 @@ class Checker:
         folder: what relative paths are relative to.
         redefine: whether a name may be declared anew (at a prompt).
         asks: whether questions count; those of a file in use do not.
+        online: what may be fetched of a model on the hub: nothing, its settings, or its weights too.
         chain: the files that are being read, outermost first.
     """
 
@@ -44,6 +46,7 @@ class Checker:
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
     asks: bool = True
+    online: Online = ""
     chain: tuple[Path, ...] = ()
     used: dict[Path, Scope] = field(default_factory=dict)
 
@@ -187,6 +190,7 @@ class Checker:
             names=self.names,
             graphs={},
             asks=False,
+            online=self.online,
             chain=(*self.chain, file),
             used=self.used,
         )
@@ -198,6 +202,7 @@ class Checker:
         except (UnicodeDecodeError, OSError) as problem:
             message = f"the file `{file.name}` cannot be read: {problem}"
             raise error("CQ230", message, span, "this file", help="a .cq file is text in UTF-8") from None
+        self.found.extend(d for d in inside.found if not d.is_error)
         self.used[file] = inside.scope
         return inside.scope
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 from lark import Token, Tree
 
 from causalcircuit.check import sources
+from causalcircuit.check.chats import chat, with_pictures
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.modelling import model_settings
 from causalcircuit.check.options import whole
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
@@ -30,17 +32,16 @@ from causalcircuit.query import (
     is_event,
     walk,
 )
-from causalcircuit.query.program import DType, Format
+from causalcircuit.query.program import Format
 from causalcircuit.rows import cached_folder, peek
-from causalcircuit.syntax.trees import Node, inner, named, span_of, tree_of, unquote
+from causalcircuit.syntax.trees import Node, inner, named, span_of, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
 FORMATS = ("jsonl", "csv", "parquet", "images", "datasets")
-FEEDS = ("prompt", "text", "image", "prefix")
+FEEDS = ("prompt", "text", "image", "prefix", "chat")
 _OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Negative)
-DTYPES = ("float32", "float64", "bfloat16")
 
 
 def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
@@ -61,20 +62,9 @@ def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             help=f'a folder starts with `.` or `/`: write `hf("./{source.value}")`',
         )
     ref = ModelRef(word, source.value, folder, keywords.get("revision"), span=source.span)
-    for key, node, place in _settings(settings, low):
-        value = low.word(tree_of(node).children[0]) if isinstance(node, Tree) and node.data == "reference" else None
-        if key == "dtype" and value in DTYPES:
-            ref = replace(ref, dtype=cast(DType, value))
-        elif key == "device" and isinstance(node, Tree) and node.data == "string":
-            ref = replace(ref, device=unquote(str(node.children[0])))
-        else:
-            raise error(
-                "CQ224",
-                f"`{key} = {low.span(node).text}` is no setting of a model",
-                low.span(node) if key in ("dtype", "device") else place,
-                help='settings: `dtype = float32 | float64 | bfloat16`, `device = "cpu"`',
-            )
-    sources.sites(ref)
+    ref, remarks = model_settings(ref, _settings(settings, low), low)
+    checker.found.extend(remarks)
+    sources.sites(ref, checker.online)
     checker.scope.declare(word, checker.register(ref), low.span(name), again=checker.redefine)
 
 
@@ -104,6 +94,7 @@ def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             )
         seen[kind] = span_of(node, low.statement)
         ref = _data_option(ref, kind, node, low)
+    ref = with_pictures(ref, rows)
     wanted = [c for _, c in ref.feeds if isinstance(c, Column)]
     wanted += [c for c in (ref.cluster, ref.weight) if c is not None]
     if ref.where is not None:
@@ -136,6 +127,9 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
         for key, value_node, place in _settings(parts, low):
             if key not in FEEDS:
                 raise error("CQ224", f"`{key}` feeds nothing", place, help=did_you_mean(key, FEEDS))
+            if key == "chat":
+                feeds.append((key, chat(value_node, low)))
+                continue
             value = low.expr(value_node)
             if not isinstance(value, Column | Text):
                 raise error(

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from causalcircuit.diagnostics import DiagnosticError, error, instead_of
 from causalcircuit.query import ModelRef, OutlineError, SiteTable, site_table
+from causalcircuit.query.config import ConfigError, check_numbers, read_json
+from causalcircuit.query.hub import Online, fetch
 
 
-def sites(ref: ModelRef) -> SiteTable:
+def sites(ref: ModelRef, online: Online = "") -> SiteTable:
     """The sites of a declared model.
 
+    Args:
+        ref: the declaration. online: what may be downloaded first.
+
     Raises:
-        DiagnosticError: CQ501 no such folder, CQ502 no model in it, CQ503 a hub name that is not on this machine.
+        DiagnosticError: CQ501 no such folder, CQ502 no model in it, CQ503 a hub name that is not on this machine,
+            CQ531 a config with numbers that no model has, CQ547 a download that fails.
     """
     try:
+        if online and ref.folder is None and not os.path.isdir(ref.source):
+            fetch(ref, online)
         folder = locate(ref)
         config = folder / "config.json"
         return _read(config, config.stat().st_mtime_ns)
@@ -76,7 +82,7 @@ def locate(ref: ModelRef) -> Path:
             f"the model `{ref.source}` is not in the local cache of the hub",
             label="a hub name",
             help=(
-                "download it beforehand with the `hf` tool of huggingface_hub, or name a folder",
+                "`--online` downloads it; the `hf` tool of huggingface_hub does so beforehand",
                 'a folder starts with `.` or `/`: `hf("./models/ioi")`',
             ),
         )
@@ -94,9 +100,18 @@ def _hub_cache() -> Path:
 @lru_cache(maxsize=64)
 def _read(config: Path, stamp: int) -> SiteTable:
     try:
-        said: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+        said = read_json(config)
+    except (ConfigError, OSError) as problem:
         raise error(
             "CQ502", f"the config.json of this model cannot be read: {problem}", label="this model", help="save it anew"
+        ) from None
+    try:
+        check_numbers(said)
+    except ConfigError as problem:
+        raise error(
+            "CQ531",
+            f"the config.json of this model is not believed: {problem}",
+            label="this model",
+            help="take config and weights from one `save_pretrained`",
         ) from None
     return site_table(said)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from causalcircuit.diagnostics import error
+from causalcircuit.models.refusals import broken, pickled
 from causalcircuit.query import ModelRef
+from causalcircuit.query.config import ConfigError, check_numbers, read_json
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -46,7 +47,7 @@ def find_folder(ref: ModelRef) -> Path:
             ref.span,
             "this model",
             help=(
-                "nothing is downloaded: fetch it once with `hf download`",
+                "nothing is downloaded unasked: `--online` asks for it",
                 "a folder is written with a leading `./` or `/`",
             ),
         ) from None
@@ -56,7 +57,8 @@ def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
     """The model's `config.json`, after checking that its weights are safetensors.
 
     Raises:
-        DiagnosticError: CQ502 no model in the folder, CQ530 weights that only unpickling could read.
+        DiagnosticError: CQ502 no model in the folder, CQ530 weights that only unpickling could read,
+            CQ531 a config with numbers that no model has.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -68,30 +70,23 @@ def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
             help="a model folder is what `save_pretrained` writes: config.json, model.safetensors, the tokenizer",
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        config = problem
-    if not isinstance(config, dict):
+        config = read_json(path)
+    except (ConfigError, OSError) as problem:
         raise error(
             "CQ502",
             f"the config.json of `{ref.source}` cannot be read",
             ref.span,
             "this folder",
-            help=f"it should hold one JSON object ({config})"
-            if isinstance(config, Exception)
-            else "it holds no object",
-        )
+            help=f"it should hold one JSON object ({problem})",
+        ) from None
+    try:
+        check_numbers(config)
+    except ConfigError as problem:
+        raise broken(ref, f"config.json is not believed: {problem}") from None
     if not any(folder.glob("*.safetensors")):
         pickles = [p.name for pattern in _PICKLES for p in folder.glob(pattern)]
         if pickles:
-            raise error(
-                "CQ530",
-                f"the weights of `{ref.source}` are pickles ({', '.join(sorted(pickles)[:3])})",
-                ref.span,
-                "this model",
-                help="a pickle can run code: load it once where that is safe and save it with `save_pretrained`, "
-                "which writes safetensors",
-            )
+            raise pickled(ref, ", ".join(sorted(pickles)[:3]))
         raise error(
             "CQ502",
             f"the folder `{ref.source}` holds no weights (*.safetensors)",

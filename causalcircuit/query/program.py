@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.expr import Column, Expr, World
 
-DType = Literal["float32", "float64", "bfloat16"]
+DType = Literal["float32", "float64", "bfloat16", "float16"]
+DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
 Format = Literal["jsonl", "csv", "parquet", "images", "datasets"]
 
 
@@ -23,6 +24,9 @@ class ModelRef:
         source: what the file says: a folder, or a hub name.
         folder: the absolute folder where `source` is a path; `None` for a hub name.
         revision, dtype, device: as declared, `None` and the defaults otherwise.
+        device_map: how accelerate spreads the weights over several devices; `None`: all are on `device`.
+        memory: whether the model must fit the free memory to be loaded.
+        trust_remote_code: the file names this very source as one whose code may run.
     """
 
     name: str
@@ -31,6 +35,9 @@ class ModelRef:
     revision: str | None = None
     dtype: DType = "float32"
     device: str = "cpu"
+    device_map: DeviceMap | None = None
+    memory: Literal["checked", "unchecked"] = "checked"
+    trust_remote_code: bool = False
     span: Span | None = field(default=None, compare=False, repr=False)
 
 

@@ -9,24 +9,28 @@ import causalcircuit.check as rooms
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.inference import check_options, check_resamples
 from causalcircuit.query import Command, Estimation, Program
+from causalcircuit.query.hub import Online
 
 
-def check(path: Path) -> Program:
-    """A checked program from its file.
+def check(path: Path, online: Online = "") -> Program:
+    """A checked program from its file; `online` says what of its models may be downloaded.
 
     Raises:
         DiagnosticError: everything that is wrong with it, at once.
     """
-    return check_program(rooms.check_file(path))
+    return check_program(rooms.check_file(path, online))
 
 
-def check_text(text: str, name: str = "<text>", folder: Path | None = None) -> Program:
+def check_text(text: str, name: str = "<text>", folder: Path | None = None, online: Online = "") -> Program:
     """A checked program from its text; relative paths are relative to `folder`, by default the current one.
 
+    Args:
+        text: the program. name: how messages call it. online: what of its models may be downloaded.
+
     Raises:
         DiagnosticError: everything that is wrong with it, at once.
     """
-    return check_program(rooms.check_text(text, name, folder))
+    return check_program(rooms.check_text(text, name, folder, online))
 
 
 def check_program(program: Program) -> Program:

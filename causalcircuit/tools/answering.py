@@ -14,6 +14,7 @@ from causalcircuit.tools import exits, streams
 from causalcircuit.tools.progress import progress_bar
 
 if TYPE_CHECKING:
+    from causalcircuit.query.hub import Online
     from causalcircuit.runs import AfterPass
 
 STDIN = "-"
@@ -28,12 +29,14 @@ class Wishes:
         rows: a folder for the outcome tables.
         quiet: no progress bar and no explanations, only numbers, verdicts and diagnostics.
         tests_only: leave out the estimates; the exit code tells whether the named hypotheses hold.
+        online: models on the hub that are not on this machine are downloaded.
     """
 
     machine: bool = False
     rows: Path | None = None
     quiet: bool = False
     tests_only: bool = False
+    online: bool = False
 
 
 @dataclass(slots=True)
@@ -70,12 +73,15 @@ def _own(result: Result | None, brief: bool) -> tuple[Diagnostic, ...]:
     return result.remarks if brief else result.diagnostics
 
 
-def check(files: Sequence[str], machine: bool) -> int:
-    """Check programs without running them, print what is wrong, and return the exit code."""
+def check(files: Sequence[str], machine: bool, online: bool = False) -> int:
+    """Check programs without running them, print what is wrong, and return the exit code.
+
+    `online` downloads the settings of models on the hub, not their weights.
+    """
     found: list[Diagnostic] = []
     for file in files:
         try:
-            program = read(file)
+            program = read(file, "settings" if online else "")
         except DiagnosticError as problem:
             found.extend(problem.diagnostics)
         else:
@@ -89,8 +95,8 @@ def check(files: Sequence[str], machine: bool) -> int:
     return exits.BEFORE if any(d.is_error for d in found) else exits.OK
 
 
-def read(file: str) -> Program:
-    """The checked program of a file, or of standard input for `-`.
+def read(file: str, online: Online = "") -> Program:
+    """The checked program of a file, or of standard input for `-`; `online` says what may be downloaded.
 
     Raises:
         DiagnosticError: everything that is wrong with it.
@@ -98,12 +104,12 @@ def read(file: str) -> Program:
     from causalcircuit import runs
 
     if file != STDIN:
-        return runs.check(Path(file))
+        return runs.check(Path(file), online)
     try:
         text = sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as problem:
         raise error("CQ230", f"standard input cannot be read: {problem}", help="a program is text in UTF-8") from None
-    return runs.check_text(text, _shown(file), Path.cwd())
+    return runs.check_text(text, _shown(file), Path.cwd(), online)
 
 
 def summary(program: Program) -> str:
@@ -122,7 +128,7 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
     try:
         from causalcircuit import runs
 
-        program = read(file)
+        program = read(file, "all" if wishes.online else "")
         if wishes.rows is not None:
             runs.make_folder(wishes.rows)
         idle = _idle(program, wishes.tests_only)

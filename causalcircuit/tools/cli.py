@@ -68,6 +68,9 @@ _rows = click.option(
 _quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
 )
+_online = click.option(
+    "--online", is_flag=True, help="Download models of the hub that are not on this machine: safetensors and settings."
+)
 _file = click.argument("file", metavar="FILE")
 
 
@@ -115,12 +118,13 @@ def group() -> None:
 @_format
 @_rows
 @_quiet
+@_online
 @_debug
-def run(file: str, machine: bool, rows: Path | None, quiet: bool) -> int:
+def run(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool) -> int:
     """Answer every question of FILE (`-` reads standard input)."""
     from causalcircuit.tools import answering
 
-    return answering.run(file, answering.Wishes(machine, rows, quiet))
+    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online))
 
 
 @group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))
@@ -128,26 +132,28 @@ def run(file: str, machine: bool, rows: Path | None, quiet: bool) -> int:
 @_format
 @_rows
 @_quiet
+@_online
 @_debug
-def test(file: str, machine: bool, rows: Path | None, quiet: bool) -> int:
+def test(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool) -> int:
     """Judge the claims of FILE; leave its estimates out.
 
     The exit code is 1 when a named hypothesis is not supported.
     """
     from causalcircuit.tools import answering
 
-    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True))
+    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True, online=online))
 
 
 @group.command(epilog=_examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq"))
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @_format
+@_online
 @_debug
-def check(files: tuple[str, ...], machine: bool) -> int:
+def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
     """Say everything that is wrong with FILEs, without loading a model."""
     from causalcircuit.tools import answering
 
-    return answering.check(files, machine)
+    return answering.check(files, machine, online)
 
 
 @group.command(epilog=_examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
