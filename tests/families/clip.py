@@ -65,5 +65,6 @@ def siglip(folder: Path) -> None:
     text = sizes(max_position_embeddings=16, **marks())
     words = tokenizer("$A <eos>")
     words.model_max_length = 16
+    words.model_input_names = ["input_ids"]  # as SigLIP's own: no mask
     images = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
     save(folder, SiglipModel(SiglipConfig(text_config=text, vision_config=tower())), SiglipProcessor(images, words))

@@ -50,9 +50,9 @@ def deit(folder: Path) -> None:
     "swin",
     kind="vision",
     facts=Facts((), unembedding="classifier"),
-    notes="no tower as the others have: two stages of unlike widths (16, 32), of 8x8 and then 4x4 patches; attention "
-    "runs within windows of 2x2 patches that stand in the batch dimension, and every second block shifts them; no class "
-    "token: the scores read the mean",
+    notes="no tower as the others have: two stages of unlike widths (16, 32), of 8x8 and then 4x4 patches; "
+    "attention runs within windows of 2x2 patches that stand in the batch dimension, and every second block shifts "
+    "them; no class token: the scores read the mean",
 )
 def swin(folder: Path) -> None:
     config = SwinConfig(

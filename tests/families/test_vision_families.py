@@ -68,7 +68,7 @@ def test_forward_is_finite_and_alike_in_all_ways(family: Family, many: int, fold
             assert found[-1].isfinite().all()
     for other in found[1:]:
         torch.testing.assert_close(other.double(), found[0].double(), atol=1e-4, rtol=1e-4)
-    assert found[0].std() > 0.05
+    assert found[0].std() > (0.01 if family.kind == "two-tower" else 0.05)  # cosines of two texts, hardly scaled
 
 
 @each_family
