@@ -13,7 +13,7 @@ __version__ = "0.1.0"  # the build reads it here: asking the installed metadata 
 _LAZY = {
     "causalcircuit.api": (
         "run", "program", "model", "data", "row", "estimate", "hypothesis", "test",
-        "E", "P", "do", "mean", "norm", "dot", "logit", "nat", "pp",
+        "E", "P", "do", "mean", "norm", "dot", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "token", "span", "inside", "outside", "patch",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),

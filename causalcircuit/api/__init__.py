@@ -1,7 +1,7 @@
 """The language as Python objects: the same nouns, built by operators instead of a parser."""
 
 from causalcircuit.api.addresses import Model, all, first, inside, last, model, outside, patch, span, token
-from causalcircuit.api.quantities import Do, E, P, Quantity, do, dot, logit, mean, nat, norm, pp, row
+from causalcircuit.api.quantities import Do, E, P, Quantity, do, dot, known, logit, mean, nat, norm, picture, pp, row
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, program, run, test
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "first",
     "hypothesis",
     "inside",
+    "known",
     "last",
     "logit",
     "mean",
@@ -28,6 +29,7 @@ __all__ = [
     "norm",
     "outside",
     "patch",
+    "picture",
     "pp",
     "program",
     "row",

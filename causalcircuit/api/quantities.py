@@ -27,6 +27,7 @@ from causalcircuit.query import (
     ModelRef,
     Negative,
     Number,
+    Picture,
     Probability,
     Text,
     Truth,
@@ -290,6 +291,17 @@ def dot(a: Quantity, b: Quantity) -> Quantity:
     return _call("dot", a, b)
 
 
+def known(column: Quantity) -> Quantity:
+    """Whether a column has a value on the row: for `where` and after a bar.
+
+    Raises:
+        TypeError: it is no column.
+    """
+    if not isinstance(column.expr, Column):
+        raise TypeError(f"`known` takes a column, such as `row.age`, not `{column!r}`")
+    return _call("known", column)
+
+
 def logit(x: float) -> Quantity:
     """A bound in logits, the `-0.5 logit` of the language."""
     return Quantity(Number(float(x), "logit"))
@@ -350,3 +362,5 @@ class Row:
 
 
 row = Row()
+picture = Quantity(Picture())
+"""Where the image that feeds the model stands in a turn of a chat."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
-from causalcircuit.check import examine
+from causalcircuit.check import examine, turn, with_pictures
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import (
+    Chat,
     Claim,
     Column,
     Command,
     DataRef,
     Estimation,
     Expr,
+    Items,
     Options,
     Program,
     Query,
@@ -27,11 +30,12 @@ from causalcircuit.query import (
     is_estimand,
     render,
 )
-from causalcircuit.rows import Dataset, load, peek
+from causalcircuit.query.program import Format
+from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
 
 _SETTINGS = "method, resamples, level, seed, per, population, progress"
-_FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,10 @@ def data(
     prompt: Any = None,
     image: Any = None,
     prefix: Any = None,
+    chat: Sequence[tuple[str, Any]] | Literal["none"] | None = None,
+    format: Literal["images", "datasets"] | None = None,
+    part: str | None = None,
+    config: str | None = None,
     cluster: Quantity | None = None,
     weight: Quantity | None = None,
     where: Quantity | None = None,
@@ -74,21 +82,29 @@ def data(
     split: tuple[float, float] | None = None,
     seed: int | None = None,
 ) -> Data:
-    """Rows from a `.jsonl`, `.csv` or `.parquet` file.
+    """Rows from a `.jsonl`, `.csv` or `.parquet` file, a folder of images, or Hugging Face `datasets` on this machine.
 
     Args:
-        path: the file. name: how results call it, by default after the file.
+        path: the file or folder; with `format="datasets"` also a name on the hub that is in the local cache.
+        name: how results call it, by default after the file.
         prompt, image, prefix: what feeds a model: a column or a string.
+        chat: turns for a model with a chat template, `[("user", [picture, "What is this?"])]`, or "none".
+        format: what a folder is. part, config: the split of a saved data set, and the configuration of one of the hub.
         cluster: the sampling unit. weight: row weights. where: a condition on columns.
         sample: so many rows at random. split: parts in proportion, whole clusters. Both need `seed`.
 
     Raises:
-        DiagnosticError: CQ401 to CQ410, the file, a column or a selection is not as said.
+        DiagnosticError: CQ401 to CQ410 and CQ460 to CQ466, the file, a column, a chat or a selection is not as said.
     """
     file = Path(path).resolve()
-    form = _FORMATS.get(file.suffix)
+    form = format or _FORMATS.get(file.suffix)
     if form is None:
-        raise error("CQ226", f"`{file.name}` is no data file", help="files end in .jsonl, .csv or .parquet")
+        way = "files end in .jsonl, .csv or .parquet; for a folder say format='images' or format='datasets'"
+        raise error("CQ226", f"`{file.name}` is no data file", help=way)
+    arguments = [(key, said) for key, said in (("split", part), ("config", config)) if said is not None]
+    if format == "datasets" and isinstance(path, str) and path[:1] not in "./":
+        file = cached_folder(path, config)
+        arguments.append(("name", path))
     if (sample is not None or split is not None) and seed is None:
         raise error("CQ410", "`sample` and `split` are random and need a seed", help="add `seed=7`")
     feeds: list[tuple[str, Expr]] = []
@@ -98,9 +114,11 @@ def data(
             if not isinstance(expr, Column | Text):
                 raise error("CQ224", f"`{channel}` is fed by a column or a string", help=f"`{channel}=row.name`")
             feeds.append((channel, expr))
+    if chat is not None:
+        feeds.append(("chat", chat_of(chat)))
     ref = DataRef(
-        name or file.stem,
-        cast(Any, form),
+        name or (Path(path).name if format == "datasets" else file.stem),
+        form,
         file,
         tuple(feeds),
         _column(cluster),
@@ -108,12 +126,22 @@ def data(
         None if where is None else where.expr,
         None if sample is None or seed is None else (sample, seed),
         None if split is None or seed is None else Split(split[0] / sum(split), seed),
+        tuple(arguments),
     )
     known = peek(ref)
+    ref = with_pictures(ref, known)
     for column in (*(e for _, e in feeds), ref.cluster, ref.weight):
         if isinstance(column, Column):
             known.column(column.name)
     return Data(ref)
+
+
+def chat_of(turns: Sequence[tuple[str, Any]] | Literal["none"]) -> Chat:
+    """A chat from pairs of who speaks and what: a string, a column, or a list of these and `picture`."""
+    if turns == "none":
+        return Chat()
+    pairs = [(role, quantity(said).expr) for role, said in turns]
+    return Chat(tuple(turn(role, e.items if isinstance(e, Items) else (e,)) for role, e in pairs))
 
 
 def _column(q: Quantity | None) -> Column | None:

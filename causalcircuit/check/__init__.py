@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from causalcircuit.check.chats import turn, with_pictures
 from causalcircuit.check.checker import Checker
 from causalcircuit.check.questions import claim, region_text
 from causalcircuit.check.rules import examine, queries_of
@@ -25,6 +26,8 @@ __all__ = [
     "read_source",
     "region_text",
     "sites",
+    "turn",
+    "with_pictures",
 ]
 
 

@@ -6,6 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from lark import Token, Tree
+
+from causalcircuit.check import sources
+from causalcircuit.check.chats import chat, with_pictures
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.modelling import model_settings
 from causalcircuit.check.options import whole
@@ -31,15 +35,12 @@ from causalcircuit.query import (
 from causalcircuit.query.program import Format
 from causalcircuit.rows import cached_folder, peek
 from causalcircuit.syntax.trees import Node, inner, named, span_of, tree_of
-from lark import Token, Tree
-
-from causalcircuit.check import sources
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
 FORMATS = ("jsonl", "csv", "parquet", "images", "datasets")
-FEEDS = ("prompt", "text", "image", "prefix")
+FEEDS = ("prompt", "text", "image", "prefix", "chat")
 _OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Negative)
 
 
@@ -93,6 +94,7 @@ def data(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             )
         seen[kind] = span_of(node, low.statement)
         ref = _data_option(ref, kind, node, low)
+    ref = with_pictures(ref, rows)
     wanted = [c for _, c in ref.feeds if isinstance(c, Column)]
     wanted += [c for c in (ref.cluster, ref.weight) if c is not None]
     if ref.where is not None:
@@ -125,6 +127,9 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
         for key, value_node, place in _settings(parts, low):
             if key not in FEEDS:
                 raise error("CQ224", f"`{key}` feeds nothing", place, help=did_you_mean(key, FEEDS))
+            if key == "chat":
+                feeds.append((key, chat(value_node, low)))
+                continue
             value = low.expr(value_node)
             if not isinstance(value, Column | Text):
                 raise error(

@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from causalcircuit.diagnostics import Diagnostic, Span
+from causalcircuit.engine.chats import chat_note, chat_texts, fed_by
 from causalcircuit.engine.problems import Problems
-from causalcircuit.models import Ground, LoadedModel, Prompt, RowError, check_image, patches_inside, resolve, tokenize
-from causalcircuit.query import Column, Expr, Input, Position, SiteInfo, Text, Tower, render
+from causalcircuit.models import (
+    Ground,
+    LoadedModel,
+    Prompt,
+    RowError,
+    check_image,
+    has_template,
+    patches_inside,
+    resolve,
+    tokenize,
+)
+from causalcircuit.query import Chat, Column, Expr, Input, Position, SiteInfo, Text, Tower, render
 from causalcircuit.query.plan import Run
 from causalcircuit.rows import Dataset
 
@@ -36,8 +47,9 @@ class Feeds:
         """The column or string that feeds `channel` in a world; `None` (and a problem) where nothing does."""
         for target, value in zip(run.targets, run.values, strict=True):
             if isinstance(target, Input) and target.channel == channel:
-                return value
-        declared = dict(self.data.ref.feeds).get(_KEY[channel])
+                return self._asked(model, channel, value, run.world.span)
+        chat = self._chat(model, channel)
+        declared = dict(self.data.ref.feeds).get(_KEY[channel]) if chat is None else chat
         if declared is not None:
             return declared
         for name in _DEFAULT[channel]:
@@ -68,15 +80,37 @@ class Feeds:
             return [None] * self.data.n
         key = (model.ref.name, source)
         if key not in self._prompts:
-            texts = self._strings(source, f"{model.ref.name}.{channel}")
+            chat = isinstance(source, Chat)
+            texts = (
+                chat_texts(model, source, self._strings, self.problems, self.data.n)
+                if isinstance(source, Chat)
+                else self._strings(source, f"{model.ref.name}.{channel}")
+            )
             known: dict[str, Prompt] = {}
             found: list[Prompt | None] = [None] * self.data.n
             for i, text in enumerate(texts):
                 with self.problems.at(i, source.span):
                     if text is not None:
-                        found[i] = known.get(text) or known.setdefault(text, tokenize(model, text))
+                        found[i] = known.get(text) or known.setdefault(text, tokenize(model, text, special=not chat))
             self._prompts[key] = found
         return self._prompts[key]
+
+    def _chat(self, model: LoadedModel, channel: str) -> Chat | None:
+        """The chat that feeds a model with a template."""
+        chat = dict(self.data.ref.feeds).get("chat") if channel == "input" else None
+        return chat if isinstance(chat, Chat) and chat.turns and has_template(model) else None
+
+    def _asked(self, model: LoadedModel, channel: str, value: Expr, span: Span | None) -> Expr | None:
+        """What an assignment feeds: in a chat it takes the place of the chat's column."""
+        chat = self._chat(model, channel)
+        if chat is None:
+            return value
+        if chat.column is None:
+            what = f"`do({model.ref.name}.input = …)` takes the place of the chat's column, and it has no single one"
+            help = "join what differs between worlds in one column of the data, and let the chat name that one"
+            self.problems.all_rows(RowError("CQ467", what, "", help), span)
+            return None
+        return chat.asking(value)
 
     def images(self, model: LoadedModel, run: Run) -> list[Path | None] | None:
         """The image file of each row, known to be readable; `None` for a model without images."""
@@ -114,7 +148,10 @@ class Feeds:
         return self._places[key]
 
     def notes(self) -> Iterator[Diagnostic]:
-        """How many patches each mask position holds, over the rows."""
+        """One prompt of each model that is fed a chat; how many patches each mask position holds, over the rows."""
+        chats = {key[0]: prompts for key, prompts in reversed(self._prompts.items()) if isinstance(key[-1], Chat)}
+        for model, prompts in reversed(chats.items()):
+            yield from chat_note(model, prompts)
         for (model, tower, position, _), places in self._places.items():
             counts = [len(p) for p in places if p is not None]
             if position.kind in ("inside", "outside") and counts:
@@ -143,8 +180,7 @@ class Feeds:
 
         if prompts is not None:
             prompt = prompts[i]
-            fed_by = source.name if isinstance(source, Column) else None
-            return None if prompt is None else Ground(tower, len(prompt.ids), prompt, fed_by, row)
+            return None if prompt is None else Ground(tower, len(prompt.ids), prompt, fed_by(source), row)
         image = images[i] if images is not None else None
         if image is None or tower.patches is None:
             return None

@@ -1,6 +1,7 @@
 """A Hugging Face model as sites: roles found by structure, taps that are proven, feeding, positions, answers."""
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
+from causalcircuit.models.chat import has_template, spoken
 from causalcircuit.models.images import check_image, patches_inside, pixels
 from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
@@ -19,11 +20,13 @@ __all__ = [
     "check_image",
     "check_tokens",
     "encode_answer",
+    "has_template",
     "load",
     "other_spelling",
     "patches_inside",
     "pixels",
     "resolve",
     "respelled",
+    "spoken",
     "tokenize",
 ]

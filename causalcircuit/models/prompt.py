@@ -23,17 +23,17 @@ class Prompt:
     offsets: tuple[tuple[int, int], ...]
 
 
-def tokenize(model: LoadedModel, text: str) -> Prompt:
+def tokenize(model: LoadedModel, text: str, *, special: bool = True) -> Prompt:
     """What the model reads where its text channel is fed `text`.
 
     A plain decoder's prompt gets the tokenizer's own special tokens; a captioner's prefix gets the decoder's start
-    token and no other.
+    token and no other. Without `special`, only those that stand in the text: a chat template writes its own.
 
     Raises:
         RowError: CQ528, no tokens or too many.
     """
     prefix = model.text_channel == "prefix"
-    coded = model.tokenizer(text, add_special_tokens=not prefix, return_offsets_mapping=True, verbose=False)
+    coded = model.tokenizer(text, add_special_tokens=special and not prefix, return_offsets_mapping=True, verbose=False)
     ids, offsets = list(coded["input_ids"]), [tuple(o) for o in coded["offset_mapping"]]
     if prefix:
         ids, offsets = [start_token(model), *ids], [(0, 0), *offsets]

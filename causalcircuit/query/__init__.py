@@ -13,6 +13,7 @@ from causalcircuit.query.algebra import (
     walk_world,
     world_of,
 )
+from causalcircuit.query.chat import Chat, Picture, Turn
 from causalcircuit.query.compile import VECTOR_CALLS, Cell, Moment, cells, cells_of, columns, compile_estimand
 from causalcircuit.query.estimate import Estimate, Interval, Result, Tested, Verdict
 from causalcircuit.query.expr import (
@@ -72,6 +73,7 @@ __all__ = [
     "Binary",
     "Call",
     "Cell",
+    "Chat",
     "Claim",
     "Column",
     "Command",
@@ -97,6 +99,7 @@ __all__ = [
     "OutcomeTable",
     "OutlineError",
     "Part",
+    "Picture",
     "Position",
     "Probability",
     "Program",
@@ -114,6 +117,7 @@ __all__ = [
     "Text",
     "Tower",
     "Truth",
+    "Turn",
     "UnitError",
     "Verdict",
     "Within",

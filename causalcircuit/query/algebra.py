@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from causalcircuit.diagnostics import Span
+from causalcircuit.query.chat import Chat
 from causalcircuit.query.expr import (
     Assignment,
     Binary,
@@ -52,6 +53,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (value,)
         case Expect(value=value, condition=condition) | Probability(event=value, condition=condition):
             return (value,) if condition is None else (value, condition)
+        case Chat(parts=parts):
+            return tuple(parts)
         case _:
             return ()
 
@@ -98,6 +101,8 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
     match e:
         case Items(items=items):
             return replace(e, items=tuple(map(change, items)))
+        case Chat(turns=turns):
+            return replace(e, turns=tuple(replace(t, parts=tuple(map(change, t.parts))) for t in turns))
         case Readout(answer=answer):
             return replace(e, answer=change(answer))
         case Mean(of=of):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from causalcircuit.query.address import quoted
+from causalcircuit.query.chat import Chat, Picture, Turn
 from causalcircuit.query.expr import (
     Assignment,
     Binary,
@@ -109,8 +110,17 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"P({_conditioned(event, world, condition, names)})"
         case Term(index=index):
             return f"term[{index}]"
+        case Chat(turns=turns):
+            return f"[{', '.join(_turn(t, names) for t in turns)}]" if turns else "none"
+        case Picture():
+            return "image"
         case _:  # pragma: no cover - every class of the algebra is listed above
             raise TypeError(f"no canonical text for {type(e).__name__}")
+
+
+def _turn(turn: Turn, names: Names) -> str:
+    parts = ", ".join(_expr(part, names, 0) for part in turn.parts)
+    return f"{turn.role} {parts}" if len(turn.parts) == 1 else f"{turn.role} [{parts}]"
 
 
 def _whole(e: Expr) -> bool:

@@ -173,3 +173,49 @@ def test_rules_of_meaning_hold_for_python_too() -> None:
 def test_two_bars_are_refused() -> None:
     with pytest.raises(TypeError, match="two worlds"):
         E[LD | do({NM: 0}) | do({NM: 1})]
+
+
+def test_chats_folders_and_saved_data_are_the_same_nouns() -> None:
+    root = EXAMPLES.parent / "tests" / "fixtures"
+    text = """
+data asked = jsonl("./data/ioi.jsonl") with chat = [system "Go on.", user [image, row.clean]] where known(row.io)
+data raw = jsonl("./data/ioi.jsonl") with prompt = row.clean, chat = none
+data shown = jsonl("./data/scenes.jsonl") with image = row.kitchen, chat = [user [row.kitchen, "Who?"], assistant "A"]
+data photos = images("./data/photos") cluster row.folder
+data pets = datasets("./data/saved", split = "train")
+estimate E[1] on asked as population
+estimate E[1] on raw as population
+estimate E[1] on shown as population
+estimate E[1] on photos as population
+estimate E[1] on pets as population
+"""
+    said = [command.data for command in check_text(text, folder=root).commands]
+    ioi, scenes = root / "data/ioi.jsonl", root / "data/scenes.jsonl"
+    turns = [("system", "Go on."), ("user", [cq.picture, row.clean])]
+    assert [
+        cq.data(ioi, name="asked", chat=turns, where=cq.known(row.io)).ref,
+        cq.data(ioi, name="raw", prompt=row.clean, chat="none").ref,
+        cq.data(
+            scenes, name="shown", image=row.kitchen, chat=[("user", [row.kitchen, "Who?"]), ("assistant", "A")]
+        ).ref,
+        cq.data(root / "data/photos", format="images", cluster=row.folder).ref,
+        cq.data(root / "data/saved", name="pets", format="datasets", part="train").ref,
+    ] == said
+
+
+@pytest.mark.parametrize(
+    ("code", "build"),
+    [
+        ("CQ466", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", chat=[("usr", "Who?")])),
+        ("CQ466", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", chat=[("user", [])])),
+        ("CQ466", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", chat=[("user", 3)])),
+        ("CQ402", lambda: cq.data(EXAMPLES / "data/ioi.jsonl", chat=[("user", row.question)])),
+        ("CQ226", lambda: cq.data(EXAMPLES / "data/scenes")),
+        ("CQ461", lambda: cq.data("acme/pets", format="datasets")),
+        ("CQ401", lambda: cq.data("./no_such", format="images")),
+    ],
+)
+def test_mistakes_in_data_are_the_same_diagnostics(code: str, build) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        build()
+    assert [d.code for d in caught.value.diagnostics] == [code]

@@ -13,6 +13,7 @@ from causalcircuit.query import (
     Assignment,
     Binary,
     Call,
+    Chat,
     Column,
     Compare,
     Counterfactual,
@@ -25,6 +26,7 @@ from causalcircuit.query import (
     Negative,
     Number,
     Part,
+    Picture,
     Position,
     Probability,
     Readout,
@@ -32,6 +34,7 @@ from causalcircuit.query import (
     Term,
     Text,
     Truth,
+    Turn,
     Within,
     Word,
     World,
@@ -76,6 +79,11 @@ EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
     ),
     Probability: (Probability(Compare(">", LOGIT, Number(0))), "P(m.logit[row.io] @ last > 0)"),
     Term: (Term(2), "term[2]"),
+    Chat: (
+        Chat((Turn("system", (Text("Be brief."),)), Turn("user", (Picture(), Column("q"))))),
+        '[system "Be brief.", user [image, row.q]]',
+    ),
+    Picture: (Picture(), "image"),
 }
 """Of each class: an expression and its canonical text."""
 

@@ -24,6 +24,7 @@ from causalcircuit.query import (
     Probability,
     Readout,
     Site,
+    Turn,
     World,
     children,
     is_estimand,
@@ -39,12 +40,13 @@ from tests.query.samples import CORRUPT, EXAMPLES, HEAD, LOGIT, PATCH, RESID, si
 each_class = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 
 
-def inside(e: Expr) -> list[Expr]:
-    """The expressions in the fields of `e`, found by looking at the fields."""
+def inside(e: Expr | Turn) -> list[Expr]:
+    """The expressions in the fields of `e`, or of a chat's turns, found by looking at the fields."""
     found = []
     for f in fields(e):
         held = getattr(e, f.name)
-        found += [x for x in (held if isinstance(held, tuple) else (held,)) if isinstance(x, Expr)]
+        for x in held if isinstance(held, tuple) else (held,):
+            found += [x] if isinstance(x, Expr) else inside(x) if isinstance(x, Turn) else []
     return found
 
 

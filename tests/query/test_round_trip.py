@@ -13,6 +13,7 @@ from causalcircuit.check import Checker
 from causalcircuit.diagnostics import Source
 from causalcircuit.query import (
     Binary,
+    Chat,
     Column,
     Compare,
     Expect,
@@ -20,6 +21,7 @@ from causalcircuit.query import (
     Items,
     Logic,
     Number,
+    Picture,
     Probability,
     Term,
     Text,
@@ -35,8 +37,8 @@ DIMENSIONLESS = Binary("/", LOGIT, LOGIT)
 ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 
 
-NEVER_ALONE = (Text, Items, Truth, Logic, Term)
-"""A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand."""
+NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture)
+"""A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data."""
 
 
 @pytest.fixture(scope="module")

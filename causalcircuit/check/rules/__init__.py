@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 
 from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
+from causalcircuit.check.templates import has_template
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import Command, DataRef, Estimation, Mean, ModelRef, Query, SiteTable, references
 from causalcircuit.rows import clusters, load, peek
@@ -30,19 +31,24 @@ def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic
         tables = {name: sites(ref) for name, ref in models.items()}
     except DiagnosticError as problem:
         return list(problem.diagnostics)
+    templated = frozenset(name for name, ref in models.items() if has_template(ref))
     queries = queries_of(command)
     asked: dict[DataRef, list[Mean]] = {command.data: []}
     for query in queries:
         for mean, ref in references(query.expr, command.data):
             asked.setdefault(ref, []).append(mean)
-    found = _examined(command, queries, asked.pop(command.data), tables)
+    found = _examined(command, queries, asked.pop(command.data), tables, templated)
     for ref, means in asked.items():
-        found |= _examined(Estimation((), ref), (), means, tables)
+        found |= _examined(Estimation((), ref), (), means, tables, templated)
     return list(found)
 
 
 def _examined(
-    command: Command, queries: tuple[Query, ...], means: list[Mean], tables: Mapping[str, SiteTable]
+    command: Command,
+    queries: tuple[Query, ...],
+    means: list[Mean],
+    tables: Mapping[str, SiteTable],
+    templated: frozenset[str],
 ) -> dict[Diagnostic, None]:
     """What the rules say of queries and references on the data of a command."""
     found: dict[Diagnostic, None] = {}
@@ -56,7 +62,7 @@ def _examined(
     except DiagnosticError as problem:  # the other rules still have something to say
         rows = file
         found.update(dict.fromkeys(problem.diagnostics))
-    context = Context(command, queries, tuple(means), rows, file, tables)
+    context = Context(command, queries, tuple(means), rows, file, tables, templated)
     for check in RULES:
         found.update(dict.fromkeys(check(context)))
     return found

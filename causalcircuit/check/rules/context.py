@@ -32,7 +32,7 @@ class Context:
         queries: its estimands.
         references: what is computed over these data.
         data: the rows that its data declares. all_rows: those of the whole file.
-        tables: the sites of each declared model.
+        tables: the sites of each declared model. templated: the models with a chat template.
     """
 
     command: Command
@@ -41,6 +41,7 @@ class Context:
     data: Dataset
     all_rows: Dataset
     tables: Mapping[str, SiteTable]
+    templated: frozenset[str] = frozenset()
 
     def info(self, site: Site) -> SiteInfo:
         """The site's place in its model."""

@@ -9,6 +9,7 @@ from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     VECTOR_CALLS,
     Call,
+    Chat,
     Counterfactual,
     Expect,
     Expr,
@@ -31,12 +32,17 @@ _OPTIONAL = frozenset({"prefix"})
 def fed(context: Context) -> Iterator[Diagnostic]:
     """Find the worlds in which something is read, and what feeds them."""
     seen: set[tuple[str, str, World]] = set()
+    for model, read_in, span in runs(context):
+        for channel in _unfed(context, model, read_in):
+            if (model, channel, read_in) not in seen:
+                seen.add((model, channel, read_in))
+                yield _diagnose(context, model, channel, read_in, read_in.span or span)
+
+
+def runs(context: Context) -> Iterator[tuple[str, World, Span | None]]:
+    """Every model with every world that it runs in, and a place."""
     for value, world, place in _asked(context):
-        for model, read_in, span in _read(value, world, place):
-            for channel in _unfed(context, model, read_in):
-                if (model, channel, read_in) not in seen:
-                    seen.add((model, channel, read_in))
-                    yield _diagnose(context, model, channel, read_in, read_in.span or span)
+        yield from _read(value, world, place)
 
 
 def _asked(context: Context) -> Iterator[tuple[Expr, World, Span | None]]:
@@ -88,9 +94,17 @@ def _unfed(context: Context, model: str, world: World) -> list[str]:
     for channel in table.channels if table is not None else ():
         names = _COLUMNS[channel]
         has = any(n in declared or n in context.data.columns for n in names)
+        if channel == "input" and model in context.templated:
+            has = has or _chat(context)
         if not has and channel not in assigned and channel not in _OPTIONAL:
             out.append(channel)
     return out
+
+
+def _chat(context: Context) -> bool:
+    """Whether the data feed a chat."""
+    chat = dict(context.command.data.feeds).get("chat")
+    return isinstance(chat, Chat) and bool(chat.turns)
 
 
 def _diagnose(context: Context, model: str, channel: str, world: World, span: Span | None) -> Diagnostic:
@@ -103,6 +117,7 @@ def _diagnose(context: Context, model: str, channel: str, world: World, span: Sp
         span,
         f"this world does not exist on `{context.command.data.label}`",
         help=(
+            *([f"`{model}` has no chat template: feed it a prompt"] if channel == "input" and _chat(context) else []),
             f"assign it in the world: `do({model}.{channel} = row.…)`, or feed it on the data: `with {feed} = row.…`",
             f"columns of strings in `{context.command.data.label}`: {', '.join(names)}" if names else "",
         ),
