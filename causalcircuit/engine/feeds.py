@@ -38,7 +38,7 @@ class Feeds:
     def __init__(self, data: Dataset, problems: Problems) -> None:
         """Feed from `data`; what is wrong goes to `problems`."""
         self.data, self.problems = data, problems
-        self._prompts: dict[tuple[str, Expr], list[Prompt | None]] = {}
+        self._prompts: dict[tuple[str, str, Expr], list[Prompt | None]] = {}
         self._images: dict[Expr, list[Path | None]] = {}
         self._places: dict[tuple[str, str, Position, Expr | None], Places] = {}
         self._masks: dict[tuple[str, Path, Path], tuple[bool, ...]] = {}
@@ -70,15 +70,15 @@ class Feeds:
         )
         return None
 
-    def prompts(self, model: LoadedModel, run: Run) -> list[Prompt | None] | None:
-        """The text of each row as tokens; `None` for a model without text."""
-        channel = model.text_channel
+    def prompts(self, model: LoadedModel, run: Run, channel: str | None = None) -> list[Prompt | None] | None:
+        """A text of each row as tokens, that of the logits unless `channel` says; `None` for a model without it."""
+        channel = channel or model.text_channel
         if channel is None:
             return None
         source = self.expr(model, run, channel)
         if source is None:
             return [None] * self.data.n
-        key = (model.ref.name, source)
+        key = (model.ref.name, channel, source)
         if key not in self._prompts:
             chat = isinstance(source, Chat)
             texts = (
@@ -91,7 +91,9 @@ class Feeds:
             for i, text in enumerate(texts):
                 with self.problems.at(i, source.span):
                     if text is not None:
-                        found[i] = known.get(text) or known.setdefault(text, tokenize(model, text, special=not chat))
+                        found[i] = known.get(text) or known.setdefault(
+                            text, tokenize(model, text, channel, special=not chat)
+                        )
             self._prompts[key] = found
         return self._prompts[key]
 
@@ -132,12 +134,12 @@ class Feeds:
 
     def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Span | None) -> Places:
         """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
-        channel = model.channel_of(tower)
+        channel = model.sites.channel(tower)
         source = self.expr(model, run, channel)
         key = (model.ref.name, tower.name, position, source)
         if key not in self._places:
             found: Places = [None] * self.data.n
-            prompts = self.prompts(model, run) if tower.modality == "text" else None
+            prompts = self.prompts(model, run, channel) if tower.modality == "text" else None
             images = self.images(model, run) if tower.modality == "image" else None
             for i in range(self.data.n):
                 ground = self._ground(model, tower, source, prompts, images, i)
@@ -164,7 +166,7 @@ class Feeds:
         self, model: LoadedModel, run: Run, info: SiteInfo, position: Position, span: Span | None
     ) -> Places:
         """The positions of a site."""
-        return self.places(model, run, position, model.sites.tower(info.tower), span)
+        return self.places(model, run, position, model.sites.tower(info.stand), span)
 
     def _ground(
         self,
@@ -184,8 +186,7 @@ class Feeds:
         image = images[i] if images is not None else None
         if image is None or tower.patches is None:
             return None
-        length = tower.cls + tower.patches[0] * tower.patches[1]
-        return Ground(tower, length, None, None, row, lambda name: self._inside(model, tower, row(name), image))
+        return Ground(tower, tower.extent, None, None, row, lambda name: self._inside(model, tower, row(name), image))
 
     def _inside(self, model: LoadedModel, tower: Tower, mask: Any, image: Path) -> tuple[bool, ...]:
         if not isinstance(mask, str):

@@ -12,17 +12,44 @@ from causalcircuit.engine.prepared import Edit, SiteRead
 from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import LoadedModel
-from causalcircuit.query import Counterfactual, Mean, Site
+from causalcircuit.models import Batch, Feed, LoadedModel
+from causalcircuit.query import Counterfactual, Mean, Site, SiteInfo
 
 
 @dataclass(eq=False)
 class Places:
-    """Where the positions of some rows lie in the batch: item and padded position of each."""
+    """Where a site of some rows lies in the tensor of a batch.
 
-    items: Tensor
-    positions: Tensor
+    Attributes:
+        rows: the flat place of each position. counts: positions a row.
+        low, high: the components; `low` is the head of an attention pattern.
+        columns: of an attention pattern, the key at each place.
+    """
+
+    rows: Tensor
     counts: tuple[int, ...]
+    low: int
+    high: int
+    columns: Tensor | None = None
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """[places, components] what stands there."""
+        rows, columns = self._on(tensor.device)
+        if columns is not None:
+            return tensor[rows, self.low, columns][:, None]
+        return tensor[rows, self.low : self.high]
+
+    def put(self, tensor: Tensor, value: Tensor) -> None:
+        """Write there."""
+        rows, columns = self._on(tensor.device)
+        if columns is not None:
+            tensor[rows, self.low, columns] = value.squeeze(-1)
+        else:
+            tensor[rows, self.low : self.high] = value
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """The indices where the tensor is: the layers of a spread model are on several devices."""
+        return self.rows.to(device), None if self.columns is None else self.columns.to(device)
 
 
 def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tensor, tuple[int, ...]]:
@@ -31,34 +58,36 @@ def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tens
     Returns:
         The logits [items, positions, vocabulary], and the shift of each item's positions by padding.
     """
-    sequences = [s for slot in slots for row in slot.rows for s in slot.setup.items(row) or []] or None
-    left = model.left(sequences)
-    work = _Pass(model, slots, store, left)
-    logits = model.forward(sequences, _pixels(model, slots, store), work.tensors, work.visit)
+    batch = model.batch([f for slot in slots for row in slot.rows for f in _feeds(model, slot, row, store)])
+    work = _Pass(model, slots, store, batch)
+    logits = model.forward(batch, work.tensors, work.visit)
     for slot in slots:
         for read in slot.setup.readouts:
-            store.add(slot.index, read.readout, Value(read_out(read, slot, logits, left)))
-    return logits, left
+            store.add(slot.index, read.readout, Value(read_out(read, slot, logits, batch.left)))
+    return logits, batch.left
 
 
-def _pixels(model: LoadedModel, slots: list[Slot], store: Store) -> Tensor | None:
-    if "image" not in model.sites.channels:
-        return None
-    seen = [
-        store.pixels(model, slot.setup.images[row])
-        for slot in slots
-        if slot.setup.images is not None
-        for row, items in zip(slot.rows, slot.items, strict=True)
-        for _ in items
+def _feeds(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Feed]:
+    """The items of a batch that stand for a row: one for each continuation of its text."""
+    setup = slot.setup
+    media = {} if setup.images is None else store.media(model, setup.images[row])
+    source = None if setup.sources is None else setup.sources[row].ids
+    if setup.prompts is None:
+        return [Feed(None, source, media)]
+    prompt = setup.prompts[row]
+    return [
+        Feed(
+            [*prompt.ids, *c], source, media, {k: [*v, *[0] * len(c)] for k, v in prompt.marks.items()}, prompt.pictured
+        )
+        for c in setup.continuations[row]
     ]
-    return torch.stack(seen)
 
 
 class _Pass:
     """The assignments and reads of a batch, by the tensor that they concern."""
 
-    def __init__(self, model: LoadedModel, slots: list[Slot], store: Store, left: tuple[int, ...]) -> None:
-        self._model, self._left = model, left
+    def __init__(self, model: LoadedModel, slots: list[Slot], store: Store, batch: Batch) -> None:
+        self._model, self._batch = model, batch
         self.store = store
         self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
         self._reads: dict[str, list[tuple[Slot, SiteRead]]] = {}
@@ -81,9 +110,8 @@ class _Pass:
             for slot, edit in self._edits[name]:
                 self._write(slot, edit, tensor, new)
         for slot, read in self._reads.get(name, ()):
-            places = self._places(slot, read.info.tower, read.positions, every=False)
-            kept = new[places.items, places.positions, read.info.start : read.info.stop]
-            self.store.add(slot.index, read.site, Value(kept, places.counts))
+            places = self._places(slot, read.info, read.positions, every=False)
+            self.store.add(slot.index, read.site, Value(places.of(new), places.counts))
         return new
 
     def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
@@ -91,29 +119,35 @@ class _Pass:
         value = evaluate(edit.value, _Here(self, slot, natural)).spread(counts).to(new.device, new.dtype)
         if len(value) > 1:  # one line for all otherwise
             value = value[_repeated(counts, [len(i) for i in slot.items], new.device)]
-        places = self._places(slot, edit.info.tower, edit.positions, every=True)
-        new[places.items, places.positions, edit.info.start : edit.info.stop] = value
+        self._places(slot, edit.info, edit.positions, every=True).put(new, value)
 
     def natural(self, site: Site, slot: Slot, tensor: Tensor) -> Value:
         """The value that a site of the assigned tensor has before the assignments."""
         # A bare site is the target's own, at whatever positions.
         edit = next(e for e in slot.setup.edits if e.site.address == site.address)
-        places = self._places(slot, edit.info.tower, slot.setup.naturals[site], every=False)
-        return Value(tensor[places.items, places.positions, edit.info.start : edit.info.stop], places.counts)
+        places = self._places(slot, edit.info, slot.setup.naturals[site], every=False)
+        return Value(places.of(tensor), places.counts)
 
-    def _places(self, slot: Slot, tower: str, positions: tuple[tuple[int, ...], ...], *, every: bool) -> Places:
+    def _places(self, slot: Slot, info: SiteInfo, positions: tuple[tuple[int, ...], ...], *, every: bool) -> Places:
         """The places of a slot's rows: in every item of a row (assignments) or in its first (reads)."""
-        text = self._model.sites.tower(tower).modality == "text"
-        items: list[int] = []
+        stream = self._batch.streams[info.stand]
+        keys = None if info.key is None else self._batch.streams[info.keys]
         places: list[int] = []
+        columns: list[int] = []
         for row, own in zip(slot.rows, slot.items, strict=True):
             for item in own if every else own[:1]:
-                shift = self._left[item] if text else 0
-                items.extend([item] * len(positions[row]))
-                places.extend(p + shift for p in positions[row])
+                places.extend(stream.place(item, p) for p in positions[row])
+                if keys is not None and info.key is not None:
+                    columns.extend([keys.column(item, info.key)] * len(positions[row]))
         counts = tuple(len(positions[row]) for row in slot.rows)
         device = self._model.device
-        return Places(torch.tensor(items, device=device), torch.tensor(places, device=device), counts)
+        return Places(
+            torch.tensor(places, device=device),
+            counts,
+            info.start,
+            info.stop,
+            None if keys is None else torch.tensor(columns, device=device),
+        )
 
 
 def _repeated(counts: tuple[int, ...], times: list[int], device: torch.device) -> Tensor:
@@ -145,10 +179,14 @@ class _Here:
         return self._own(self.work.store.read(leaf))
 
     def reference(self, mean: Mean) -> Value:
-        return self.work.store.reference(mean, len(self.slot.rows))
+        return self._here(self.work.store.reference(mean, len(self.slot.rows)))
 
     def column(self, name: str) -> Value:
         return self._own(self.work.store.column(name))
 
     def _own(self, value: Value) -> Value:
-        return value.rows(self.slot.low, self.slot.low + len(self.slot.rows))
+        return self._here(value.rows(self.slot.low, self.slot.low + len(self.slot.rows)))
+
+    def _here(self, value: Value) -> Value:
+        """What other passes read, on this tensor's device."""
+        return Value(value.data.to(self.device), value.counts)

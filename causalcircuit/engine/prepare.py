@@ -78,7 +78,7 @@ def _check_rows(data: Dataset) -> None:
             )
 
 
-_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "name": "CQ506"}
+_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "name": "CQ506"}
 
 
 class _Work:
@@ -96,6 +96,8 @@ class _Work:
         """One world, or `None` where something is wrong in it."""
         model = self.models[run.model]
         prompts, images = self.feeds.prompts(model, run), self.feeds.images(model, run)
+        channel = model.source_channel
+        sources = None if channel is None else self.feeds.prompts(model, run, channel)
         edits = self._edits(run, model)
         sites = [s for r in run.reads if isinstance(r, Site) and (s := self._site(run, model, r)) is not None]
         reads = [
@@ -108,6 +110,7 @@ class _Work:
             run,
             model,
             None if prompts is None else tuple(p for p in prompts if p is not None),
+            None if sources is None else tuple(p for p in sources if p is not None),
             None if images is None else tuple(i for i in images if i is not None),
             continuations,
             tuple(edits),
@@ -143,9 +146,18 @@ class _Work:
             DiagnosticError: CQ504 a layer, CQ505 a head or neuron, CQ506 a name that the model has not.
         """
         try:
-            return model.sites.info(site.address)
+            info = model.sites.info(site.address)
         except AddressError as problem:
             raise error(_CODES[problem.kind], str(problem), site.span, "no such site", help=_known(problem)) from None
+        if info.tensor in model.refused:
+            raise error(
+                "CQ536",
+                f"`{site.address}` does not keep the hook contract: {model.refused[info.tensor]}",
+                site.span,
+                "this site",
+                help=f"its numbers could not be trusted; `cq sites {model.ref.source}` lists the sites that are proven",
+            )
+        return info
 
     def _edits(self, run: Run, model: LoadedModel) -> list[Edit]:
         edits: list[Edit] = []

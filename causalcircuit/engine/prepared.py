@@ -56,7 +56,8 @@ class Setup:
     """One world of one model, for all rows.
 
     Attributes:
-        prompts, images: what feeds each row; `None` where the model has no such input.
+        prompts, images: what feeds each row; `None` where the model has no such input. sources: what an encoder reads
+            where the prompts are the decoder's.
         continuations: for each row the answers' tokens, less the last one, that are appended to its prompt, one
             item of a batch each; `((),)` where no answer has several tokens.
         edits: in order of application: where two overlap, the wider comes first.
@@ -66,6 +67,7 @@ class Setup:
     run: Run
     model: LoadedModel
     prompts: tuple[Prompt, ...] | None
+    sources: tuple[Prompt, ...] | None
     images: tuple[Path, ...] | None
     continuations: tuple[tuple[Tokens, ...], ...]
     edits: tuple[Edit, ...]
@@ -73,17 +75,14 @@ class Setup:
     sites: tuple[SiteRead, ...]
     readouts: tuple[ReadoutRead, ...]
 
-    def items(self, row: int) -> list[list[int]] | None:
-        """The token sequences that stand for a row in a batch."""
-        if self.prompts is None:
-            return None
-        return [[*self.prompts[row].ids, *c] for c in self.continuations[row]]
-
     def cost(self, row: int) -> int:
         """Positions that a row takes in a batch, over all towers."""
-        seen = sum(t.cls + t.patches[0] * t.patches[1] for t in self.model.sites.towers if t.patches is not None)
-        items = self.items(row)
-        return seen if items is None else sum(len(i) + seen for i in items)
+        seen = sum(t.extent for t in self.model.sites.towers)
+        if self.sources is not None:
+            seen += len(self.sources[row].ids)
+        if self.prompts is None:
+            return seen
+        return sum(len(self.prompts[row].ids) + len(c) + seen for c in self.continuations[row])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

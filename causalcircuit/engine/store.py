@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from causalcircuit.engine.formulas import model_of
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import LoadedModel, pixels
+from causalcircuit.models import LoadedModel, media
 from causalcircuit.query import Counterfactual, Expr, Mean, Site
 from causalcircuit.query.plan import Reference
 
@@ -29,7 +30,7 @@ class Store:
         self._types: dict[Mean, torch.dtype] = {}
         self.means: dict[Mean, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
-        self._pixels: dict[tuple[str, Path], Tensor] = {}
+        self._media: dict[tuple[str, Path], Mapping[str, Tensor]] = {}
         first = next(iter(prepared.models.values()), None)
         self.device = torch.device("cpu") if first is None else first.device
         self.weights = _weights(prepared).to(self.device)
@@ -39,14 +40,14 @@ class Store:
         self._chunk = chunk
         self._parts.clear()
         self._joined.clear()
-        self._pixels.clear()
+        self._media.clear()
 
-    def pixels(self, model: LoadedModel, path: Path) -> Tensor:
+    def media(self, model: LoadedModel, path: Path) -> Mapping[str, Tensor]:
         """An image as a model sees it; the worlds of a chunk share it."""
         key = (model.ref.name, path)
-        if key not in self._pixels:
-            self._pixels[key] = pixels(model, path)
-        return self._pixels[key]
+        if key not in self._media:
+            self._media[key] = media(model, path)
+        return self._media[key]
 
     def add(self, run: int, read: Expr, value: Value) -> None:
         """Keep what some more rows of the chunk read; rows come in order."""

@@ -2,7 +2,8 @@
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
 from causalcircuit.models.chat import has_template, spoken
-from causalcircuit.models.images import check_image, patches_inside, pixels
+from causalcircuit.models.feed import Batch, Feed
+from causalcircuit.models.images import check_image, media, patches_inside
 from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.positions import Ground, resolve
@@ -11,6 +12,8 @@ from causalcircuit.models.prompt import Prompt, check_tokens, tokenize
 from causalcircuit.models.taps import Visit
 
 __all__ = [
+    "Batch",
+    "Feed",
     "Ground",
     "LoadedModel",
     "Prompt",
@@ -22,9 +25,9 @@ __all__ = [
     "encode_answer",
     "has_template",
     "load",
+    "media",
     "other_spelling",
     "patches_inside",
-    "pixels",
     "resolve",
     "respelled",
     "spoken",

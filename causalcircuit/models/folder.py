@@ -10,6 +10,7 @@ from causalcircuit.models.refusals import broken, pickled
 from causalcircuit.query import ModelRef
 from causalcircuit.query.config import ConfigError, check_numbers, read_json
 
+_NEEDED = ["config.json", "*.safetensors", "*.safetensors.index.json"]
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -38,7 +39,11 @@ def find_folder(ref: ModelRef) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(ref.source, revision=ref.revision, local_files_only=True))
+        # Only what a model is made of must be there: nobody needs the other files of its repository.
+        found = snapshot_download(
+            ref.source, revision=ref.revision, local_files_only=True, allow_patterns=_NEEDED, ignore_patterns=["*/*"]
+        )
+        return Path(found)
     except (OSError, ValueError):
         revision = f" at revision {ref.revision}" if ref.revision else ""
         raise error(

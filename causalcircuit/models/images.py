@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.multimodal import image_feed
 from causalcircuit.models.problem import RowError
 from causalcircuit.query import Tower
+from causalcircuit.rows.decoding import PictureError, read_picture
 
 
 def check_image(path: Path) -> tuple[int, int]:
@@ -26,10 +27,9 @@ def check_image(path: Path) -> tuple[int, int]:
     return _open(path).size
 
 
-def pixels(model: LoadedModel, path: Path) -> Tensor:
-    """An image as the model sees it: [channels, height, width] in the model's dtype, on its device."""
-    made = model.processor(images=_open(path).convert("RGB"), return_tensors="pt")["pixel_values"][0]
-    return torch.as_tensor(made).to(model.device, model.dtype)
+def media(model: LoadedModel, path: Path) -> dict[str, Tensor]:
+    """An image as the model sees it: keywords of `forward`; the first axis counts what belongs to it."""
+    return image_feed(model.processor, _open(path).convert("RGB"), model.dtype)
 
 
 def patches_inside(model: LoadedModel, tower: Tower, mask: Path, image: Path) -> tuple[bool, ...]:
@@ -75,15 +75,7 @@ def _open(path: Path) -> Image.Image:
 def _decoded(path: Path, stamp: int) -> Image.Image:
     """A picture in memory; `stamp` makes a file that was rewritten be read again."""
     try:
-        with warnings.catch_warnings():
-            # A picture of absurd size is refused, not decoded.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                opened.load()
-                if opened.mode.startswith(("I", "F")):
-                    # Pillow would clip these to 8 bits: nearly all of such a picture becomes white.
-                    raise ValueError("more than 8 bits a channel, as a processor of images does not take them")
-                return opened.copy()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as problem:
-        help = "write the image anew, with 8 bits a channel"
+        return read_picture(path)
+    except PictureError as problem:
+        help = "write the image anew: one picture, with 8 bits a channel"
         raise RowError("CQ451", "an image file cannot be read", f"{path.name}: {problem}", help) from None

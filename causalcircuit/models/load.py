@@ -4,58 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-import torch
 from transformers.utils import logging as hf_logging
 
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.models.contract import ContractError, prove
-from causalcircuit.models.discover import RoleError, find_stacks
+from causalcircuit.models.assemble import assemble
+from causalcircuit.models.contract.prove import ContractError, prove
 from causalcircuit.models.folder import find_folder, read_config
-from causalcircuit.models.forward import Signature, collate, run, signature_of
 from causalcircuit.models.model import LoadedModel
-from causalcircuit.models.probe import Probe, make_probe
-from causalcircuit.models.records import recorded
-from causalcircuit.models.roles import Stack
-from causalcircuit.models.taps import taps_of
+from causalcircuit.models.roles import RoleError
+from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tools import read_tools
 from causalcircuit.models.weights import read_weights
 from causalcircuit.query import ModelRef, SiteTable
 from causalcircuit.query.outline import OutlineError, site_table
 
 
-def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedModel:
-    """Load a model and prove its taps.
+def load(
+    ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa", side: Literal["left", "right"] | None = None
+) -> LoadedModel:
+    """Load a model, find its roles and prove its taps.
 
     Args:
         ref: the declaration.
-        attention: the attention implementation; ViT's eager softmax is float32 even in a float64 model.
+        attention: the attention implementation; patterns are seen under `eager` only.
+        side: where texts are padded; that of its tokenizer where the model reads such texts right, else `right`.
 
     Raises:
         DiagnosticError: CQ501 to CQ503, CQ530 to CQ535, CQ540, CQ542, CQ546, before any row is run.
     """
     folder = find_folder(ref)
     config = read_config(ref, folder)
-    table = _table(ref, config)
     with _quiet():
         hf = read_weights(ref, folder, config, attention)
-        if hf.get_output_embeddings() is None:
-            raise _unsupported(ref, f"{type(hf).__name__} has no output vocabulary to read logits from")
-        tokenizer, processor = read_tools(ref, folder, table)
-    output = hf.get_output_embeddings().weight
-    probe = make_probe(config, table, output.shape[0], output.dtype, output.device)
-    takes = signature_of(hf)
+        takes = signature_of(hf)
+        tokenizer, processor = read_tools(ref, folder, takes.wants)
     try:
-        stacks = _stacks(hf, takes, probe, table)
+        model = assemble(ref, hf, tokenizer, processor, side)
     except RoleError as problem:
         raise _unsupported(ref, str(problem)) from None
-    side = "right" if not takes.position_ids else getattr(tokenizer, "padding_side", "right")
-    model = LoadedModel(
-        ref, table, hf, tokenizer, processor, stacks, taps_of(stacks), takes, _pad(tokenizer), cast(Any, side)
-    )
+    _agree(ref, config, model.sites)
     try:
-        prove(model, probe)
+        model.proof.update(prove(model, model.probe))
     except ContractError as problem:
         raise error(
             "CQ533",
@@ -70,27 +61,27 @@ def load(ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa") -> LoadedM
     return model
 
 
-def _table(ref: ModelRef, config: Mapping[str, Any]) -> SiteTable:
+def _agree(ref: ModelRef, config: Mapping[str, Any], table: SiteTable) -> None:
+    """What was said of the model before it was loaded is what it is.
+
+    Raises:
+        DiagnosticError: CQ532, config and modules disagree.
+    """
     try:
-        return site_table(config)
-    except OutlineError as problem:
-        raise _unsupported(ref, str(problem)) from None
-
-
-def _stacks(hf: Any, takes: Signature, probe: Probe, table: SiteTable) -> tuple[Stack, ...]:
-    batch = collate(probe.even, probe.pixels, "right", 0, hf.device)
-    with torch.inference_mode(), recorded(hf) as records:
-        run(hf, takes, batch)
-    return find_stacks(hf, records, table)
-
-
-def _pad(tokenizer: Any) -> int:
-    """Any token will do, since padding is masked and its outputs are never read."""
-    for name in ("pad_token_id", "eos_token_id"):
-        value = getattr(tokenizer, name, None)
-        if isinstance(value, int):
-            return value
-    return 0
+        said = site_table(config)
+    except OutlineError:
+        return
+    for tower in said.towers:
+        found = next((t for t in table.towers if t.name == tower.name), None)
+        if found is None:
+            raise _unsupported(ref, f"the config speaks of `{tower.name}`, the modules have {len(table.towers)} towers")
+        for what in ("layers", "heads", "head_dim", "width"):
+            if getattr(tower, what) != getattr(found, what):
+                raise _unsupported(
+                    ref,
+                    f"the config says {getattr(tower, what)} {what} of `{tower.name}`, "
+                    f"the modules have {getattr(found, what)}",
+                )
 
 
 def _unsupported(ref: ModelRef, why: str) -> DiagnosticError:

@@ -9,8 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from causalcircuit.models.forward import Signature, collate, run
+from causalcircuit.models.contract.proof import Proof
+from causalcircuit.models.feed import Batch, Feed, collate, extent, keywords_of
+from causalcircuit.models.probe import Probe
 from causalcircuit.models.roles import Stack
+from causalcircuit.models.signature import Signature
 from causalcircuit.models.taps import Tap, Visit, tapped
 from causalcircuit.query import ModelRef, SiteTable, Tower
 
@@ -22,8 +25,9 @@ class LoadedModel:
     Attributes:
         ref: the declaration. sites: the torch-free table, cross-checked with the modules.
         hf: the native model. tokenizer, processor: its own, `None` where it has none.
-        stacks: the towers' modules by role, in order of computation. taps: by canonical tensor name.
+        stacks: the towers' modules by role, in order of computation. taps: by canonical tensor name, in that order.
         takes: the keywords of its forward. pad: a token number for masked places. side: where padding goes.
+        probe: made-up inputs to prove taps on. proof: what is proven; it grows with the first assignments.
     """
 
     ref: ModelRef
@@ -36,16 +40,23 @@ class LoadedModel:
     takes: Signature
     pad: int
     side: Literal["left", "right"]
+    probe: Probe
+    proof: Proof
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Tensors whose tap failed a clause of the hook contract, with what failed."""
+        return self.proof.refused
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Where inputs go: that of the first parameters."""
         return next(_parameters(self.hf)).device
 
     @property
     def dtype(self) -> torch.dtype:
         """The type of activations."""
-        return next(_parameters(self.hf)).dtype
+        return next(p.dtype for p in _parameters(self.hf) if p.is_floating_point())
 
     @property
     def text_channel(self) -> Literal["input", "prefix"] | None:
@@ -54,47 +65,75 @@ class LoadedModel:
             return "prefix"
         return "input" if "input" in self.sites.channels else None
 
-    def channel_of(self, tower: Tower) -> str:
-        """The input that a tower's positions stand on."""
-        return "image" if tower.modality == "image" else str(self.text_channel)
+    @property
+    def source_channel(self) -> Literal["input"] | None:
+        """The input of an encoder that reads a text."""
+        return "input" if {"input", "prefix"} <= set(self.sites.channels) else None
 
-    def forward(
-        self,
-        rows: Sequence[Sequence[int]] | None,
-        pixels: Tensor | None,
-        taps: Iterable[str],
-        visit: Visit,
-    ) -> Tensor:
+    @property
+    def by_position(self) -> bool:
+        """Whether its output has a line for each position of its text."""
+        return self.sites.readout == "vocabulary" or (self.sites.readout == "none" and len(self.sites.towers) == 1)
+
+    def batch(self, feeds: Sequence[Feed]) -> Batch:
+        """Items joined and padded, on the model's device."""
+        return collate(feeds, self.sites, self.takes, self.side, self.pad, self.device)
+
+    def extent(self, tower: Tower, feed: Feed) -> int:
+        """How many positions an item has in an image or sound tower."""
+        return extent(tower, feed.media)
+
+    def forward(self, batch: Batch, taps: Iterable[str], visit: Visit) -> Tensor:
         """One pass over a batch with `visit` at the named taps.
 
         Args:
-            rows: token numbers of each row, or `None` for a model without text.
-            pixels: [rows, channels, height, width], or `None`.
+            batch: from `batch`.
             taps: names of tensors.
             visit: see `Visit`.
 
         Returns:
-            Logits [rows, positions, vocabulary], rows padded as by `left`.
+            Logits [items, positions, vocabulary], items padded as by `Batch.left`; [items, classes] of a classifier;
+            [items, 1] the similarity of image and text of two towers; the last hidden state [items, positions,
+            width] of a model without a head.
 
         Raises:
             RuntimeError: a tap did not fire exactly once.
         """
+        with torch.inference_mode():
+            return self.differentiable(batch, taps, visit)
+
+    def differentiable(self, batch: Batch, taps: Iterable[str], visit: Visit) -> Tensor:
+        """The same, leaving it to the caller whether gradients are kept."""
         wanted = set(taps)
         used = [tap for name, tap in self.taps.items() if name in wanted]
-        batch = collate(rows, pixels, self.side, self.pad, self.device)
-        with torch.inference_mode(), tapped(used, visit) as fired:
-            logits = run(self.hf, self.takes, batch)
+        with tapped(used, visit) as fired:
+            output = self.run(batch)
         for name, times in fired.items():
             if times != 1:
                 raise RuntimeError(f"{name} passed {times} times in one pass")
-        return logits
+        return output
 
-    def left(self, rows: Sequence[Sequence[int]] | None) -> tuple[int, ...]:
-        """The shift from each row's own text positions to those of the padded batch."""
-        if rows is None:
-            return ()
-        length = max(len(r) for r in rows)
-        return tuple(length - len(r) if self.side == "left" else 0 for r in rows)
+    def run(self, batch: Batch) -> Tensor:
+        """The model's own forward and nothing else; what it returns as in `forward`."""
+        return head_of(self.hf(**keywords_of(batch, self.takes)))
+
+    def plain(self, feed: Feed) -> Tensor:
+        """One item called as its maker would call it: without mask, places and choice of cache."""
+        batch = self.batch([feed])
+        spare = {f"{p}{n}" for p in ("", self.takes.text) for n in ("position_ids", "attention_mask")}
+        own = {k: v for k, v in batch.keywords.items() if k not in spare or k in feed.media}
+        with torch.inference_mode():
+            return head_of(self.hf(**own))
+
+
+def head_of(output: Any) -> Tensor:
+    """What a model computes: logits, or what comes nearest."""
+    for name in ("logits", "logits_per_image", "last_hidden_state"):
+        value = getattr(output, name, None)
+        if isinstance(value, Tensor):
+            # Two towers give every image's score with every text: an item is a pair of its own.
+            return value.diagonal()[:, None] if name == "logits_per_image" else value
+    raise RuntimeError(f"{type(output).__name__} holds no logits")
 
 
 def _parameters(hf: Any) -> Iterator[nn.Parameter]:

@@ -2,46 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from PIL import Image
 
-from causalcircuit.query import SiteTable
+from causalcircuit.models.feed import Feed
+from causalcircuit.models.multimodal import audio_feed, image_feed, picture_feed
+from causalcircuit.models.signature import Signature
+
+_LENGTH = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """Token rows and images; `even` rows have one length, for passes without padding."""
+    """Items of noise.
 
-    rows: list[list[int]] | None
-    even: list[list[int]] | None
-    pixels: Tensor | None
+    Attributes:
+        even: two items of one length, for passes without padding. ragged: the second one is shorter.
+        one: the first item.
+    """
+
+    even: tuple[Feed, ...]
+    ragged: tuple[Feed, ...]
+
+    @property
+    def one(self) -> Feed:
+        """A single item."""
+        return self.even[0]
 
 
-def make_probe(
-    config: Mapping[str, Any], table: SiteTable, vocabulary: int, dtype: torch.dtype, device: torch.device
-) -> Probe:
-    """Two rows, of 5 and 3 tokens, and two images of noise.
+def make_probe(hf: Any, takes: Signature, tokenizer: Any, processor: Any, dtype: torch.dtype) -> Probe:
+    """Two items with the inputs that the model takes.
 
-    The text is never as long as an image has positions, so that a stream shows which tower it comes from.
+    Texts are of ordinary tokens; their length is one that no image tower has positions, so that a stream shows which
+    tower it comes from.
     """
     generator = torch.Generator().manual_seed(0)
-    rows: list[list[int]] | None = None
-    even: list[list[int]] | None = None
-    pixels: Tensor | None = None
-    length = 5
-    for tower in table.towers:
-        if tower.patches is not None:
-            image = config.get("encoder", config)
-            size = image["image_size"]
-            high, wide = size if isinstance(size, list | tuple) else (size, size)
-            shape = (2, int(image.get("num_channels", 3)), int(high), int(wide))
-            pixels = torch.randn(shape, generator=generator).to(device, dtype)
-            length += tower.cls + tower.patches[0] * tower.patches[1] == length
-    if table.channels != ("image",):
-        even = torch.randint(vocabulary, (2, length), generator=generator).tolist()
-        rows = [even[0], even[1][:3]]
-    return Probe(rows, even, pixels)
+    texts = _texts(hf, tokenizer, generator)
+    names = takes.names
+    if "pixel_values" in names or "flattened_patches" in names:
+        pictures = [_noise(generator) for _ in range(2)]
+        if "input_ids" in names and "decoder_input_ids" not in names and not takes.captions:
+            made = [
+                picture_feed(processor, tokenizer, p, t, dtype, takes) for p, t in zip(pictures, texts, strict=True)
+            ]
+            shorter = picture_feed(processor, tokenizer, pictures[1], texts[1][:3], dtype, takes)
+            return Probe(tuple(made), (made[0], shorter))
+        media = [image_feed(processor, p, dtype) for p in pictures]
+        if "decoder_input_ids" not in names and "input_ids" not in names:
+            feeds = tuple(Feed(media=m) for m in media)
+            return Probe(feeds, feeds)
+        feeds = tuple(Feed(t, media=m) for t, m in zip(texts, media, strict=True))
+        return Probe(feeds, (feeds[0], Feed(texts[1][:3], media=media[1])))
+    if "input_features" in names:
+        feeds = tuple(Feed(t, media=audio_feed(processor, hf, generator, dtype)) for t in texts)
+        return Probe(feeds, (feeds[0], Feed(texts[1][:3], media=feeds[1].media)))
+    if "decoder_input_ids" in names:
+        sources = [[*t, *t[:3]] for t in texts]
+        feeds = tuple(Feed(t, s) for t, s in zip(texts, sources, strict=True))
+        return Probe(feeds, (feeds[0], Feed(texts[1][:3], sources[1][:4])))
+    feeds = tuple(Feed(t) for t in texts)
+    return Probe(feeds, (feeds[0], Feed(texts[1][:4])))
+
+
+def _texts(hf: Any, tokenizer: Any, generator: torch.Generator) -> list[list[int]]:
+    """Two texts of ordinary tokens: a special one may stand for padding or for an image."""
+    config = hf.config.get_text_config()
+    size = int(getattr(config, "vocab_size", 0) or 100)
+    special: Sequence[int] = getattr(tokenizer, "all_special_ids", ())
+    marked = {
+        v for k, v in hf.config.to_dict().items() if k.endswith(("_token_id", "_token_index")) and isinstance(v, int)
+    }
+    known = len(tokenizer) if tokenizer is not None else size
+    usable = [i for i in range(min(size, known)) if i not in {*special, *marked}]
+    picks = torch.randint(len(usable), (2, _LENGTH), generator=generator)
+    return [[usable[int(i)] for i in row] for row in picks]
+
+
+def _noise(generator: torch.Generator) -> Image.Image:
+    pixels = torch.randint(256, (40, 48, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(pixels.numpy())

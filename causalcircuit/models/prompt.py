@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.problem import RowError
@@ -16,15 +17,19 @@ class Prompt:
         text: as the row has it.
         ids: token numbers, special ones included.
         offsets: the half-open range of characters of each token; `(0, 0)` for special ones.
+        pictured: the places of the tokens that stand for an image, in their order.
+        marks: keywords of `forward` with one number a token.
     """
 
     text: str
     ids: tuple[int, ...]
     offsets: tuple[tuple[int, int], ...]
+    pictured: tuple[int, ...] = ()
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def tokenize(model: LoadedModel, text: str, *, special: bool = True) -> Prompt:
-    """What the model reads where its text channel is fed `text`.
+def tokenize(model: LoadedModel, text: str, channel: str | None = None, *, special: bool = True) -> Prompt:
+    """What the model reads where its text channel (that of the logits, unless `channel` says) is fed `text`.
 
     A plain decoder's prompt gets the tokenizer's own special tokens; a captioner's prefix gets the decoder's start
     token and no other. Without `special`, only those that stand in the text: a chat template writes its own.
@@ -32,8 +37,16 @@ def tokenize(model: LoadedModel, text: str, *, special: bool = True) -> Prompt:
     Raises:
         RowError: CQ528, no tokens or too many.
     """
-    prefix = model.text_channel == "prefix"
-    coded = model.tokenizer(text, add_special_tokens=special and not prefix, return_offsets_mapping=True, verbose=False)
+    prefix = (channel or model.text_channel) == "prefix"
+    try:
+        coded = model.tokenizer(
+            text, add_special_tokens=special and not prefix, return_offsets_mapping=True, verbose=False
+        )
+    except BaseException as problem:
+        if type(problem).__name__ != "PanicException":  # of the Rust below, and no `Exception`
+            raise
+        help = "one of its patterns explodes on this text: shorten it, or mend tokenizer.json"
+        raise RowError("CQ528", "the tokenizer gives up on a text", str(problem), help) from None
     ids, offsets = list(coded["input_ids"]), [tuple(o) for o in coded["offset_mapping"]]
     if prefix:
         ids, offsets = [start_token(model), *ids], [(0, 0), *offsets]

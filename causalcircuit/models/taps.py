@@ -3,65 +3,149 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
-
-from causalcircuit.models.roles import Stack
 
 Visit = Callable[[str, Tensor], Tensor]
-"""Called with a tensor's canonical name and its value [rows, positions, components]; returns what takes its place."""
+"""Called with a tensor's canonical name and its value [places, components]; returns what takes its place.
+
+Places are those of `Batch.streams`. An attention pattern is [places, heads, keys]."""
+See = Callable[[Tensor], Tensor]
+"""The same for one tap, with whatever axes come before the components."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tap:
-    """Where one tensor passes: the first input or the output of a module.
+    """Where one tensor passes. Subclasses say how it is caught.
 
     Attributes:
         name: the canonical name of the tensor (`SiteInfo.tensor`).
-        module, side: whose input or output it is.
         size: number of components.
-        before: for the stream between attention and what follows, which no module returns: the block whose input,
-            added to the output of `module` (the attention), gives it.
-        reader: the norm that reads that stream, where there is one.
+        stand: what its places are: a tower's name, or `projector`.
     """
 
     name: str
+    size: int
+    stand: str
+
+    def attach(self, see: See) -> AbstractContextManager[None]:
+        """Let `see` look at the tensor, and replace it, in every pass made inside the context.
+
+        Raises:
+            NotImplementedError: in this base class.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModuleTap(Tap):
+    """The first input or the output of a module.
+
+    Attributes:
+        module, side: whose input or output it is. calls: how often the module is called in a pass; the first counts.
+    """
+
     module: nn.Module
     side: Literal["in", "out"]
-    size: int
-    before: nn.Module | None = None
-    reader: nn.Module | None = None
+    calls: int = 1
+
+    @contextmanager
+    def attach(self, see: See) -> Iterator[None]:
+        """See `Tap.attach`."""
+        met = 0
+
+        def counts() -> bool:
+            # A call beyond those that are known is seen, so that the tap fires once too often and is refused.
+            nonlocal met
+            met += 1
+            return met == 1 or met > self.calls
+
+        def on_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not counts():
+                return None
+            value, put = stream_argument(args, kwargs)
+            new = see(value)
+            return None if new is value else put(new)
+
+        def on_output(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            if not counts():
+                return None
+            value = output[0] if isinstance(output, tuple) else output
+            new = see(value)
+            return None if new is value else replaced(output, new)
+
+        # Before all other hooks: transformers keeps hidden states by hooks of its own, which must see what we write.
+        if self.side == "in":
+            handle = self.module.register_forward_pre_hook(on_input, with_kwargs=True, prepend=True)
+        else:
+            handle = self.module.register_forward_hook(on_output, prepend=True)
+        try:
+            yield
+        finally:
+            handle.remove()
 
 
-def taps_of(stacks: Iterable[Stack]) -> dict[str, Tap]:
-    """The taps of all towers by name, in order of computation."""
-    return {tap.name: tap for stack in stacks for tap in _stack_taps(stack)}
+@dataclass(frozen=True, slots=True, eq=False)
+class BetweenTap(Tap):
+    """The stream between attention and MLP, which no module returns: assigned by correcting what attention writes.
 
+    The next norm and the residual path both read `before + scale · attention`, so both see the new stream, to
+    rounding. A norm blows rounding up where the new stream hardly varies (a constant: by 1/√ε), so it is handed the
+    stream itself.
 
-def _stack_taps(stack: Stack) -> Iterator[Tap]:
-    tower = stack.tower
-    prefix = f"{tower.name}." if tower.name else ""
-    width, heads = tower.width, tower.heads * tower.head_dim
-    for i, block in enumerate(stack.blocks):
-        at = f"{prefix}layer[{i}]"
-        yield Tap(f"{prefix}resid[{i}]", block.module, "in", width)
-        yield Tap(f"{at}.attn.in", block.attention.module, "in", width)
-        yield Tap(f"{at}.z", block.attention.projection, "in", heads)
-        yield Tap(f"{at}.attn.out", block.attention.module, "out", width)
-        yield Tap(f"{at}.resid_mid", block.attention.module, "out", width, before=block.module, reader=block.reader)
-        if block.cross is not None:
-            yield Tap(f"{at}.cross.z", block.cross.projection, "in", heads)
-            yield Tap(f"{at}.cross.out", block.cross.module, "out", width)
-        yield Tap(f"{at}.mlp.in", block.mlp, "in", width)
-        yield Tap(f"{at}.mlp.neurons", block.last, "in", tower.mlp)
-        yield Tap(f"{at}.mlp.out", block.mlp, "out", width)
-    yield Tap(f"{prefix}resid[{len(stack.blocks)}]", stack.blocks[-1].module, "out", width)
-    yield Tap(f"{prefix}final_norm", stack.norm, "out", width)
+    Attributes:
+        block: its input is the stream before. write: its output is what attention adds, times `scale`.
+        reader: the norm that reads the stream, where there is one.
+    """
+
+    block: nn.Module
+    write: nn.Module
+    scale: Tensor | float | None
+    reader: nn.Module | None
+
+    @contextmanager
+    def attach(self, see: See) -> Iterator[None]:
+        """See `Tap.attach`."""
+        held: list[Tensor] = []
+        made: list[Tensor] = []
+
+        def on_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            held[:] = [stream_argument(args, kwargs)[0]]
+            made.clear()
+
+        def on_output(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            write = output[0] if isinstance(output, tuple) else output
+            stream = held[0] + (write if self.scale is None else self.scale * write)
+            new = see(stream)
+            if new is stream:
+                return None
+            made[:] = [new]
+            kept = new == stream
+            scale = 1.0 if self.scale is None else self.scale
+            # Untouched entries keep their bits: the difference of a sum would round. They keep a gradient too.
+            return replaced(output, torch.where(kept, write + (new - stream) / scale, (new - held[0]) / scale))
+
+        def on_read(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not made:
+                return None
+            value, put = stream_argument(args, kwargs)
+            return put(made[0].reshape(value.shape))
+
+        handles = [
+            self.block.register_forward_pre_hook(on_input, with_kwargs=True),
+            self.write.register_forward_hook(on_output, prepend=True),
+        ]
+        if self.reader is not None:
+            handles.append(self.reader.register_forward_pre_hook(on_read, with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 @contextmanager
@@ -74,75 +158,22 @@ def tapped(taps: Iterable[Tap], visit: Visit) -> Iterator[dict[str, int]]:
         taps: in order of computation: where two share a module, hooks run in this order.
         visit: what to do; returning the same tensor changes nothing.
     """
-    fired: dict[str, int] = {}
-    handles: list[RemovableHandle] = []
-    try:
-        for tap in taps:
-            fired[tap.name] = 0
-            handles.extend(_attach(tap, visit, fired))
+    used = list(taps)
+    fired = {tap.name: 0 for tap in used}
+    with ExitStack() as stack:
+        for tap in reversed(used):  # each goes before the hooks that are there
+            stack.enter_context(tap.attach(_seeing(tap, visit, fired)))
         yield fired
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _attach(tap: Tap, visit: Visit, fired: dict[str, int]) -> Iterator[RemovableHandle]:
+def _seeing(tap: Tap, visit: Visit, fired: dict[str, int]) -> See:
     def see(value: Tensor) -> Tensor:
         fired[tap.name] += 1
-        return visit(tap.name, value)
+        flat = value.reshape(-1, value.shape[-1]) if value.shape[-1] == tap.size else value
+        new = visit(tap.name, flat)
+        return value if new is flat else new.reshape(value.shape)
 
-    if tap.before is not None:
-        yield from _between(tap, tap.before, see)
-    elif tap.side == "in":
-
-        def on_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            value, put = stream_argument(args, kwargs)
-            new = see(value)
-            return None if new is value else put(new)
-
-        yield tap.module.register_forward_pre_hook(on_input, with_kwargs=True)
-    else:
-
-        def on_output(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-            value = output[0] if isinstance(output, tuple) else output
-            new = see(value)
-            return None if new is value else _replaced(output, new)
-
-        yield tap.module.register_forward_hook(on_output)
-
-
-def _between(tap: Tap, block: nn.Module, see: Callable[[Tensor], Tensor]) -> Iterator[RemovableHandle]:
-    """The stream after attention, assigned by correcting what attention writes.
-
-    The next norm and the residual path both read `before + attention`, so both see the new stream, to rounding. A norm
-    blows rounding up where the new stream hardly varies (a constant: by 1/√ε), so it is handed the stream itself.
-    """
-    held: list[Tensor] = []
-    made: list[Tensor] = []
-
-    def on_input(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        held[:] = [stream_argument(args, kwargs)[0]]
-        made.clear()
-
-    def on_output(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        write = output[0] if isinstance(output, tuple) else output
-        stream = write + held[0]
-        new = see(stream)
-        if new is stream:
-            return None
-        made[:] = [new]
-        # Untouched entries keep their bits: the difference of a sum would round.
-        return _replaced(output, torch.where(new == stream, write, new - held[0]))
-
-    def on_read(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not made:
-            return None
-        return stream_argument(args, kwargs)[1](made[0])
-
-    yield block.register_forward_pre_hook(on_input, with_kwargs=True)
-    yield tap.module.register_forward_hook(on_output)
-    if tap.reader is not None:
-        yield tap.reader.register_forward_pre_hook(on_read, with_kwargs=True)
+    return see
 
 
 def stream_argument(
@@ -151,8 +182,10 @@ def stream_argument(
     """The stream that a module is given, and how to give it another one."""
     if args and isinstance(args[0], Tensor):
         return args[0], lambda new: ((new, *args[1:]), dict(kwargs))
-    return kwargs["hidden_states"], lambda new: (args, {**kwargs, "hidden_states": new})
+    name = "hidden_states" if "hidden_states" in kwargs else next(k for k, v in kwargs.items() if isinstance(v, Tensor))
+    return kwargs[name], lambda new: (args, {**kwargs, name: new})
 
 
-def _replaced(output: Any, new: Tensor) -> Any:
+def replaced(output: Any, new: Tensor) -> Any:
+    """A module's output with another tensor in the place of its first."""
     return (new, *output[1:]) if isinstance(output, tuple) else new

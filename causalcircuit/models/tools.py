@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,18 @@ import transformers
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.models.offline import offline
 from causalcircuit.models.refusals import first_line
-from causalcircuit.query import ModelRef, SiteTable
-from causalcircuit.query.config import ConfigError, check_numbers, read_json
+from causalcircuit.query import ModelRef
+from causalcircuit.query.config import ConfigError, check_numbers, numbers, read_json
 
 _VOCABULARY = ("tokenizer.json", "vocab.*", "merges.txt", "*.model", "*.tiktoken")
 _TEXTS = (*_VOCABULARY, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.*")
 _PICTURES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 _MOST = 256 * 2**20  # the largest published vocabularies have 40 MB
+_EDGE, _PIXELS = 16_384, 2**28
 _REGEX = re.compile(rb'"Regex"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
-def read_tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]:
+def read_tools(ref: ModelRef, folder: Path, wants: frozenset[str]) -> tuple[Any, Any]:
     """The tokenizer and the image processor that the model's inputs need, `None` where it needs none.
 
     Raises:
@@ -32,7 +33,7 @@ def read_tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]
     tokenizer = processor = None
     trust: dict[str, Any] = {"local_files_only": True, "trust_remote_code": ref.trust_remote_code}
     with offline():
-        if table.channels != ("image",):
+        if "text" in wants:
             _check_files(ref, "tokenizer", folder, _TEXTS)
             if not any(path for pattern in _VOCABULARY for path in folder.glob(pattern)):
                 # Without files, transformers would make up a tokenizer that knows no word.
@@ -41,17 +42,22 @@ def read_tools(ref: ModelRef, folder: Path, table: SiteTable) -> tuple[Any, Any]
             if not tokenizer.is_fast:
                 raise toolless(ref, "tokenizer", "it cannot say where in the text its tokens stand (it is a slow one)")
             _try(ref, folder, tokenizer)
-        if "image" in table.channels:
+        if wants & {"image", "audio"}:
             _check_files(ref, "image processor", folder, _PICTURES)
-            processor = _tool(
-                ref, "image processor", lambda: transformers.AutoImageProcessor.from_pretrained(folder, **trust)
-            )
+            processor = _tool(ref, "image processor", lambda: _maker(wants).from_pretrained(folder, **trust))
     return tokenizer, processor
+
+
+def _maker(wants: frozenset[str]) -> Any:
+    if "both" in wants:
+        return transformers.AutoProcessor
+    return transformers.AutoFeatureExtractor if "audio" in wants else transformers.AutoImageProcessor
 
 
 def _check_files(ref: ModelRef, what: str, folder: Path, patterns: tuple[str, ...]) -> None:
     """Plain files of sensible size and, where they are settings, with sensible numbers."""
-    for path in sorted({p for pattern in patterns for p in folder.glob(pattern)}):
+    # Unlike `glob`, a list of names has links that lead nowhere too.
+    for path in sorted(p for p in folder.iterdir() if any(p.match(pattern) for pattern in patterns)):
         if not path.is_file():
             raise toolless(ref, what, f"{path.name} is no file")  # a link to nowhere, a device, a pipe
         if path.stat().st_size > _MOST:
@@ -60,9 +66,24 @@ def _check_files(ref: ModelRef, what: str, folder: Path, patterns: tuple[str, ..
             try:
                 said = read_json(path, _MOST)
                 if patterns is _PICTURES:
-                    check_numbers(said)
+                    _check_edges(said)
             except ConfigError as problem:
                 raise toolless(ref, what, f"{path.name} cannot be believed: {problem}") from None
+
+
+def _check_edges(said: Mapping[str, Any]) -> None:
+    """Pictures are scaled to what fits a memory.
+
+    Raises:
+        ConfigError: an edge that no picture has.
+    """
+    check_numbers(said)
+    # Some families call the least and the largest number of pixels their edges.
+    pixels = any(key in said for key in ("merge_size", "min_pixels", "max_pixels"))
+    for key, value in numbers(said):
+        edge = key in ("height", "width", "size", "crop_size", "max_height", "max_width")
+        if (edge or key.endswith("_edge")) and value > (_PIXELS if pixels and not edge else _EDGE):
+            raise ConfigError(f"it says {key} = {value}, and {_EDGE} is the most that is believed")
 
 
 def _try(ref: ModelRef, folder: Path, tokenizer: Any) -> None:

@@ -53,13 +53,13 @@ def check_numbers(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: a number that no model has, such as a million layers.
     """
-    for key, value in _numbers(config):
+    for key, value in numbers(config):
         most = next((m for m, words in zip(_MOST, (_COUNTS, _SIZES), strict=True) if words.search(key)), None)
         if most is not None and value > most:
             raise ConfigError(f"it says {key} = {value}, and {most} is the most that is believed")
 
 
-def _numbers(config: Any) -> Iterator[tuple[str, float]]:
+def numbers(config: Any) -> Iterator[tuple[str, float]]:
     """Every number with the key that it stands under, however deep."""
     waiting: list[tuple[str, Any]] = [("", config)]
     while waiting:

@@ -1,0 +1,127 @@
+"""From a native model to one with sites: what it takes, what its modules are, how texts are padded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from causalcircuit.models.contract.close import close
+from causalcircuit.models.contract.padding import padding_holds
+from causalcircuit.models.contract.proof import Proof
+from causalcircuit.models.discover import discover
+from causalcircuit.models.feed import Feed, Side
+from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.probe import Probe, make_probe
+from causalcircuit.models.roles import Stack
+from causalcircuit.models.signature import signature_of
+from causalcircuit.models.tapping import taps_of
+from causalcircuit.query import ModelRef, SiteTable
+
+# Prefix language models: the whole prompt sees itself.
+_BIDIRECTIONAL = {"paligemma"}
+
+
+def assemble(
+    ref: ModelRef, hf: Any, tokenizer: Any, processor: Any, side: Literal["left", "right"] | None = None
+) -> LoadedModel:
+    """Find the roles of a native model. Nothing is proven yet.
+
+    Args:
+        ref: the declaration. hf: the model, on its device, in evaluation mode. tokenizer, processor: its own.
+        side: where texts are padded; `None` chooses.
+
+    Raises:
+        RoleError: a role cannot be found.
+    """
+    takes = signature_of(hf)
+    dtype = next(p.dtype for p in hf.parameters() if p.is_floating_point())
+    probe = make_probe(hf, takes, tokenizer, processor, dtype)
+    family = str(getattr(hf.config, "model_type", type(hf).__name__))
+    draft = LoadedModel(
+        ref,
+        SiteTable(family, (), ()),
+        hf,
+        tokenizer,
+        processor,
+        (),
+        {},
+        takes,
+        _pad(tokenizer),
+        "right",
+        probe,
+        Proof(),
+    )
+    draft = _placed(draft, probe)
+    found = discover(hf, probe.even, lambda: draft.forward(draft.batch(probe.even), (), lambda _, x: x))
+    stacks = tuple(_causal(draft, s, probe) for s in found.stacks)
+    table = SiteTable(
+        family,
+        tuple(s.tower for s in stacks),
+        _channels(probe.one, stacks),
+        _length(hf.config),
+        0 if found.projector is None else found.projector.width,
+        _readout(hf),
+    )
+    model = replace(draft, sites=table, stacks=stacks, taps=taps_of(stacks, found.projector, table))
+    return replace(model, side=side or _side(model, probe))
+
+
+def _placed(model: LoadedModel, probe: Probe) -> LoadedModel:
+    """Whether the places of tokens can be passed as 0, 1, 2, …: some families count them otherwise."""
+    if not model.takes.position_ids:
+        return model
+    plain = model.plain(probe.one)
+    ours = model.forward(model.batch([probe.one]), (), lambda _, x: x)
+    return model if close(plain, ours) else replace(model, takes=replace(model.takes, position_ids=False))
+
+
+def _side(model: LoadedModel, probe: Probe) -> Literal["left", "right"]:
+    """The tokenizer's side, or else the other, where padding there is seen through."""
+    first = "left" if getattr(model.tokenizer, "padding_side", "right") == "left" else "right"
+    sides: tuple[Side, Side] = ("left", "right") if first == "left" else ("right", "left")
+    return next((side for side in sides if padding_holds(replace(model, side=side), probe)), "right")
+
+
+def _causal(model: LoadedModel, stack: Stack, probe: Probe) -> Stack:
+    """A text tower that writes is causal, and must be: whether it is, the contract asks."""
+    kind = type(model.hf).__name__
+    reads = stack.tower.name == "encoder" or any(w in kind for w in ("MaskedLM", "Classification"))
+    writes = stack.tower.name == "decoder" or any(
+        w in kind for w in ("CausalLM", "LMHead", "ConditionalGeneration", "VisionToSeq", "ImageTextToText")
+    )
+    clip = stack.tower.modality == "text" and model.hf.config.model_type in ("clip", "clip_text_model")
+    bidirectional = model.hf.config.model_type in _BIDIRECTIONAL
+    causal = stack.tower.modality == "text" and (writes or clip) and not reads and not bidirectional
+    return replace(stack, tower=replace(stack.tower, causal=causal))
+
+
+def _channels(one: Feed, stacks: tuple[Stack, ...]) -> tuple[str, ...]:
+    media = [s.tower.channel for s in stacks if s.tower.modality != "text"]
+    writes = any(s.tower.name == "decoder" for s in stacks)
+    texts = [] if one.ids is None else ["prefix" if writes else "input"]
+    sources = [] if one.source is None else ["input"]
+    return tuple(dict.fromkeys([*media, *sources, *texts]))
+
+
+def _length(config: Any) -> int | None:
+    inner = config.get_text_config(decoder=True)
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions"):
+        value = getattr(inner, name, None)
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:
+    if hf.get_output_embeddings() is not None:
+        return "vocabulary"
+    return "classes" if "Classification" in type(hf).__name__ else "none"
+
+
+def _pad(tokenizer: Any) -> int:
+    """Any token will do, since padding is masked and its outputs are never read."""
+    for name in ("pad_token_id", "eos_token_id"):
+        value = getattr(tokenizer, name, None)
+        if isinstance(value, int):
+            return value
+    return 0

@@ -1,0 +1,103 @@
+"""From roles to taps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import nn
+
+from causalcircuit.models.attention import InterfaceTap, WatchedTap, Which
+from causalcircuit.models.experts import ExpertTap, RouterTap
+from causalcircuit.models.roles import Attention, Block, Projector, Stack
+from causalcircuit.models.taps import BetweenTap, ModuleTap, Tap
+from causalcircuit.query import SiteTable
+
+
+def taps_of(stacks: Iterable[Stack], projector: Projector | None, table: SiteTable) -> dict[str, Tap]:
+    """The taps of all towers by name, in order of computation."""
+    found: list[Tap] = []
+    for stack in stacks:
+        found.extend(_stack_taps(stack, table))
+        if projector is not None and stack.tower.modality != "text":
+            found.append(ModuleTap("projector.out", projector.width, "projector", projector.module, "out"))
+    return {tap.name: tap for tap in found}
+
+
+def _stack_taps(stack: Stack, table: SiteTable) -> Iterator[Tap]:
+    tower = stack.tower
+    prefix, stand, width = tower.prefix, tower.name, tower.width
+    source = table.source(tower).name
+    for i, block in enumerate(stack.blocks):
+        at = f"{prefix}layer[{i}]"
+        yield ModuleTap(f"{prefix}resid[{i}]", width, stand, block.module, "in")
+        yield ModuleTap(f"{at}.attn.in", width, stand, block.attention.core, "in")
+        yield from _attention_taps(f"{at}.", stand, stand, block.attention)
+        yield ModuleTap(f"{at}.attn.out", width, stand, block.attention.write.module, "out")
+        if block.order == "pre":
+            write = block.attention.write
+            yield BetweenTap(
+                f"{at}.resid_mid", width, stand, block.module, write.module, write.scale, _norm(block.reader)
+            )
+        elif block.order == "post" and block.reader is not None:
+            yield ModuleTap(f"{at}.resid_mid", width, stand, block.reader, "out")
+        if block.cross is not None:
+            yield from _attention_taps(f"{at}.cross.", stand, source, block.cross)
+            yield ModuleTap(f"{at}.cross.out", width, stand, block.cross.write.module, "out")
+        yield from _mlp_taps(at, stand, tower.mlp, width, block)
+    last = stack.blocks[-1].module
+    yield ModuleTap(f"{prefix}resid[{len(stack.blocks)}]", width, stand, last, "out")
+    if stack.norm is not None:
+        yield ModuleTap(f"{prefix}final_norm", width, stand, stack.norm, "out", stack.norm_calls)
+    elif tower.name not in ("", "decoder"):
+        # What leaves such a tower is its last stream; hooks on one module run in the order in which they are made.
+        yield ModuleTap(f"{prefix}final_norm", width, stand, last, "out")
+
+
+def _norm(reader: nn.Module | None) -> nn.Module | None:
+    """A reader that blows rounding up: one with weights a component, no linear map."""
+    return reader if reader is not None and all(p.ndim == 1 for p in reader.parameters()) else None
+
+
+def _attention_taps(at: str, stand: str, keys: str, attention: Attention) -> Iterator[Tap]:
+    heads = attention.heads * attention.head_dim
+    groups = attention.groups * attention.head_dim
+    sides: tuple[tuple[Which, int, str], ...] = (("q", heads, stand), ("k", groups, keys), ("v", groups, keys))
+    for slot, (which, size, where) in enumerate(sides):
+        match attention.caught:
+            case "interface":
+                yield InterfaceTap(f"{at}{which}", size, where, attention.core, which)
+            case "linear":
+                linear, calls = attention.qkv[slot]
+                yield ModuleTap(f"{at}{which}", size, where, linear, "out", calls)
+            case "watched":
+                yield WatchedTap(f"{at}{which}", size, where, attention.core, which, attention.heads)
+    if attention.pattern:
+        yield WatchedTap(f"{at}pattern", attention.heads, stand, attention.core, "pattern", attention.heads)
+    yield ModuleTap(f"{at}z", heads, stand, attention.projection, "in")
+
+
+def _mlp_taps(at: str, stand: str, neurons: int, width: int, block: Block) -> Iterator[Tap]:
+    yield ModuleTap(f"{at}.mlp.in", width, stand, block.reads, "in")
+    if block.mixture is not None:
+        mixture = block.mixture
+        yield RouterTap(f"{at}.router", mixture.count, stand, mixture.router)
+        for e in range(mixture.count):
+            yield ExpertTap(f"{at}.expert[{e}]", width, stand, mixture.experts, e)
+    if block.last is not None:
+        yield ModuleTap(f"{at}.mlp.neurons", neurons, stand, block.last, "in")
+    yield ModuleTap(f"{at}.mlp.out", width, stand, block.mlp.module, "out")
+
+
+def checks_of(stacks: Iterable[Stack]) -> dict[str, Tap]:
+    """What is no site, but is held against sites: what projections and mixtures give."""
+    found: list[Tap] = []
+    for stack in stacks:
+        tower = stack.tower
+        for i, block in enumerate(stack.blocks):
+            at = f"{tower.prefix}layer[{i}]"
+            for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
+                if core is not None:
+                    found.append(ModuleTap(f"{lead}projected", tower.width, tower.name, core.projection, "out"))
+            if block.mixture is not None:
+                found.append(ModuleTap(f"{at}.experts", tower.width, tower.name, block.mixture.experts, "out"))
+    return {tap.name: tap for tap in found}
