@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from causalcircuit.diagnostics import Span, error, instead_of
+from causalcircuit.rows.decoding import PictureError, picture_size
 
 _ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 COLUMNS = ("image", "name", "folder", "width", "height")
@@ -92,12 +92,7 @@ def _files(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
 
 def _size(path: Path) -> tuple[int, int] | str:
     """Width and height from the file's head, or why it has none."""
-    from PIL import Image  # its import costs as much as the rest of a small check
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                return opened.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as problem:
+        return picture_size(path)
+    except PictureError as problem:
         return "no image in it" if "cannot identify" in str(problem) else str(problem)
