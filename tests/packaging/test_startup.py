@@ -60,6 +60,12 @@ def test_check_is_light(program: Path) -> None:
     assert not modules & HEAVY
 
 
+def test_check_of_folders_saved_data_and_chats_is_light() -> None:
+    good = Path(__file__).parents[1] / "fixtures" / "good"
+    for name in ("folders.cq", "chats.cq"):
+        assert not loaded(CLI, "check", str(good / name), cwd=good) & {*HEAVY, "datasets"}
+
+
 def test_check_of_a_hundred_lines_takes_under_400_ms(program: Path) -> None:
     assert program.read_text().count("\n") == 100
     # CPU time on a free core.  A busy machine stretches everything alike, so the bound stretches with what
