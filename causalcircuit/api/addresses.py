@@ -14,7 +14,7 @@ from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
 from causalcircuit.diagnostics import Source, Span, error
 from causalcircuit.query import Column, Index, Input, ModelRef, Position, SiteTable, Text, Word
-from causalcircuit.query.program import DeviceMap, DType
+from causalcircuit.query.program import AttentionKind, DeviceMap, DType
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,12 +161,13 @@ def model(
     device_map: DeviceMap | None = None,
     memory: Literal["checked", "unchecked"] = "checked",
     trust_remote_code: str | None = None,
+    attention: AttentionKind = "auto",
 ) -> Model:
     """A Hugging Face model: a folder (starting with `.` or `/`), or a hub name in the local cache.
 
     Args:
         source: the folder or hub name. name: how addresses call it, by default after the folder.
-        revision, dtype, device, device_map, memory, trust_remote_code: as in the language.
+        revision, dtype, device, device_map, memory, trust_remote_code, attention: as in the language.
 
     Raises:
         DiagnosticError: CQ501 to CQ503, there is no such model; CQ542, code that is not trusted as it must be.
@@ -175,7 +176,7 @@ def model(
     called = name or re.sub(r"\W", "_", FilePath(source).name) or "m"
     if not re.fullmatch(r"[A-Za-z_]\w*", called):
         raise error("CQ111", f"`{called}` cannot name a model", help='letters, digits and `_`: `name="gpt2"`')
-    ref = ModelRef(called, source, folder, revision, dtype, device, device_map, memory)
+    ref = ModelRef(called, source, folder, revision, dtype, device, device_map, memory, attention=attention)
     if trust_remote_code is not None:
         ref, _ = trusted(ref, trust_remote_code, _span(source))  # the argument itself is the reader's warning
     sites(ref)

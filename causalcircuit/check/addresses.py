@@ -32,8 +32,8 @@ from causalcircuit.syntax.trees import inner, operators, span_of
 
 READOUTS = ("logit", "logprob", "prob")
 CHANNELS = ("input", "image", "prefix")
-_LATER = ("text", "class", "module", "kv", "router", "expert", "q", "k", "v", "pattern", "score", "projector", "vision")
-_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "name": "CQ506"}
+_LATER = ("score",)  # of the language, and of no release yet
+_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "name": "CQ506"}
 _PLACES = ("last", "first", "all", "token", "span", "inside", "outside", "image", "each", "new")
 
 
@@ -107,14 +107,14 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
         info = table.info(found[0])
     except AddressError as problem:
         raise _address_error(path, problem, table) from None
-    tower = table.tower(info.tower)
+    words, patches = table.stands_on(info)
     flat = position.parts or (position,)
     for p in flat:
-        if p.kind in ("token", "span") and tower.modality != "text":
+        if p.kind in ("token", "span") and not words:
             raise error(
                 "CQ516", "an image tower has patches, not words", where, help="`@ inside(row.mask)`, `@ image[k]`"
             )
-        if p.kind in ("inside", "outside", "image") and tower.modality != "image":
+        if p.kind in ("inside", "outside", "image") and not patches:
             way = "a text has tokens: `@ last`, `@ 5`, `@ token(row.word)`"
             raise error("CQ516", f"`@ {p}` needs a site over image patches", where, help=way)
         if p.kind in ("each", "new"):

@@ -11,12 +11,13 @@ from lark import Tree
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.diagnostics import Diagnostic, Span, error, warning
 from causalcircuit.query import ModelRef
-from causalcircuit.query.program import DeviceMap, DType
+from causalcircuit.query.program import AttentionKind, DeviceMap, DType
 from causalcircuit.syntax.trees import Node, tree_of, unquote
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WORDS: dict[str, tuple[str, ...]] = {
     "dtype": get_args(DType),
+    "attention": get_args(AttentionKind),
     "device_map": get_args(DeviceMap),
     "memory": ("checked", "unchecked"),
 }
@@ -69,6 +70,8 @@ def model_settings(
 def _with_word(ref: ModelRef, key: str, word: str) -> ModelRef:
     if key == "dtype":
         return replace(ref, dtype=cast(DType, word))
+    if key == "attention":
+        return replace(ref, attention=cast(AttentionKind, word))
     if key == "device_map":
         return replace(ref, device_map=cast(DeviceMap, word))
     return replace(ref, memory="unchecked" if word == "unchecked" else "checked")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from causalcircuit.engine.overlaps import in_order
 from causalcircuit.engine.prepared import Edit, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.shapes import Shape, Shapes
-from causalcircuit.models import LoadedModel, RowError
+from causalcircuit.models import LoadedModel, RowError, prove_more
 from causalcircuit.query import AddressError, Counterfactual, Expr, Readout, Site, SiteInfo, render
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset, load
@@ -41,6 +41,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
         with work.problems.keep():
             work.elsewhere.append(prepare(other, models, load(other.data)))
     setups = [work.setup(run) for run in plan.runs]
+    work.assigned(setups)
     found: dict[Expr, Shape] = {}
     for formula in (*plan.formulas, *(r.mean for r in plan.references)):
         with work.problems.keep():
@@ -149,15 +150,32 @@ class _Work:
             info = model.sites.info(site.address)
         except AddressError as problem:
             raise error(_CODES[problem.kind], str(problem), site.span, "no such site", help=_known(problem)) from None
+        self._trusted(model, site, info)
+        return info
+
+    def _trusted(self, model: LoadedModel, site: Site, info: SiteInfo) -> None:
+        """The site keeps the hook contract, as far as it is proven.
+
+        Raises:
+            DiagnosticError: CQ536.
+        """
         if info.tensor in model.refused:
             raise error(
                 "CQ536",
-                f"`{site.address}` does not keep the hook contract: {model.refused[info.tensor]}",
+                f"`{render(site)}` does not keep the hook contract: {model.refused[info.tensor]}",
                 site.span,
                 "this site",
-                help=f"its numbers could not be trusted; `cq sites {model.ref.source}` lists the sites that are proven",
+                help="its numbers could not be trusted; `cq sites` lists the sites of a model with their status",
             )
-        return info
+
+    def assigned(self, setups: Iterable[Setup | None]) -> None:
+        """Prove every assignment that is not proven yet, before a number rests on it."""
+        edits = [(s.model, e) for s in setups if s is not None for e in s.edits]
+        for model in dict.fromkeys(m for m, _ in edits):
+            prove_more(model, model.probe, dict.fromkeys(e.info.tensor for m, e in edits if m is model), model.proof)
+        for model, edit in edits:
+            with self.problems.keep():
+                self._trusted(model, edit.site, edit.info)
 
     def _edits(self, run: Run, model: LoadedModel) -> list[Edit]:
         edits: list[Edit] = []

@@ -2,6 +2,7 @@
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
 from causalcircuit.models.chat import has_template, spoken
+from causalcircuit.models.contract.prove import prove_more
 from causalcircuit.models.feed import Batch, Feed
 from causalcircuit.models.images import check_image, media, patches_inside
 from causalcircuit.models.load import load
@@ -28,6 +29,7 @@ __all__ = [
     "media",
     "other_spelling",
     "patches_inside",
+    "prove_more",
     "resolve",
     "respelled",
     "spoken",

@@ -22,13 +22,13 @@ from causalcircuit.query.outline import OutlineError, site_table
 
 
 def load(
-    ref: ModelRef, attention: Literal["sdpa", "eager"] = "sdpa", side: Literal["left", "right"] | None = None
+    ref: ModelRef, attention: Literal["sdpa", "eager"] | None = None, side: Literal["left", "right"] | None = None
 ) -> LoadedModel:
     """Load a model, find its roles and prove its taps.
 
     Args:
         ref: the declaration.
-        attention: the attention implementation; patterns are seen under `eager` only.
+        attention: the attention implementation, where it is not the declared one; patterns are seen under `eager`.
         side: where texts are padded; that of its tokenizer where the model reads such texts right, else `right`.
 
     Raises:
@@ -37,7 +37,7 @@ def load(
     folder = find_folder(ref)
     config = read_config(ref, folder)
     with _quiet():
-        hf = read_weights(ref, folder, config, attention)
+        hf = read_weights(ref, folder, config, attention or _attention(ref))
         takes = signature_of(hf)
         tokenizer, processor = read_tools(ref, folder, takes.wants)
     try:
@@ -59,6 +59,10 @@ def load(
             ),
         ) from None
     return model
+
+
+def _attention(ref: ModelRef) -> str | None:
+    return None if ref.attention == "auto" else ref.attention
 
 
 def _agree(ref: ModelRef, config: Mapping[str, Any], table: SiteTable) -> None:

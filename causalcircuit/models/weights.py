@@ -27,12 +27,12 @@ DTYPES = {
 }
 
 
-def read_weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attention: str) -> Any:
+def read_weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attention: str | None) -> Any:
     """The model in evaluation mode, its parameters frozen.
 
     Args:
         ref: the declaration. folder, config: of `find_folder` and `read_config`.
-        attention: the attention implementation.
+        attention: the attention implementation; `None` takes the family's own choice.
 
     Raises:
         DiagnosticError: CQ530 pickles, CQ531 what does not load, CQ532 no class for it, CQ535 no such device,
@@ -43,7 +43,8 @@ def read_weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attenti
     headers = read_files(ref, folder, config)
     with offline():
         kind, made = _described(ref, folder, config)
-        made._attn_implementation = attention
+        if attention is not None:
+            made._attn_implementation = attention
         seen = _surveyed(ref, kind, made, headers, method_of(config))
         _fits(ref, seen, headers, method_of(config))
         hf = _read(ref, folder, kind, made, attention, packed=method_of(config) is not None)
@@ -105,7 +106,14 @@ def _fits(ref: ModelRef, seen: Survey, headers: Headers, method: str | None) -> 
     check_memory(ref, weights, pass_bytes(seen.model, PASS_TOKENS, DTYPES[ref.dtype]))
 
 
-def _read(ref: ModelRef, folder: Path, kind: Any, config: Any, attention: str, *, packed: bool) -> Any:
+def _experts(ref: ModelRef, config: Any) -> dict[str, str]:
+    """The experts of a mixture one by one where their numbers are float64, which the faster ways do not take."""
+    inner = config.get_text_config()
+    mixed = any(getattr(inner, n, None) for n in ("num_experts", "num_local_experts"))
+    return {"experts_implementation": "eager"} if mixed and ref.dtype == "float64" else {}
+
+
+def _read(ref: ModelRef, folder: Path, kind: Any, config: Any, attention: str | None, *, packed: bool) -> Any:
     where: Any = ref.device_map
     if packed and where is None and ref.device != "cpu":
         where = {"": ref.device}  # packed weights cannot be moved once they are read
@@ -118,6 +126,7 @@ def _read(ref: ModelRef, folder: Path, kind: Any, config: Any, attention: str, *
             trust_remote_code=ref.trust_remote_code,
             dtype=DTYPES[ref.dtype],
             attn_implementation=attention,
+            **_experts(ref, config),
             device_map=where,
             ignore_mismatched_sizes=True,  # reported below, in words of our own
             output_loading_info=True,

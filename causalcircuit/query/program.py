@@ -12,6 +12,7 @@ from causalcircuit.query.expr import Column, Expr, World
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+AttentionKind = Literal["auto", "sdpa", "eager"]
 Format = Literal["jsonl", "csv", "parquet", "images", "datasets"]
 
 
@@ -24,6 +25,8 @@ class ModelRef:
         source: what the file says: a folder, or a hub name.
         folder: the absolute folder where `source` is a path; `None` for a hub name.
         revision, dtype, device: as declared, `None` and the defaults otherwise.
+        attention: the attention implementation: `eager` calculates patterns that can be seen and assigned; `auto` is
+            `sdpa` where the family has it.
         device_map: how accelerate spreads the weights over several devices; `None`: all are on `device`.
         memory: whether the model must fit the free memory to be loaded.
         trust_remote_code: the file names this very source as one whose code may run.
@@ -38,6 +41,7 @@ class ModelRef:
     device_map: DeviceMap | None = None
     memory: Literal["checked", "unchecked"] = "checked"
     trust_remote_code: bool = False
+    attention: AttentionKind = "auto"
     span: Span | None = field(default=None, compare=False, repr=False)
 
 

@@ -271,6 +271,14 @@ class SiteTable:
         """The tower that the cross-attention of `tower` looks at."""
         return self.towers[max(self.towers.index(tower) - 1, 0)]
 
+    def stands_on(self, info: SiteInfo) -> tuple[bool, bool]:
+        """Whether a site's positions have words, and whether they have parts of an image."""
+        if info.stand == "projector":
+            return False, True
+        tower = self.tower(info.stand)
+        text = tower.modality == "text"
+        return text, tower.modality == "image" or (text and self.projector > 0)
+
     def channel(self, tower: Tower) -> str:
         """The input that the positions of `tower` stand on."""
         return tower.channel

@@ -39,7 +39,7 @@ def test_sites_of_an_encoder(place: str) -> None:
         ("gpt2.layer[0].head[4].out", "CQ505", "head[4]", "0 to 3 exist"),
         ("gpt2.layer[0].mlp.neuron[256]", "CQ505", "neuron[256]", "0 to 255 exist"),
         ("gpt2.layer[0].residual", "CQ506", "residual", "not a site"),
-        ("gpt2.layer[0].head[0].q", "CQ506", "q", "not available"),
+        ("gpt2.layer[0].head[0].score", "CQ506", "score", "not available"),
         ("gpt2.layer.resid", "CQ506", "layer", "needs a number"),
         ("gpt2.layer[0].head.out", "CQ506", "head", "needs a number"),
         ("gpt2.encoder.out", "CQ506", "out", "not a site"),
