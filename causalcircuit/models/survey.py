@@ -18,7 +18,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import convert_and_load_state_dict_in_model
 from transformers.modeling_utils import LoadStateDictConfig
 
-from causalcircuit.models.headers import Headers
+from causalcircuit.query.tensors import Headers
 
 _DTYPES = {
     "F64": torch.float64,

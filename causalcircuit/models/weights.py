@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from causalcircuit.diagnostics import error
-from causalcircuit.models.headers import HeaderError, Headers, PickleError, read_headers, weight_files
+from causalcircuit.models.headers import PickleError, weight_files
 from causalcircuit.models.memory import PASS_TOKENS, check_memory, free_bytes, pass_bytes, spread_bytes, too_large
 from causalcircuit.models.offline import offline
 from causalcircuit.models.quantised import absent, check_packages, method_of
@@ -18,6 +18,7 @@ from causalcircuit.models.refusals import broken, first_line, pickled
 from causalcircuit.models.remote import brought_class, native_class
 from causalcircuit.models.survey import Survey, SurveyError, complain, survey
 from causalcircuit.query import ModelRef
+from causalcircuit.query.tensors import HeaderError, Headers, read_headers
 
 DTYPES = {
     "float32": torch.float32,

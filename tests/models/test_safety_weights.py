@@ -17,10 +17,11 @@ from torch.nn.modules import module as registration
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.models.folder import read_config
-from causalcircuit.models.headers import HeaderError, read_headers, weight_files
+from causalcircuit.models.headers import weight_files
 from causalcircuit.models.survey import SurveyError, bounded
 from causalcircuit.models.weights import read_weights
 from causalcircuit.query import ModelRef
+from causalcircuit.query.tensors import HeaderError, read_headers
 
 
 def read(folder: Path, **declared: object) -> object:
