@@ -1,11 +1,17 @@
-"""What holds for every test: one thread, no network, the same hypothesis examples in every run."""
+"""What holds for every test: one thread, no network, nothing kept from earlier runs, the same examples every time."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before anything imports torch or tokenizers: the machine's cores belong to all its users.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Kept proofs of models would hide what a change of the contract breaks.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cache-of-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 from hypothesis import settings
 

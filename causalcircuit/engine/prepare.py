@@ -11,12 +11,25 @@ from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
 from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites
+from causalcircuit.engine.outputs import check_divergences, class_read, size
 from causalcircuit.engine.overlaps import in_order
-from causalcircuit.engine.prepared import Edit, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
+from causalcircuit.engine.prepared import Edit, OutputRead, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.shapes import Shape, Shapes
-from causalcircuit.models import LoadedModel, RowError, prove_more
-from causalcircuit.query import AddressError, Counterfactual, Expr, Readout, Site, SiteInfo, render
+from causalcircuit.models import LoadedModel, RowError, assure
+from causalcircuit.query import (
+    AddressError,
+    ClassScore,
+    Counterfactual,
+    Distribution,
+    Expr,
+    Output,
+    Position,
+    Readout,
+    Site,
+    SiteInfo,
+    render,
+)
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset, load
 
@@ -46,6 +59,8 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     for formula in (*plan.formulas, *(r.mean for r in plan.references)):
         with work.problems.keep():
             found[formula] = work.shapes(None).of(formula)
+    with work.problems.keep():
+        check_divergences(plan.formulas, models)
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
     spellings = tuple(_spellings(plan, complete, work.answers))
@@ -79,7 +94,7 @@ def _check_rows(data: Dataset) -> None:
             )
 
 
-_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "name": "CQ506"}
+_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "feature": "CQ505", "name": "CQ506"}
 
 
 class _Work:
@@ -104,6 +119,7 @@ class _Work:
         reads = [
             read for r in run.reads if isinstance(r, Readout) and (read := self._readout(run, model, r)) is not None
         ]
+        outputs = [o for r in run.reads if isinstance(r, Output) and (o := self._output(run, model, r)) is not None]
         continuations = self.answers.continuations(model, prompts, reads)
         if self.problems.any:
             return None
@@ -118,6 +134,7 @@ class _Work:
             {bare: self._positions(run, model, bare) for e in edits for bare in bare_sites(e.value)},
             tuple(sites),
             tuple(reads),
+            tuple(outputs),
         )
 
     def shapes(self, run: Run | None) -> Shapes:
@@ -126,7 +143,9 @@ class _Work:
         def look(leaf: Site | Counterfactual) -> tuple[int, Places] | None:
             own = run if isinstance(leaf, Site) else None
             site = leaf if isinstance(leaf, Site) else leaf.value
-            if isinstance(site, Readout):
+            if isinstance(site, Distribution):
+                return size(self.models[site.model]), [(0,)] * self.data.n
+            if isinstance(site, Output):
                 return None
             if not isinstance(site, Site):
                 raise TypeError(f"{render(leaf)} is no read")  # formulas have sites and readouts at their leaves
@@ -172,7 +191,7 @@ class _Work:
         """Prove every assignment that is not proven yet, before a number rests on it."""
         edits = [(s.model, e) for s in setups if s is not None for e in s.edits]
         for model in dict.fromkeys(m for m, _ in edits):
-            prove_more(model, model.probe, dict.fromkeys(e.info.tensor for m, e in edits if m is model), model.proof)
+            assure(model, dict.fromkeys(e.info.tensor for m, e in edits if m is model))
         for model, edit in edits:
             with self.problems.keep():
                 self._trusted(model, edit.site, edit.info)
@@ -217,19 +236,37 @@ class _Work:
                 return SiteRead(site, info, _complete(places))
         return None
 
+    def _output(self, run: Run, model: LoadedModel, output: Output) -> OutputRead | None:
+        """An output that is no answer; `None` for those, and where something is wrong."""
+        if isinstance(output, Readout):
+            return None
+        if isinstance(output, ClassScore):
+            with self.problems.keep():
+                return class_read(output, model, self.data, self.problems)
+            return None
+        if not isinstance(output, Distribution) or output.position is None:
+            return OutputRead(output, (0,) * self.data.n)
+        places = self._one_place(run, model, output, output.position)
+        return None if places is None else OutputRead(output, places)
+
     def _readout(self, run: Run, model: LoadedModel, readout: Readout) -> ReadoutRead | None:
         found = self.answers.of(model, readout)
+        places = self._one_place(run, model, readout, readout.position)
+        return None if found is None or places is None else ReadoutRead(readout, places, found)
+
+    def _one_place(self, run: Run, model: LoadedModel, readout: Output, at: Position) -> tuple[int, ...] | None:
+        """The position of each row that is read from."""
         tower = model.sites.readout_tower
-        places = self.feeds.places(model, run, readout.position, tower, readout.span)
+        places = self.feeds.places(model, run, at, tower, readout.span)
         for i, p in enumerate(places):
             if p is not None and len(p) != 1:
                 problem = RowError(
                     "CQ526", f"`{render(readout)}` reads one position", f"{len(p)} positions", "read it `@ last`"
                 )
                 self.problems.row(problem, i, readout.span)
-        if found is None or any(p is None or len(p) != 1 for p in places):
+        if any(p is None or len(p) != 1 for p in places):
             return None
-        return ReadoutRead(readout, tuple(p[0] for p in _complete(places)), found)
+        return tuple(p[0] for p in _complete(places))
 
 
 def _complete(places: Places) -> Positions:

@@ -2,7 +2,6 @@
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
 from causalcircuit.models.chat import has_template, spoken
-from causalcircuit.models.contract.prove import prove_more
 from causalcircuit.models.feed import Batch, Feed
 from causalcircuit.models.images import check_image, media, patches_inside
 from causalcircuit.models.load import load
@@ -10,6 +9,7 @@ from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.positions import Ground, resolve
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, tokenize
+from causalcircuit.models.proofs import assure
 from causalcircuit.models.taps import Visit
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Prompt",
     "RowError",
     "Visit",
+    "assure",
     "check_answers",
     "check_image",
     "check_tokens",
@@ -29,7 +30,6 @@ __all__ = [
     "media",
     "other_spelling",
     "patches_inside",
-    "prove_more",
     "resolve",
     "respelled",
     "spoken",

@@ -10,9 +10,10 @@ from transformers.utils import logging as hf_logging
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.models.assemble import assemble
-from causalcircuit.models.contract.prove import ContractError, prove
+from causalcircuit.models.contract.prove import ContractError
 from causalcircuit.models.folder import find_folder, read_config
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.proofs import proven
 from causalcircuit.models.roles import RoleError
 from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tools import read_tools
@@ -46,7 +47,7 @@ def load(
         raise _unsupported(ref, str(problem)) from None
     _agree(ref, config, model.sites)
     try:
-        model.proof.update(prove(model, model.probe))
+        return proven(model, folder)
     except ContractError as problem:
         raise error(
             "CQ533",
@@ -58,7 +59,6 @@ def load(
                 "dtype = float32 may help where bfloat16 was asked for",
             ),
         ) from None
-    return model
 
 
 def _attention(ref: ModelRef) -> str | None:

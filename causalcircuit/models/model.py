@@ -28,6 +28,7 @@ class LoadedModel:
         stacks: the towers' modules by role, in order of computation. taps: by canonical tensor name, in that order.
         takes: the keywords of its forward. pad: a token number for masked places. side: where padding goes.
         probe: made-up inputs to prove taps on. proof: what is proven; it grows with the first assignments.
+        key: what the proof is kept under between runs.
     """
 
     ref: ModelRef
@@ -42,6 +43,7 @@ class LoadedModel:
     side: Literal["left", "right"]
     probe: Probe
     proof: Proof
+    key: str = ""
 
     @property
     def refused(self) -> Mapping[str, str]:

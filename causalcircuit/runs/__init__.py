@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
     from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
+    from causalcircuit.runs.sites import list_sites
 
 __all__ = [
     "AfterPass",
@@ -22,6 +23,7 @@ __all__ = [
     "check",
     "check_program",
     "check_text",
+    "list_sites",
     "make_folder",
     "run_program",
     "save_rows",
@@ -33,6 +35,7 @@ _HOME = {
     "Progress": "execute",
     "Runner": "execute",
     "Session": "session",
+    "list_sites": "sites",
     "make_folder": "rows",
     "run_program": "execute",
     "save_rows": "rows",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +10,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source, Span
+from causalcircuit.query.private import private_folder
 from causalcircuit.syntax.chunks import Chunk, cut
 from causalcircuit.syntax.habits import before_parsing
 from causalcircuit.syntax.mistakes import explain
@@ -103,15 +102,8 @@ def _cache_file() -> Path | None:
 
     import lark
 
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "causalcircuit"
-    try:
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = base.stat()
-        if status.st_uid != os.getuid():
-            return None
-        if stat.S_IMODE(status.st_mode) != 0o700:
-            base.chmod(0o700)
-    except OSError:
+    base = private_folder()
+    if base is None:
         return None
     said = grammar_path().read_bytes() + lark.__version__.encode() + sys.version.encode()
     return base / f"grammar-{hashlib.sha256(said).hexdigest()[:16]}.lark"

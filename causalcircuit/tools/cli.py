@@ -156,6 +156,30 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
     return answering.check(files, machine, online)
 
 
+@group.command(epilog=_examples("cq sites examples/models/ioi", "cq sites ./llama --attention eager --dtype bfloat16"))
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64", "bfloat16", "float16"]),
+    default="float32",
+    help="Of weights and activations (float32).",
+)
+@click.option(
+    "--attention",
+    type=click.Choice(["auto", "sdpa", "eager"]),
+    default="auto",
+    help="The attention implementation; patterns are seen under eager.",
+)
+@_format
+@_online
+@_debug
+def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -> int:
+    """List the addresses of MODEL (a folder, or a name on the hub): shapes, positions, what is proven."""
+    from causalcircuit.tools.sites import sites as listed
+
+    return listed(model, dtype, attention, machine, online)
+
+
 @group.command(epilog=_examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
 @click.argument("code", required=False)
 @_debug

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A sign of life while something cannot be counted."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False, highlight=False).status(what):
+        yield
+
+
+@contextmanager
 def progress_bar(wanted: bool) -> Iterator[Heard | None]:
     """A function that hears `done`, `total` and `what` and draws them; `None` where nobody looks."""
     if not (wanted and sys.stderr.isatty()):
@@ -34,11 +46,11 @@ def progress_bar(wanted: bool) -> Iterator[Heard | None]:
 
     def heard(done: int, total: int, what: str) -> None:
         done_so_far.update(task, completed=done, total=total, description=what)
-        waiting.stop()
+        loading.stop()
         done_so_far.start()
 
     # Loading takes a few seconds in which nothing can be counted.
-    with console.status("checking, loading") as waiting:
+    with console.status("checking, loading") as loading:
         try:
             yield heard
         finally:

@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:  # `cq --help` should not have to load what a result or a diagnostic is
     from causalcircuit.diagnostics import Diagnostic
     from causalcircuit.query import Result
+    from causalcircuit.query.listing import Listing
 
 PIPE_WIDTH = 80
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -57,6 +58,17 @@ def show(result: Result, *, brief: bool = False) -> None:
     out = sys.stdout
     text = to_text(result, width=width(out), colour=coloured(out), brief=brief, ascii_only=ascii_only(out))
     write(text)
+
+
+def show_sites(listing: Listing, *, machine: bool) -> None:
+    """Print a model's sites."""
+    from causalcircuit.report.sites import sites_json, sites_text
+
+    if machine:
+        write(sites_json(listing) + "\n")
+        return
+    out = sys.stdout
+    write(sites_text(listing, width=width(out), colour=coloured(out), ascii_only=ascii_only(out)))
 
 
 def show_json(

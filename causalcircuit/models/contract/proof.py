@@ -23,11 +23,3 @@ class Proof:
     unread: set[str] = field(default_factory=set)
     still: set[str] = field(default_factory=set)
     assigned: set[str] = field(default_factory=set)
-
-    def update(self, other: Proof) -> None:
-        """Take over another one's findings."""
-        self.refused.update(other.refused)
-        self.sloped.update(other.sloped)
-        self.unread.update(other.unread)
-        self.still.update(other.still)
-        self.assigned.update(other.assigned)
