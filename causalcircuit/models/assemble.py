@@ -61,6 +61,7 @@ def assemble(
         _length(hf.config),
         0 if found.projector is None else found.projector.width,
         _readout(hf),
+        0 if found.projector is None else found.projector.each,
     )
     model = replace(draft, sites=table, stacks=stacks, taps=taps_of(stacks, found.projector, table))
     return replace(model, side=side or _side(model, probe))

@@ -3,7 +3,8 @@
 Most cores look up a function (`ALL_ATTENTION_FUNCTIONS.get_interface`) and hand it queries and keys after their
 rotation, so the look-up is wrapped while a tap is attached; no attention of another name is registered, since masks
 are built by name. Cores that calculate by themselves are watched by a `TorchFunctionMode` inside their `forward`:
-the first product of queries and keys, the softmax, the product with the values.
+the first product of queries and keys, the softmax, the product with the values. A core that hands its function one
+image, or one window, at a time is watched where it splits queries, keys and values.
 """
 
 from __future__ import annotations
@@ -102,10 +103,16 @@ class WatchedTap(Tap):
 @contextmanager
 def watching(core: nn.Module, change: Mapping[Which, Callable[[Tensor], Tensor]]) -> Iterator[None]:
     """Run the `forward` of `core` under a watch that may replace its operands."""
+    with _inside(core, lambda: _Watch(change)):
+        yield
+
+
+@contextmanager
+def _inside(core: nn.Module, watch: Callable[[], TorchFunctionMode]) -> Iterator[None]:
     before = core.forward
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        with _Watch(change):
+        with watch():
             return before(*args, **kwargs)
 
     own = core.__dict__.get("forward")
@@ -117,6 +124,27 @@ def watching(core: nn.Module, change: Mapping[Which, Callable[[Tensor], Tensor]]
             del core.__dict__["forward"]
         else:
             core.forward = own
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitTap(Tap):
+    """Queries, keys or values [1, heads, positions, head_dim] of all images, before a core splits them."""
+
+    core: nn.Module
+    which: Which
+
+    @contextmanager
+    def attach(self, see: See) -> Iterator[None]:
+        """See `Tap.attach`."""
+        with splitting(self.core, {self.which: lambda x: _by_position(x, see)}):
+            yield
+
+
+@contextmanager
+def splitting(core: nn.Module, change: Mapping[Which, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Run the `forward` of `core` under a watch that may replace what it splits: queries, then keys, then values."""
+    with _inside(core, lambda: _Splits(change)):
+        yield
 
 
 def _seen(x: Tensor, which: Which, heads: int, see: See) -> Tensor:
@@ -189,3 +217,20 @@ class _Watch(TorchFunctionMode):
     def _apply(self, which: Which, x: Tensor) -> Tensor:
         change = self._change.get(which)
         return x if change is None else change(x)
+
+
+class _Splits(TorchFunctionMode):
+    """Sees the first three splits of heads by positions in one attention."""
+
+    def __init__(self, change: Mapping[Which, Callable[[Tensor], Tensor]]) -> None:
+        super().__init__()
+        self._change = change
+        self._next: list[Which] = ["q", "k", "v"]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.split, Tensor.split) and self._next and isinstance(args[0], Tensor) and args[0].ndim == 4:
+            change = self._change.get(self._next.pop(0))
+            if change is not None:
+                args = (change(args[0]), *args[1:])
+        return func(*args, **kwargs)

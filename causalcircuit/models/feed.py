@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -13,6 +15,7 @@ from causalcircuit.models.signature import Signature
 from causalcircuit.query import SiteTable, Tower
 
 Side = Literal["left", "right"]
+_SEEN = ("pixel_values", "flattened_patches", "input_features", "input_values")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,20 +44,20 @@ class Stream:
 
     Attributes:
         starts: the place of each item's first own position. columns: the same along its own row of keys (padding).
-        orders: where a tower shuffles its positions, for each item the place of each, counted from its start.
+        total: all places, where they are known before the pass: those of images and sounds.
     """
 
     starts: tuple[int, ...]
     columns: tuple[int, ...]
-    orders: tuple[tuple[int, ...], ...] | None = None
+    total: int | None = None
 
     def place(self, item: int, position: int) -> int:
         """The flat place of an item's position."""
-        return self.starts[item] + (position if self.orders is None else self.orders[item][position])
+        return self.starts[item] + position
 
     def column(self, item: int, position: int) -> int:
         """Where that position stands among the keys that the item's queries see."""
-        return self.columns[item] + (position if self.orders is None else self.orders[item][position])
+        return self.columns[item] + position
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,14 +101,13 @@ def collate(
     streams: dict[str, Stream] = {}
     for tower in table.towers:
         if tower.modality != "text":
-            streams[tower.name] = _seen(tower, feeds)
+            streams[tower.name] = _counted([extent(tower, f.media) for f in feeds])
         elif tower.channel == "input" and "prefix" in table.channels:
             streams[tower.name] = _padded(source_length, source_left)
         else:
             streams[tower.name] = _padded(length, left)
     if table.projector:
-        counts = [len(f.pictured) for f in feeds]
-        streams["projector"] = Stream(tuple(sum(counts[:i]) for i in range(len(counts))), (0,) * len(counts))
+        streams["projector"] = _counted([projected(table, f) for f in feeds])
     return Batch({k: v.to(device) for k, v in keywords.items()}, len(feeds), streams, left)
 
 
@@ -144,20 +146,28 @@ def _padded(length: int, left: tuple[int, ...]) -> Stream:
     return Stream(tuple(i * length + shift for i, shift in enumerate(left)), left)
 
 
-def _seen(tower: Tower, feeds: Sequence[Feed]) -> Stream:
-    """An image tower's positions, items one after another."""
-    starts: list[int] = []
-    total = 0
-    for f in feeds:
-        starts.append(total)
-        total += extent(tower, f.media)
-    return Stream(tuple(starts), (0,) * len(starts))
+def _counted(sizes: Sequence[int]) -> Stream:
+    """Items one after another, each with so many positions."""
+    starts = [0, *accumulate(sizes)]
+    return Stream(tuple(starts[:-1]), (0,) * len(sizes), starts[-1])
 
 
 def extent(tower: Tower, media: Mapping[str, Tensor]) -> int:
     """How many positions an item has in an image or sound tower."""
-    first = next(iter(media.values()), None)
-    return 0 if first is None else len(first) * tower.extent
+    return parts(media) * (tower.extent or 1)
+
+
+def projected(table: SiteTable, feed: Feed) -> int:
+    """How many positions an item has where its image becomes tokens of a language model."""
+    return parts(feed.media) * table.projected or len(feed.pictured)
+
+
+def parts(media: Mapping[str, Tensor]) -> int:
+    """How many parts a tower is given an item in: images, tiles, sounds, or packed patches."""
+    seen = next((media[n] for n in _SEEN if n in media), None)
+    if seen is None:
+        return 0
+    return math.prod(seen.shape[:-3]) if seen.ndim > 3 else len(seen)
 
 
 def keywords_of(batch: Batch, takes: Signature) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class LoadedModel:
             width] of a model without a head.
 
         Raises:
-            RuntimeError: a tap did not fire exactly once.
+            RuntimeError: a tap did not fire exactly once, or elsewhere than `batch` says.
         """
         with torch.inference_mode():
             return self.differentiable(batch, taps, visit)
@@ -108,7 +108,7 @@ class LoadedModel:
         """The same, leaving it to the caller whether gradients are kept."""
         wanted = set(taps)
         used = [tap for name, tap in self.taps.items() if name in wanted]
-        with tapped(used, visit) as fired:
+        with tapped(used, _standing(visit, self.taps, batch)) as fired:
             output = self.run(batch)
         for name, times in fired.items():
             if times != 1:
@@ -126,6 +126,18 @@ class LoadedModel:
         own = {k: v for k, v in batch.keywords.items() if k not in spare or k in feed.media}
         with torch.inference_mode():
             return head_of(self.hf(**own))
+
+
+def _standing(visit: Visit, taps: Mapping[str, Tap], batch: Batch) -> Visit:
+    """`visit`, after making sure that the tensors of images and sounds have as many places as were counted."""
+
+    def checked(name: str, value: Tensor) -> Tensor:
+        total = batch.streams[taps[name].stand].total
+        if total is not None and len(value) != total:
+            raise RuntimeError(f"{name} has {len(value)} places, {total} were expected of these images or sounds")
+        return visit(name, value)
+
+    return checked
 
 
 def head_of(output: Any) -> Tensor:

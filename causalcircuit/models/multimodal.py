@@ -1,8 +1,10 @@
-"""Images and sounds as keywords of `forward`, made by the model's own processor."""
+"""Images, sounds and the texts around them as keywords of `forward`, made by the model's own processor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +13,10 @@ from torch import Tensor
 
 from causalcircuit.models.feed import Feed
 from causalcircuit.models.signature import Signature
+
+PLACE = "<image>"
+"""What stands for an image in a prompt, whatever the model's own mark."""
+_BLANK = "￼"
 
 
 def image_feed(processor: Any, picture: Image.Image, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -27,27 +33,124 @@ def audio_feed(processor: Any, hf: Any, generator: torch.Generator, dtype: torch
     return tensors(extractor(sound, sampling_rate=rate, return_tensors="pt"), dtype)
 
 
-def picture_feed(
-    processor: Any, tokenizer: Any, picture: Image.Image, words: Sequence[int], dtype: torch.dtype, takes: Signature
-) -> Feed:
-    """A picture and words for a vision-language model: its prompt is the image's tokens and the words."""
-    text = f"{image_mark(processor, tokenizer)} {tokenizer.decode(list(words))}"
-    made = dict(processor(text=[text], images=[picture], return_tensors="pt"))
-    return feed_of(made, tokenizer, processor, dtype, takes)
+@dataclass(frozen=True, slots=True, eq=False)
+class Illustrated:
+    """A text with its image, as a vision-language model reads both.
+
+    Attributes:
+        text: as it was tokenized; where the image's tokens stand, and what its processor writes between them, a
+            character stands that is in no word.
+        ids: tokens. offsets: the characters of each, `(0, 0)` for those that the tokenizer added.
+        pictured: the places of the image's tokens. marks: keywords with one number a token. media: other keywords.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
+    pictured: tuple[int, ...]
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    media: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def feed(self) -> Feed:
+        """The same as an item of a batch."""
+        return Feed(self.ids, None, self.media, self.marks, self.pictured)
 
 
-def feed_of(made: dict[str, Any], tokenizer: Any, processor: Any, dtype: torch.dtype, takes: Signature) -> Feed:
-    """What a processor made of one text with its images, as one item."""
-    ids = [int(i) for i in made.pop("input_ids")[0]]
-    made.pop("attention_mask", None)
-    marks = {
-        name: [int(i) for i in made.pop(name)[0]] for name in ("token_type_ids", "mm_token_type_ids") if name in made
-    }
-    image = image_token(processor, tokenizer)
+def illustrate(
+    processor: Any,
+    picture: Image.Image,
+    text: str,
+    dtype: torch.dtype,
+    takes: Signature,
+    special: bool = True,
+) -> Illustrated:
+    """Let a vision-language model's processor write an image into a text.
+
+    Args:
+        processor: the model's. picture: the image. dtype: of the model.
+        text: with `<image>`, or the model's own mark, where the image stands; before it where there is neither.
+        takes: the model's signature.
+        special: whether the tokenizer adds its special tokens, as to plain prompts.
+
+    Raises:
+        ValueError: the text has several marks, or the processor refuses it.
+    """
+    tokenizer = processor.tokenizer
+    hearing = _Hearing(tokenizer)
+    processor.tokenizer = hearing
+    try:
+        with warnings.catch_warnings():  # some processors make arrays of tensors in a way that numpy warns of
+            warnings.simplefilter("ignore")
+            made = processor(
+                text=[placed(processor, takes, text)],
+                images=[picture],
+                return_tensors="pt",
+                add_special_tokens=special,
+            )
+    finally:
+        processor.tokenizer = tokenizer
+    ids = tuple(int(i) for i in made["input_ids"][0])
+    image = takes.image_token if takes.image_token is not None else getattr(processor, "image_token_id", None)
     pictured = tuple(i for i, token in enumerate(ids) if token == image)
+    marks = {n: made[n][0] for n in ("token_type_ids", "mm_token_type_ids") if n in made}
     if "mm_token_type_ids" in takes.names and "mm_token_type_ids" not in marks:
-        marks["mm_token_type_ids"] = [int(i in set(pictured)) for i in range(len(ids))]
-    return Feed(ids, None, tensors(made, dtype), {k: v for k, v in marks.items() if k in takes.names}, pictured)
+        marks["mm_token_type_ids"] = [int(token == image) for token in ids]
+    inputs = {"input_ids", "attention_mask", "labels", *marks}
+    offsets = tuple((int(a), int(b)) for a, b in hearing.offsets)
+    return Illustrated(
+        _blanked(hearing.text, offsets, pictured),
+        ids,
+        offsets,
+        pictured,
+        {n: tuple(int(x) for x in v) for n, v in marks.items() if n in takes.names},
+        tensors({n: v for n, v in made.items() if n not in inputs}, dtype),
+    )
+
+
+def placed(processor: Any, takes: Signature, text: str) -> str:
+    """`text` with the processor's own mark where the image stands.
+
+    Raises:
+        ValueError: several marks.
+    """
+    mark = image_mark(processor)
+    around = processor.tokenizer.convert_ids_to_tokens(list(takes.around))
+    whole = "".join((*around[:1], mark, *around[1:]))
+    if mark not in text and PLACE in text:
+        text = text.replace(PLACE, whole)
+    elif mark not in text:
+        text = whole + text
+    if text.count(mark) > 1:
+        raise ValueError(f"the text has {text.count(mark)} places for images, and one image is fed")
+    return text
+
+
+class _Hearing:
+    """A tokenizer that keeps the text which it is given by a processor, and where its tokens stand in it."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.text = ""
+        self.offsets: Sequence[Any] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+    def __call__(self, text: Any, **options: Any) -> Any:
+        options["return_offsets_mapping"] = True
+        coded = self._tokenizer(text, **{**options, "verbose": False})
+        self.text = text if isinstance(text, str) else text[0]
+        self.offsets = coded.pop("offset_mapping")[0]
+        return coded
+
+
+def _blanked(text: str, offsets: Sequence[tuple[int, int]], pictured: Sequence[int]) -> str:
+    """The text without what stands for the image: a word that is looked for is not to be found there."""
+    if not pictured:
+        return text
+    start, end = offsets[pictured[0]][0], offsets[pictured[-1]][1]
+    return text[:start] + _BLANK * (end - start) + text[end:]
 
 
 def tensors(made: Any, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -59,19 +162,10 @@ def tensors(made: Any, dtype: torch.dtype) -> dict[str, Tensor]:
     }
 
 
-def image_mark(processor: Any, tokenizer: Any) -> str:
-    """What stands for an image in a prompt."""
-    for holder, name in ((processor, "boi_token"), (processor, "image_token"), (tokenizer, "image_token")):
-        mark = getattr(holder, name, None)
+def image_mark(processor: Any) -> str:
+    """What stands for an image in the texts that a processor is given."""
+    for name in ("boi_token", "image_token"):
+        mark = getattr(processor, name, None)
         if mark is not None:
             return str(mark)
-    return "<image>"
-
-
-def image_token(processor: Any, tokenizer: Any) -> int:
-    """The token that an image's places hold."""
-    for holder, name in ((processor, "image_token_id"), (tokenizer, "image_token_id")):
-        number = getattr(holder, name, None)
-        if isinstance(number, int):
-            return number
-    return int(tokenizer.convert_tokens_to_ids(image_mark(processor, tokenizer)))
+    return PLACE

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from causalcircuit.models.feed import Feed
-from causalcircuit.models.multimodal import audio_feed, image_feed, picture_feed
+from causalcircuit.models.multimodal import audio_feed, illustrate, image_feed
 from causalcircuit.models.signature import Signature
 
 _LENGTH = 6
@@ -46,11 +46,10 @@ def make_probe(hf: Any, takes: Signature, tokenizer: Any, processor: Any, dtype:
     if "pixel_values" in names or "flattened_patches" in names:
         pictures = [_noise(generator) for _ in range(2)]
         if "input_ids" in names and "decoder_input_ids" not in names and not takes.captions:
-            made = [
-                picture_feed(processor, tokenizer, p, t, dtype, takes) for p, t in zip(pictures, texts, strict=True)
-            ]
-            shorter = picture_feed(processor, tokenizer, pictures[1], texts[1][:3], dtype, takes)
-            return Probe(tuple(made), (made[0], shorter))
+            said = [tokenizer.decode(words) for words in (*texts, texts[1][:3])]
+            seen = (pictures[0], pictures[1], pictures[1])
+            made = [illustrate(processor, p, s, dtype, takes).feed for p, s in zip(seen, said, strict=True)]
+            return Probe(tuple(made[:2]), (made[0], made[2]))
         media = [image_feed(processor, p, dtype) for p in pictures]
         if "decoder_input_ids" not in names and "input_ids" not in names:
             feeds = tuple(Feed(media=m) for m in media)

@@ -31,7 +31,8 @@ class Attention:
         projection: the linear map whose input are the heads side by side. write: what reaches the stream of it.
         heads, groups, head_dim: of queries, of keys and values, and the width of one.
         caught: how queries, keys and values are seen: as the attention function is given them, as the outputs of
-            the linear maps `qkv` (each called so often a pass), or inside the core's own arithmetic.
+            the linear maps `qkv` (each called so often a pass), inside the core's own arithmetic, or where it splits
+            them into images.
         pattern: whether the core calculates its pattern where it can be seen and replaced.
     """
 
@@ -41,7 +42,7 @@ class Attention:
     heads: int
     groups: int
     head_dim: int
-    caught: Literal["interface", "linear", "watched"]
+    caught: Literal["interface", "linear", "watched", "split"]
     qkv: tuple[tuple[nn.Module, int], ...]
     pattern: bool
 
@@ -94,7 +95,14 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projector:
-    """What turns an image into tokens of a language model's stream."""
+    """What turns an image into tokens of a language model's stream.
+
+    Attributes:
+        module: its output is what becomes tokens. width: of one of them.
+        each: how many it gives for each part that the image is given in (the whole, a tile); 0 where it gives just
+            the tokens.
+    """
 
     module: nn.Module
     width: int
+    each: int = 0

@@ -20,6 +20,8 @@ class Signature:
         source: the same for an encoder's text. position_ids: whether that text's places are passed.
         captions: whether images do not stand in its text as tokens.
         wants: what makes its inputs: `text`, `image`, `audio`; `both` where one processor makes text and image.
+        image_token: the token that an image's places in its text hold.
+        around: tokens that stand before and after an image in its text, where its processor does not write them.
     """
 
     names: frozenset[str]
@@ -28,6 +30,8 @@ class Signature:
     source: str = ""
     captions: bool = False
     wants: frozenset[str] = frozenset({"text"})
+    image_token: int | None = None
+    around: tuple[int, ...] = ()
 
 
 def signature_of(hf: nn.Module) -> Signature:
@@ -39,9 +43,17 @@ def signature_of(hf: nn.Module) -> Signature:
         # Encoder-decoder shells hand `decoder_…` keywords to their decoder with the prefix taken off.
         names |= {f"{prefix}{n}" for n in inspect.signature(inner.forward).parameters if n == "position_ids"}
     config = getattr(hf, "config", None)
-    marked = any(getattr(config, n, None) is not None for n in ("image_token_id", "image_token_index"))
+    numbers = (getattr(config, n, None) for n in ("image_token_id", "image_token_index"))
+    token = next((n for n in numbers if n is not None), None)
+    around = (getattr(config, n, None) for n in ("vision_start_token_id", "vision_end_token_id"))
     return Signature(
-        frozenset(names), prefix, f"{prefix}position_ids" in names, captions=not marked, wants=_wants(names, not marked)
+        frozenset(names),
+        prefix,
+        f"{prefix}position_ids" in names,
+        captions=token is None,
+        wants=_wants(names, token is None),
+        image_token=token,
+        around=tuple(n for n in around if isinstance(n, int)),
     )
 
 

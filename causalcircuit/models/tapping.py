@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
-from causalcircuit.models.attention import InterfaceTap, WatchedTap, Which
+from causalcircuit.models.attention import InterfaceTap, SplitTap, WatchedTap, Which
 from causalcircuit.models.experts import ExpertTap, RouterTap
 from causalcircuit.models.roles import Attention, Block, Projector, Stack
 from causalcircuit.models.taps import BetweenTap, ModuleTap, Tap
@@ -69,6 +69,8 @@ def _attention_taps(at: str, stand: str, keys: str, attention: Attention) -> Ite
             case "linear":
                 linear, calls = attention.qkv[slot]
                 yield ModuleTap(f"{at}{which}", size, where, linear, "out", calls)
+            case "split":
+                yield SplitTap(f"{at}{which}", size, where, attention.core, which)
             case "watched":
                 yield WatchedTap(f"{at}{which}", size, where, attention.core, which, attention.heads)
     if attention.pattern:

@@ -12,6 +12,7 @@ import transformers
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.models.offline import offline
+from causalcircuit.models.processors import read_processor
 from causalcircuit.models.refusals import first_line
 from causalcircuit.query import ModelRef
 from causalcircuit.query.config import ConfigError, check_numbers, numbers, read_json
@@ -44,14 +45,8 @@ def read_tools(ref: ModelRef, folder: Path, wants: frozenset[str]) -> tuple[Any,
             _try(ref, folder, tokenizer)
         if wants & {"image", "audio"}:
             _check_files(ref, "image processor", folder, _PICTURES)
-            processor = _tool(ref, "image processor", lambda: _maker(wants).from_pretrained(folder, **trust))
+            processor = _tool(ref, "image processor", lambda: read_processor(folder, wants, trust))
     return tokenizer, processor
-
-
-def _maker(wants: frozenset[str]) -> Any:
-    if "both" in wants:
-        return transformers.AutoProcessor
-    return transformers.AutoFeatureExtractor if "audio" in wants else transformers.AutoImageProcessor
 
 
 def _check_files(ref: ModelRef, what: str, folder: Path, patterns: tuple[str, ...]) -> None:

@@ -152,6 +152,8 @@ class SiteTable:
         max_positions: of its text, where that is limited.
         projector: width of what an image becomes in the stream of a vision-language model; 0 where there is none.
         readout: what its output is: a distribution over the `vocabulary`, scores of `classes`, or `none`.
+        projected: positions of `projector.out` for each part that the image is given in (the whole, a tile); 0 where
+            it has one for each token of the image.
     """
 
     family: str
@@ -160,6 +162,7 @@ class SiteTable:
     max_positions: int | None = None
     projector: int = 0
     readout: Literal["vocabulary", "classes", "none"] = "vocabulary"
+    projected: int = 0
 
     def tower(self, name: str) -> Tower:
         """The tower called `name`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from causalcircuit.models.feed import Batch, Feed
+from causalcircuit.models.feed import Batch, Feed, projected
 from causalcircuit.models.model import LoadedModel
 
 
@@ -18,7 +18,7 @@ def places_of(model: LoadedModel, batch: Batch, feed: Feed, stand: str, item: in
 def count_of(model: LoadedModel, feed: Feed, stand: str) -> int:
     """How many positions an item has on what a tensor stands on."""
     if stand == "projector":
-        return len(feed.pictured)
+        return projected(model.sites, feed)
     tower = model.sites.tower(stand)
     if tower.modality != "text":
         return model.extent(tower, feed)

@@ -10,17 +10,23 @@ from typing import Literal
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from causalcircuit.models.attention import listening, watching
+from causalcircuit.models.attention import listening, splitting, watching
 from causalcircuit.models.records import Records, flat, same
 from causalcircuit.models.roles import Attention, RoleError, Term
 
 
 @dataclass(slots=True, eq=False)
 class Operands:
-    """What an attention core was seen to calculate with: [batch, heads, positions, width] each."""
+    """What an attention core was seen to calculate with: [batch, heads, positions, width] each.
+
+    Attributes:
+        interface: as given to its attention function, at the first call. watched: in its own arithmetic.
+        split: where it cuts them into images, before the first call.
+    """
 
     interface: dict[str, Tensor] = field(default_factory=dict)
     watched: dict[str, Tensor] = field(default_factory=dict)
+    split: dict[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
@@ -33,6 +39,8 @@ def seen_operands(root: nn.Module) -> Iterator[dict[nn.Module, Operands]]:
                 stack.enter_context(listening(core, slot, _keeping(operands.interface, name)))
             change = {name: _keeping(operands.watched, name) for name in ("q", "k", "v", "pattern")}
             stack.enter_context(watching(core, change))  # type: ignore[arg-type]
+            cut = {name: _keeping(operands.split, name) for name in "qkv"}
+            stack.enter_context(splitting(core, cut))  # type: ignore[arg-type]
         yield found
 
 
@@ -96,8 +104,9 @@ def attention_of(core: nn.Module, projection: nn.Module, write: Term, seen: Oper
     Raises:
         RoleError: its heads do not show.
     """
-    caught: Literal["interface", "linear", "watched"] = "interface" if len(seen.interface) == 3 else "watched"
-    operands = seen.interface if caught == "interface" else seen.watched
+    caught: Literal["interface", "linear", "watched", "split"]
+    caught = "split" if _cut(seen) else "interface" if len(seen.interface) == 3 else "watched"
+    operands = {"interface": seen.interface, "split": seen.split}.get(caught, seen.watched)
     wide = records[projection].inputs[0].shape[-1]
     if len(operands) < 3 and "q" not in operands:
         raise RoleError(f"the queries of {type(core).__name__} do not show")
@@ -113,9 +122,16 @@ def attention_of(core: nn.Module, projection: nn.Module, write: Term, seen: Oper
     if caught == "watched":
         qkv = _linear_operands(core, heads, seen, records)
         caught = "linear" if qkv else "watched"
-    pattern = seen.watched.get("pattern")
+    pattern = None if caught == "split" else seen.watched.get("pattern")
     shown = pattern is not None and pattern.numel() // max(pattern.shape[-1] * pattern.shape[-2], 1) % heads == 0
     return Attention(core, projection, write, heads, groups, head_dim, caught, qkv, shown)
+
+
+def _cut(seen: Operands) -> bool:
+    """Whether the attention function is given pieces: of one image, or of a window."""
+    return (
+        len(seen.split) == 3 and len(seen.interface) == 3 and seen.split["q"].shape[1] == seen.interface["q"].shape[1]
+    )
 
 
 def _linear_operands(

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from torch import nn
 
-from causalcircuit.models.feed import Feed
+from causalcircuit.models.feed import Feed, parts
 from causalcircuit.models.records import Records, flat
 from causalcircuit.models.roles import Block, RoleError
 from causalcircuit.query import Tower
 
 _PATTERN = "its attention does not calculate a pattern that could be seen (`attention = eager` may)"
+_CUT = "its attention looks at one image, or one window of it, at a time: there is no pattern over all positions"
 
 
 def tower_of(
@@ -38,7 +39,8 @@ def tower_of(
     if not normed:
         missing.append(("final_norm", "no norm reads the whole stream after the last block"))
     if not all(b.attention.pattern for b in blocks):
-        missing.append(("head.pattern", _PATTERN))
+        cut = any(b.attention.caught == "split" for b in blocks)
+        missing.append(("head.pattern", _CUT if cut else _PATTERN))
     cross = [b.cross for b in blocks if b.cross is not None]
     if cross and len(cross) != len(blocks):
         raise RoleError(f"{len(cross)} of the {len(blocks)} blocks of `{name}` have a cross-attention")
@@ -67,18 +69,22 @@ def geometry(tower: Tower, hf: Any, blocks: nn.ModuleList, feeds: Sequence[Feed]
     if tower.modality == "text":
         return tower
     places = len(flat(records[blocks[0]].inputs[0]))
-    pictures = sum(len(next(iter(f.media.values()))) for f in feeds)
+    each, over = divmod(places, sum(parts(f.media) for f in feeds))
+    if over:
+        raise RoleError(f"how the {places} positions of `{tower.name}` are shared among its images does not show")
+    if any(x.ndim == 2 for f in feeds for n, x in f.media.items() if n == "pixel_values"):
+        if each != 1:
+            raise RoleError(f"`{tower.name}` has {each} positions for each packed patch")
+        return tower  # as many positions as an image has patches
     holders = [m for m in hf.modules() if blocks in set(m.modules()) and hasattr(m, "config")]
     config = holders[-1].config if holders else None
     size, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
     if tower.modality == "image" and size is not None and patch is not None:
         (high, wide), (down, right) = _pair(size), _pair(patch)
         grid = high // down, wide // right
-        each, over = divmod(places, pictures)
-        if not over and each >= grid[0] * grid[1] and each - grid[0] * grid[1] <= 8:
+        if each >= grid[0] * grid[1] and each - grid[0] * grid[1] <= 8:
             return replace(tower, cls=each - grid[0] * grid[1], patches=grid)
-    each, over = divmod(places, pictures)
-    return replace(tower, frames=0 if over else each)
+    return replace(tower, frames=each)
 
 
 def _pair(x: Any) -> tuple[int, int]:

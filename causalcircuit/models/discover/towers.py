@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from causalcircuit.models.discover.blocks import block_of
 from causalcircuit.models.discover.cores import Operands, seen_operands
 from causalcircuit.models.discover.numbers import geometry, tower_of
-from causalcircuit.models.feed import Feed
+from causalcircuit.models.feed import Feed, parts
 from causalcircuit.models.records import Records, flat, recorded, same
 from causalcircuit.models.roles import Block, Projector, RoleError, Stack
 
@@ -146,16 +147,30 @@ def _projector(hf: Any, stacks: Sequence[Stack], feeds: Sequence[Feed], records:
         return None
     first, last = read[0].blocks[0].module, seen[0].blocks[-1].module
     width = read[0].tower.width
-    count = sum(len(f.pictured) for f in feeds)
+    count, tiles = sum(len(f.pictured) for f in feeds), sum(parts(f.media) for f in feeds)
     blocks = {b.module for s in stacks for b in s.blocks}
-    for m in hf.modules():
-        out = records[m].output if m in records else None
-        if (
-            out is not None
-            and records[last].order < records[m].order < records[first].order
-            and not blocks & set(m.modules())
-            and out.shape[-1] == width
-            and len(flat(out)) == count
-        ):
+    made = [
+        (m, flat(out))
+        for m in hf.modules()
+        if m in records
+        and (out := records[m].output) is not None
+        and records[last].order < records[m].order < records[first].order
+        and not blocks & set(m.modules())
+        and out.shape[-1] == width
+    ]
+    stream = flat(records[first].inputs[0])
+    # One for each token of the image, or for each patch of each tile, of which padding and joins make tokens.
+    for m, out in made:
+        if len(out) == count and _stands_in(out, stream):
             return Projector(m, width)
+    for m, out in made:
+        if len(out) > count - len(out) and len(out) % tiles == 0 and _stands_in(out, stream):
+            return Projector(m, width, len(out) // tiles)
     raise RoleError("what turns an image into tokens of the language model does not show")
+
+
+def _stands_in(made: Tensor, stream: Tensor) -> bool:
+    """Whether a language model's stream begins with most lines of what was made, up to one factor."""
+    lines = torch.nn.functional.normalize(made.double(), dim=-1)
+    shown = lines @ torch.nn.functional.normalize(stream.double(), dim=-1).T
+    return bool(((shown.abs().amax(1) > 1 - 1e-6).double().mean() > 0.5).item())
