@@ -24,6 +24,7 @@ from causalcircuit.models.memory import PASS_TOKENS, free_bytes, pass_bytes
 from causalcircuit.models.quantised import method_of
 from causalcircuit.models.weights import DTYPES, read_weights
 from causalcircuit.query import ModelRef
+from tests.families import all_families
 from tests.truth import tiny
 
 
@@ -68,6 +69,21 @@ def test_the_weights_need_what_they_were_said_to_need(
     said: list[tuple[int, int]] = []
     monkeypatch.setattr("causalcircuit.models.weights.check_memory", lambda _, *bytes_: said.append(bytes_))
     model = read(folder / name, dtype=dtype)
+    assert said[0][0] == held(model)
+
+
+FAMILIES = ["bart", "clip", "deberta_v2", "gemma2", "mixtral", "qwen2_vl", "t5", "t5_gated", "whisper"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_that_tie_convert_or_stack_their_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of files and parameters differ there, and what is shared by config may be separate in the files."""
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr("causalcircuit.models.weights.check_memory", lambda _, *bytes_: said.append(bytes_))
+    next(f for f in all_families() if f.name == name).build(tmp_path)
+    model = read(tmp_path)
     assert said[0][0] == held(model)
 
 
