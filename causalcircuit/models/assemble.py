@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from torch import Tensor
+
 from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.padding import padding_holds
 from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.discover import discover
+from causalcircuit.models.families import exceptional
 from causalcircuit.models.feed import Feed, Side
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.probe import Probe, make_probe
+from causalcircuit.models.records import first_tensor
 from causalcircuit.models.roles import Stack
 from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tapping import taps_of
 from causalcircuit.query import ModelRef, SiteTable
+from causalcircuit.query.outline import causal
 
-# Prefix language models: the whole prompt sees itself.
-_BIDIRECTIONAL = {"paligemma"}
+_WRITERS = ("CausalLM", "LMHead", "ConditionalGeneration", "ImageTextToText", "Vision2Seq")
 
 
 def assemble(
@@ -53,7 +57,7 @@ def assemble(
     )
     draft = _placed(draft, probe)
     found = discover(hf, probe.even, lambda: draft.forward(draft.batch(probe.even), (), lambda _, x: x))
-    stacks = tuple(_causal(draft, s, probe) for s in found.stacks)
+    stacks = tuple(_causal(draft, s) for s in found.stacks)
     table = SiteTable(
         family,
         tuple(s.tower for s in stacks),
@@ -83,17 +87,11 @@ def _side(model: LoadedModel, probe: Probe) -> Literal["left", "right"]:
     return next((side for side in sides if padding_holds(replace(model, side=side), probe)), "right")
 
 
-def _causal(model: LoadedModel, stack: Stack, probe: Probe) -> Stack:
+def _causal(model: LoadedModel, stack: Stack) -> Stack:
     """A text tower that writes is causal, and must be: whether it is, the contract asks."""
-    kind = type(model.hf).__name__
-    reads = stack.tower.name == "encoder" or any(w in kind for w in ("MaskedLM", "Classification"))
-    writes = stack.tower.name == "decoder" or any(
-        w in kind for w in ("CausalLM", "LMHead", "ConditionalGeneration", "VisionToSeq", "ImageTextToText")
-    )
-    clip = stack.tower.modality == "text" and model.hf.config.model_type in ("clip", "clip_text_model")
-    bidirectional = model.hf.config.model_type in _BIDIRECTIONAL
-    causal = stack.tower.modality == "text" and (writes or clip) and not reads and not bidirectional
-    return replace(stack, tower=replace(stack.tower, causal=causal))
+    tower = stack.tower
+    found = causal(type(model.hf).__name__, str(model.hf.config.model_type), tower.name, tower.modality)
+    return replace(stack, tower=replace(tower, causal=found))
 
 
 def _channels(one: Feed, stacks: tuple[Stack, ...]) -> tuple[str, ...]:
