@@ -20,7 +20,6 @@ from causalcircuit.models.roles import Stack
 from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tapping import taps_of
 from causalcircuit.query import ModelRef, SiteTable
-from causalcircuit.query.outline import causal
 
 _WRITERS = ("CausalLM", "LMHead", "ConditionalGeneration", "ImageTextToText", "Vision2Seq")
 
@@ -57,7 +56,7 @@ def assemble(
     )
     draft = _placed(draft, probe)
     found = discover(hf, probe.even, lambda: draft.forward(draft.batch(probe.even), (), lambda _, x: x))
-    stacks = tuple(_causal(draft, s) for s in found.stacks)
+    stacks = tuple(_causal(draft, s, probe) for s in found.stacks)
     table = SiteTable(
         family,
         tuple(s.tower for s in stacks),
@@ -87,11 +86,45 @@ def _side(model: LoadedModel, probe: Probe) -> Literal["left", "right"]:
     return next((side for side in sides if padding_holds(replace(model, side=side), probe)), "right")
 
 
-def _causal(model: LoadedModel, stack: Stack) -> Stack:
-    """A text tower that writes is causal, and must be: whether it is, the contract asks."""
-    tower = stack.tower
-    found = causal(type(model.hf).__name__, str(model.hf.config.model_type), tower.name, tower.modality)
-    return replace(stack, tower=replace(tower, causal=found))
+def _causal(model: LoadedModel, stack: Stack, probe: Probe) -> Stack:
+    """A tower with what its positions see.
+
+    A text tower that writes must be causal, and the contract holds it to that; one that is read from and masked words
+    are filled into is not. Where the class says neither, a pass with another last token tells.
+    """
+    return replace(stack, tower=replace(stack.tower, causal=_expected(model, stack, probe)))
+
+
+def _expected(model: LoadedModel, stack: Stack, probe: Probe) -> bool:
+    kind, tower = type(model.hf).__name__, stack.tower
+    if tower.modality != "text" or tower.name == "encoder":
+        return False
+    known = exceptional(str(model.hf.config.model_type))
+    if known is not None:
+        return known.causal
+    if tower.name == "decoder" or any(w in kind for w in _WRITERS):
+        return True
+    return "MaskedLM" not in kind and not _sees_later(model, stack, probe)
+
+
+def _sees_later(model: LoadedModel, stack: Stack, probe: Probe) -> bool:
+    """Whether another last token changes what the last block gives at earlier positions."""
+    ids = list(probe.one.ids or ())
+    other = replace(probe.one, ids=[*ids[:-1], ids[0] if ids[0] != ids[-1] else ids[1]])
+    seen: list[Tensor] = []
+
+    def keep(_: object, args: object, output: object) -> None:
+        made = first_tensor(output)
+        if made is not None:
+            seen.append(made.reshape(-1, made.shape[-1])[: len(ids) - 1].clone())
+
+    handle = stack.blocks[-1].module.register_forward_hook(keep)
+    try:
+        for feed in (probe.one, other):
+            model.forward(model.batch([feed]), (), lambda _, x: x)
+    finally:
+        handle.remove()
+    return not close(seen[0], seen[1])
 
 
 def _channels(one: Feed, stacks: tuple[Stack, ...]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from causalcircuit.models.feed import Feed, parts
 from causalcircuit.models.records import Records, flat
 from causalcircuit.models.roles import Block, RoleError
 from causalcircuit.query import Tower
+from causalcircuit.query.outline import NO_NORM, PARALLEL
 
 _PATTERN = "its attention does not calculate a pattern that could be seen (`attention = eager` may)"
 _CUT = "its attention looks at one image, or one window of it, at a time: there is no pattern over all positions"
@@ -35,9 +36,9 @@ def tower_of(
         raise RoleError(f"the blocks of `{name}` differ in their heads, order or widths")
     missing: list[tuple[str, str]] = []
     if first.order == "parallel":
-        missing.append(("resid_mid", "attention and MLP read the same stream, so none stands between them"))
+        missing.append(("resid_mid", PARALLEL))
     if not normed:
-        missing.append(("final_norm", "no norm reads the whole stream after the last block"))
+        missing.append(("final_norm", NO_NORM))
     if not all(b.attention.pattern for b in blocks):
         cut = any(b.attention.caught == "split" for b in blocks)
         missing.append(("head.pattern", _CUT if cut else _PATTERN))
