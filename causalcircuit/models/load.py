@@ -79,7 +79,7 @@ def _agree(ref: ModelRef, config: Mapping[str, Any], table: SiteTable) -> None:
         found = next((t for t in table.towers if t.name == tower.name), None)
         if found is None:
             raise _unsupported(ref, f"the config speaks of `{tower.name}`, the modules have {len(table.towers)} towers")
-        for what in ("layers", "heads", "head_dim", "width"):
+        for what in ("layers", "heads", "groups", "head_dim", "width", "mlp", "experts", "sparse"):
             if getattr(tower, what) != getattr(found, what):
                 raise _unsupported(
                     ref,
