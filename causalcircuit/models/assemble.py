@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.padding import padding_holds
@@ -145,7 +146,9 @@ def _length(config: Any) -> int | None:
 
 
 def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:
-    if hf.get_output_embeddings() is not None:
+    # A captioner may leave them to its decoder.
+    parts = (m for m in hf.modules() if isinstance(m, PreTrainedModel))
+    if any(m.get_output_embeddings() is not None for m in parts):
         return "vocabulary"
     return "classes" if "Classification" in type(hf).__name__ else "none"
 
