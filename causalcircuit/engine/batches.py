@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from causalcircuit.engine.prepared import Prepared, Setup
+from causalcircuit.query import Generated
 from causalcircuit.query.plan import Stage
 
 
@@ -52,11 +53,12 @@ def chunks(prepared: Prepared, stage: Stage, limit: int) -> Iterator[range]:
 
 
 def levels(prepared: Prepared, stage: Stage) -> Iterator[list[int]]:
-    """The runs of a sweep that can share passes: of one model, needing only earlier ones."""
-    found: dict[tuple[int, str], list[int]] = {}
+    """The runs of a sweep that can share passes: of one model, needing only earlier ones; texts by themselves."""
+    found: dict[tuple[int, str, str], list[int]] = {}
     for i in stage.runs:
         run = prepared.setups[i].run
-        found.setdefault((run.depth, run.model), []).append(i)
+        kind = "" if run.said is None else "written" if isinstance(run.said, Generated) else "forced"
+        found.setdefault((run.depth, run.model, kind), []).append(i)
     for key in sorted(found):
         yield found[key]
 

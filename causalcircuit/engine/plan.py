@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, target_model
-from causalcircuit.query import Cell, DataRef, Expr, Mean, World, cells_of
+from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, said_in, target_model
+from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, Mean, World, cells_of
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
 from causalcircuit.rows import Dataset, load
 
@@ -51,7 +51,7 @@ class _Draft:
         self.runs: list[Run] = []
         self.reads: list[dict[Expr, None]] = []
         self.references: dict[Mean, Reference] = {}
-        self.indices: dict[tuple[str, World], int] = {}
+        self.indices: dict[tuple[str, World, Expr | None], int] = {}
 
     def finished(self) -> Iterator[Run]:
         """The runs with all that is read in them."""
@@ -63,7 +63,7 @@ class _Draft:
         needs: dict[int, None] = {}
         stage = 0
         for leaf in leaves(formula):
-            index = self.run(model_of(leaf.value), leaf.world)
+            index = self.run(model_of(leaf.value), leaf.world, said_in(leaf))
             self.reads[index][leaf.value] = None
             needs[index] = None
             stage = max(stage, self.runs[index].stage)
@@ -74,19 +74,19 @@ class _Draft:
                 stage = max(stage, self.reference(mean).stage + 1)
         return tuple(needs), stage
 
-    def run(self, model: str, world: World) -> int:
-        """The index of a world of a model."""
-        if (model, world) not in self.indices:
+    def run(self, model: str, world: World, said: Expr | None = None) -> int:
+        """The index of a world of a model; `said` as in `Run`."""
+        if (model, world, said) not in self.indices:
             own = [a for a in world.assignments if target_model(a.target) == model]
             values = tuple(assigned(a, world) for a in own)
-            found = [self.depend(v) for v in values]
+            found = [self.depend(v) for v in (*values, *([said] if isinstance(said, Counterfactual) else []))]
             needs = tuple(dict.fromkeys(i for n, _ in found for i in n))
             stage = max((s for _, s in found), default=0)
             depth = 1 + max((self.runs[i].depth for i in needs), default=-1)
-            self.indices[model, world] = len(self.runs)
-            self.runs.append(Run(model, world, tuple(a.target for a in own), values, (), needs, stage, depth))
+            self.indices[model, world, said] = len(self.runs)
+            self.runs.append(Run(model, world, tuple(a.target for a in own), values, (), needs, stage, depth, said))
             self.reads.append({})
-        return self.indices[model, world]
+        return self.indices[model, world, said]
 
     def reference(self, mean: Mean) -> Reference:
         """A mean over all rows."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from causalcircuit.engine.formulas import model_of
+from causalcircuit.engine.formulas import model_of, said_in
+from causalcircuit.engine.functions import by_row, each_row
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import LoadedModel, media
-from causalcircuit.query import Counterfactual, Expr, Mean, Site
+from causalcircuit.models import LoadedModel, Written, media
+from causalcircuit.query import Applied, Column, Counterfactual, Expr, Mean, Site, Text, Truth, is_text
 from causalcircuit.query.plan import Reference
 
 
@@ -25,7 +27,8 @@ class Store:
         self._chunk = range(0)
         self._parts: dict[tuple[int, Expr], list[Value]] = {}
         self._joined: dict[tuple[int, Expr], Value] = {}
-        self._index = {(r.model, r.world): i for i, r in enumerate(prepared.plan.runs)}
+        self._index = {(r.model, r.world, r.said): i for i, r in enumerate(prepared.plan.runs)}
+        self._texts: dict[int, list[Written]] = {}
         self._sums: dict[Mean, Tensor] = {}
         self._types: dict[Mean, torch.dtype] = {}
         self.means: dict[Mean, Tensor] = {}
@@ -39,6 +42,7 @@ class Store:
         """Forget the reads of the last chunk."""
         self._chunk = chunk
         self._parts.clear()
+        self._texts.clear()
         self._joined.clear()
         self._media.clear()
 
@@ -55,12 +59,24 @@ class Store:
 
     def read(self, leaf: Counterfactual) -> Value:
         """A site or readout in a world, on all rows of the chunk."""
-        key = (self._index[model_of(leaf.value), leaf.world], leaf.value)
+        key = (self._index[model_of(leaf.value), leaf.world, said_in(leaf)], leaf.value)
         if key not in self._joined:
             parts = self._parts.pop(key)
             counts = None if parts[0].counts is None else tuple(c for p in parts for c in p.counts or ())
             self._joined[key] = Value(torch.cat([p.data for p in parts]).to(self.device), counts)
         return self._joined[key]
+
+    def add_texts(self, run: int, texts: Sequence[Written]) -> None:
+        """Keep what some more rows of the chunk wrote; rows come in order."""
+        self._texts.setdefault(run, []).extend(texts)
+
+    def texts(self, leaf: Counterfactual) -> list[Written]:
+        """A text in a world, on all rows of the chunk."""
+        return self._texts[self._index[model_of(leaf.value), leaf.world, said_in(leaf)]]
+
+    def number(self, row: int) -> int:
+        """A row's number in its file: what noise belongs to."""
+        return self._prepared.data.rows[row]
 
     def natural(self, site: Site) -> Value:
         """A formula outside a pass has no bare sites."""
@@ -74,6 +90,21 @@ class Store:
             )
         data = self._columns[name][self._chunk.start : self._chunk.stop]
         return Value(data, None if data.ndim == 1 else (1,) * len(data))
+
+    def applied(self, e: Applied) -> Value:
+        """What a function in Python gives, on the rows of the chunk."""
+        found = each_row(e, [self._plain(a) for a in e.arguments], self._prepared.data, self._chunk)
+        return Value(found.data.to(self.device))
+
+    def _plain(self, e: Expr) -> Sequence[Any]:
+        """[rows of the chunk] an argument as Python sees it."""
+        if isinstance(e, Column):
+            return self._prepared.data.column(e.name)[self._chunk.start : self._chunk.stop]
+        if isinstance(e, Text | Truth):
+            return [e.value] * len(self._chunk)
+        if isinstance(e, Counterfactual) and is_text(e):
+            return [written.text for written in self.texts(e)]
+        return by_row(evaluate(e, self), len(self._chunk))
 
     def reference(self, mean: Mean, rows: int | None = None) -> Value:
         """A mean over all rows, for so many rows (those of the chunk)."""

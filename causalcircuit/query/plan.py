@@ -21,6 +21,8 @@ class Run:
             inside the pass), a `Counterfactual` of a site or readout, a `Mean`, a column, a string or a number.
         reads: the sites and readouts that are kept. needs: runs whose reads enter the values, by index.
         stage: how many rounds of references precede it. depth: how many runs of its stage precede it.
+        said: the text that it is made for: a `Generated` that it writes, or a `Counterfactual` of one that it is
+            forced to say; `None` for a pass over the prompt.
     """
 
     model: str
@@ -31,6 +33,7 @@ class Run:
     needs: tuple[int, ...]
     stage: int
     depth: int
+    said: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ class Plan:
         return {ref: n for p in self.elsewhere for ref, n in ((p.data, p.rows), *p.others.items())}
 
     def run_of(self, model: str, world: World) -> int:
-        """The index of a world of a model."""
-        return next(i for i, r in enumerate(self.runs) if r.model == model and r.world == world)
+        """The index of the pass over the prompt in a world of a model."""
+        return next(i for i, r in enumerate(self.runs) if (r.model, r.world, r.said) == (model, world, None))
 
     def __str__(self) -> str:
         """One line a world, in order."""
@@ -104,6 +107,7 @@ class Plan:
             for i in stage.runs:
                 run = self.runs[i]
                 kept = ", ".join(render(r) for r in run.reads) or "nothing"
-                lines.append(f"  {run.model} in {render(run.world)}: keeps {kept}")
+                text = "" if run.said is None else f", saying {render(run.said)}"
+                lines.append(f"  {run.model} in {render(run.world)}{text}: keeps {kept}")
             lines.extend(f"  then {render(self.references[i].mean)}" for i in stage.references)
         return "\n".join(lines)

@@ -13,12 +13,15 @@ from causalcircuit.query import (
     Column,
     Compare,
     Expr,
+    Items,
     Logic,
+    Mentions,
     Negative,
     Number,
     Text,
     Truth,
     Within,
+    mentioned,
     render,
 )
 from causalcircuit.rows.dataset import Dataset
@@ -80,6 +83,8 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
             return result
         case Compare(op=op, left=left, right=right):
             return _compared(op, value(left, data, i), value(right, data, i), e, data.place(i))
+        case Mentions(value=inner, words=words):
+            return _mentioned(value(inner, data, i), [value(w, data, i) for w in _items(words)])
         case Within(value=inner, low=low, high=high, outside=outside):
             inside = value(low, data, i) <= value(inner, data, i) <= value(high, data, i)
             return inside != outside
@@ -94,6 +99,18 @@ def value(e: Expr, data: Dataset, i: int) -> Any:
                 e.span,
                 help="`where` selects rows before any model runs: it can use `row.name` columns only",
             )
+
+
+def _items(words: Expr) -> tuple[Expr, ...]:
+    return words.items if isinstance(words, Items) else (words,)
+
+
+def _mentioned(text: Any, words: list[Any]) -> bool:
+    """Whether a string mentions one of some words; a column of words may hold lists of them."""
+    said = [w for word in words for w in (word if isinstance(word, list) else [word])]
+    if not all(isinstance(v, str) for v in (text, *said)):
+        raise TypeError("`mentions` looks for strings in a string")
+    return mentioned(text, said)
 
 
 def _truth(value: Any) -> bool:

@@ -26,7 +26,8 @@ def make_folder(folder: Path) -> None:
 def save_rows(result: Result, folder: Path) -> list[Path]:
     """Write each table of a result to `folder/<data>.parquet`, in the long form.
 
-    Columns: row (int64), cluster (string), world, readout (canonical text), draw (int32), value (float64, as computed).
+    Columns: row (int64), cluster (string), world, readout (canonical text), draw (int32), value (float64, as
+    computed), text (string, of a generated text).
 
     Raises:
         DiagnosticError: CQ720, the folder cannot be written.
@@ -42,6 +43,7 @@ def save_rows(result: Result, folder: Path) -> list[Path]:
             ("draw", pa.int32()),
             ("readout", pa.dictionary(pa.int32(), pa.string())),
             ("value", pa.float64()),
+            ("text", pa.string()),
         ]
     )
     written: list[Path] = []

@@ -58,7 +58,7 @@ def test_an_offset_moves() -> None:
         ("CQ509", "estimate E[LD | do(gpt2.embed @ 20 = 0)] on d"),
         ("CQ516", "estimate E[LD | do(gpt2.embed @ image[3] = 0)] on d"),
         ("CQ516", "estimate E[W | kitchen, do(cap.encoder.embed @ token(row.gender) = 0)] on s"),
-        ("CQ517", "estimate E[LD | do(gpt2.embed @ new = 0)] on d"),
+        ("CQ483", "estimate E[W | kitchen, do(cap.encoder.embed @ new = 0)] on s"),
     ],
 )
 def test_refused_with_the_rows(code: str, question: str) -> None:

@@ -50,7 +50,7 @@ def _natural(value: Expr, target: Site) -> bool:
 
 def _covers(context: Context, a: Site, b: Site) -> bool:
     x, y = context.info(a), context.info(b)
-    if x.tower != y.tower or y.rank <= x.rank or y.width != y.size:
+    if x.tower != y.tower or y.rank <= x.rank or y.width != y.size or (a.position.new and not b.position.new):
         return False
     if y.tensor.endswith("final_norm") or "resid[" in y.tensor:
         if b.position.kind == "all":

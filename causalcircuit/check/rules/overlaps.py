@@ -76,6 +76,8 @@ def relation(a: Position, b: Position) -> str:
     a, b = _counted(a), _counted(b)
     if a == b:
         return "same"
+    if a.new or b.new:
+        return _generated(a, b)
     if a.kind == b.kind == "list":
         return _lists(set(a.parts), set(b.parts))
     if b.kind == "all":
@@ -87,6 +89,25 @@ def relation(a: Position, b: Position) -> str:
     if a.parts and b in a.parts:
         return "around"
     return "apart" if _apart(a, b) else "unknown"
+
+
+def _generated(a: Position, b: Position) -> str:
+    """How two positions lie where generated ones are among them: those and the prompt's are looked at apart."""
+    x, y = a.prompted, b.prompted
+    parts = {"same"} if a.new and b.new else {"around" if a.new else "inside"}
+    shared = a.new and b.new
+    if x is not None and y is not None:
+        rest = relation(x, y)
+        if rest == "unknown":
+            return rest
+        shared = shared or rest != "apart"
+        parts.add("partial" if rest == "apart" else rest)
+    elif x is not None or y is not None:
+        parts.add("around" if y is None else "inside")
+    if not shared:
+        return "apart"
+    parts.discard("same")
+    return "same" if not parts else parts.pop() if len(parts) == 1 else "partial"
 
 
 def _counted(p: Position) -> Position:

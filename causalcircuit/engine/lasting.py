@@ -1,0 +1,93 @@
+"""What generation demands before it starts: values that hold at every generated position, and room for the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from causalcircuit.diagnostics import error
+from causalcircuit.engine.formulas import bare_sites
+from causalcircuit.engine.prepared import Tokens, text_limit
+from causalcircuit.engine.problems import Problems
+from causalcircuit.engine.shapes import SCALARS, Shapes
+from causalcircuit.models import LoadedModel, Prompt, RowError
+from causalcircuit.query import Binary, Call, Expr, Negative, Site, render
+from causalcircuit.query.plan import Run
+
+
+def check_lasting(value: Expr, target: Site, width: int, shapes: Shapes) -> None:
+    """A value for generated positions, whose number nobody knows: one number or vector a row, and the target itself.
+
+    Raises:
+        DiagnosticError: CQ353 another width, CQ485 a value with positions of its own.
+    """
+    found = _width(value, target, width, shapes)
+    if found not in (None, width):
+        raise error(
+            "CQ353",
+            f"`{render(target)}` has {width} components, its value `{render(value)}` has {found}",
+            value.span or target.span,
+            help="assign a value of the same width, a number, or a mean of the same site",
+        )
+
+
+def _width(e: Expr, target: Site, width: int, shapes: Shapes) -> int | None:
+    """The components of a value; `None` for one number a row."""
+    match e:
+        case Site() if e == target:
+            return width
+        case Negative(operand=operand):
+            return _width(operand, target, width, shapes)
+        case Binary(left=left, right=right):
+            found = {_width(part, target, width, shapes) for part in (left, right)} - {None}
+            if len(found) > 1:
+                a, b = found
+                raise error("CQ353", f"`{render(e)}` combines {a} components with {b}", e.span, help="use one width")
+            return found.pop() if found else None
+        case Call(function=function, arguments=(argument,)) if function in SCALARS:
+            return _width(argument, target, width, shapes)
+    shape = shapes.of(e)
+    several = shape.counts is not None and any(c not in (1, None) for c in shape.counts)
+    if several or any(True for _ in bare_sites(e)):
+        raise error(
+            "CQ485",
+            f"`{render(target)}` is set to `{render(e)}`, which has positions of its own",
+            e.span or target.span,
+            "not one value for every generated position",
+            help=(
+                "give one vector a row: a value `@ last`, or `mean(A, pooled)`",
+                f"its own value at these positions is `{render(target)}`",
+            ),
+        )
+    return shape.width
+
+
+def check_read(site: Site) -> None:
+    """A site that is read stands on the prompt.
+
+    Raises:
+        DiagnosticError: CQ484.
+    """
+    if site.position.new:
+        raise error(
+            "CQ484",
+            f"`{render(site)}` has values at generated positions, which differ from text to text: nothing reads them",
+            site.span,
+            help="read it at positions of the prompt: `@ last`, `@ all`",
+        )
+
+
+def check_room(run: Run, model: LoadedModel, prompts: Sequence[Prompt | None] | None, problems: Problems) -> None:
+    """A prompt and its text fit the model's context; CQ488 is kept for rows where they do not."""
+    limit, tokens = model.sites.max_positions, text_limit(run)
+    if limit is None or not tokens:
+        return
+    for i, prompt in enumerate(prompts or ()):
+        if prompt is not None and len(prompt.ids) + tokens - 1 > limit:
+            what = f"a prompt and a text of {tokens} tokens are more than the {limit} that `{model.ref.name}` can read"
+            way = "ask for fewer tokens, or leave such rows out with `where`"
+            problems.row(RowError("CQ488", what, f"{len(prompt.ids)} tokens of prompt", way), i)
+
+
+def unknown(rows: int) -> tuple[tuple[Tokens, ...], ...]:
+    """Answers that are written while running: one for each row, of no tokens yet."""
+    return (((),),) * rows

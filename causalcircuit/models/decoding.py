@@ -1,0 +1,77 @@
+"""From logits to text: end tokens, noise that belongs to the row, the choice of a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from causalcircuit.models.model import LoadedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A generated text: its tokens less the end token, and how they read."""
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+def end_tokens(model: LoadedModel) -> frozenset[int]:
+    """The tokens that end a text: those of the generation config, else of the config or the tokenizer."""
+    config = model.hf.config
+    inner = (getattr(config, n, None) for n in ("decoder", "text_config"))
+    for holder in (getattr(model.hf, "generation_config", None), config, *inner):
+        value = getattr(holder, "eos_token_id", None)
+        if value is not None:
+            return frozenset(value if isinstance(value, list | tuple) else [value])
+    value = getattr(model.tokenizer, "eos_token_id", None)
+    return frozenset() if value is None else frozenset([value])
+
+
+def written(model: LoadedModel, tokens: Sequence[int]) -> Written:
+    """What tokens read like: special ones left out, stripped."""
+    text = model.tokenizer.decode(list(tokens), skip_special_tokens=True)
+    return Written(tuple(tokens), text.strip())
+
+
+def gumbel(seed: int, row: int, step: int, size: int) -> NDArray[np.float64]:
+    """[size] standard Gumbel noise of a row's step, one number a token.
+
+    Philox (Salmon et al. 2011) is a function of a key and a counter: here of (seed, row) and the step, so that the
+    noise depends on nothing else, neither the world nor the batch. `-log(-log u)` of uniform u is Gumbel.
+    """
+    raw = np.random.Philox(key=[seed, row], counter=[0, 0, 0, step]).random_raw(size)
+    uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    noise: NDArray[np.float64] = -np.log(-np.log(uniform))
+    return noise
+
+
+def choose(
+    logits: Tensor, temperature: float | None, seed: int | None, rows: Sequence[int], step: int
+) -> list[int] | None:
+    """The next token of each row; `None` where the logits are no numbers.
+
+    Greedy without a temperature (of equal logits the first). Else by Gumbel-max: the largest of `logits / temperature`
+    plus noise is a draw from their softmax (Gumbel 1954), and rows of equal noise and close logits draw alike.
+
+    Args:
+        logits: [rows, vocabulary]. rows: their numbers in the file.
+    """
+    scores = logits.double().cpu().numpy()
+    if np.isnan(scores).any() or not np.isfinite(scores.max(-1)).all():
+        return None
+    if temperature is not None and seed is not None:
+        size = scores.shape[-1]
+        scores = scores / temperature + np.stack([gumbel(seed, row, step, size) for row in rows])
+    return [int(i) for i in scores.argmax(-1)]
+
+
+def as_rows(logits: Tensor, items: Sequence[int], places: Sequence[int]) -> Tensor:
+    """[items, vocabulary] the logits of one place of each item."""
+    index = torch.tensor(items, dtype=torch.long), torch.tensor(places, dtype=torch.long)
+    return logits[index[0].to(logits.device), index[1].to(logits.device)]
