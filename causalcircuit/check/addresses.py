@@ -8,12 +8,15 @@ from dataclasses import replace
 
 from lark import Token, Tree
 
-from causalcircuit.check.sources import sites
+from causalcircuit.check.generation import check_new, check_scored, uncalled
+from causalcircuit.check.outputs import SCALES, class_score, distribution, similarity
+from causalcircuit.check.sources import classes, sites
 from causalcircuit.check.values import Path, Value
 from causalcircuit.diagnostics import Span, did_you_mean, error
 from causalcircuit.query import (
     Address,
     AddressError,
+    Attached,
     Column,
     Expr,
     Index,
@@ -27,19 +30,24 @@ from causalcircuit.query import (
     SiteTable,
     Text,
     Word,
+    is_text,
 )
 from causalcircuit.syntax.trees import inner, operators, span_of
 
 READOUTS = ("logit", "logprob", "prob")
 CHANNELS = ("input", "image", "prefix")
 _LATER = ("score",)  # of the language, and of no release yet
-_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "name": "CQ506"}
+_CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "feature": "CQ505", "name": "CQ506"}
 _PLACES = ("last", "first", "all", "token", "span", "inside", "outside", "image", "each", "new")
 
 
-def step(path: Path, name: str, span: Span) -> Path | Input:
+def step(path: Path, name: str, span: Span) -> Path | Expr:
     """`path.name`."""
     table = sites(path.model)
+    if not path.parts and name == "similarity":
+        return similarity(path.model, span)
+    if not path.parts and name == "logits" and classes(path.model) is not None:
+        return distribution(path, None, span)
     if not path.parts and name in CHANNELS:
         if name not in table.channels:
             have = ", ".join(f"`{path.model.name}.{c}`" for c in table.channels)
@@ -58,20 +66,26 @@ def step(path: Path, name: str, span: Span) -> Path | Input:
     return Path(path.model, (*path.parts, Part(name)), span)
 
 
-def subscript(path: Path, index: Index | Expr, span: Span) -> Path:
-    """`path[index]`: an index of a layer, head or neuron, or the answer of a readout."""
+def subscript(path: Path, index: Index | Expr, span: Span, word: str | None = None) -> Path | Expr:
+    """`path[index]`: an index of a layer, head or neuron, or the answer of a readout.
+
+    `word` is what stands behind an answer: `m.class["toxic", softmax]`, `m.logprob["a cat", per_token]`.
+    """
     if not path.parts:
         raise error("CQ506", f"a model takes no index: `{span.text}`", span, help=f"write `{path.model.name}.layer[0]`")
     last = path.parts[-1]
+    if path.parts == (Part("class"),):
+        return class_score(path, index, word, span)
     if last.name in READOUTS:
-        if len(path.parts) > 1 or not isinstance(index, Text | Column | Items):
+        answered = isinstance(index, Text | Column | Items) or (isinstance(index, Expr) and is_text(index))
+        if len(path.parts) > 1 or not isinstance(index, Expr) or not answered:
             raise error(
                 "CQ508",
                 f"`{last.name}` takes an answer: a string, a column, or a list of them",
                 span,
                 help=f'write `{path.model.name}.{last.name}["woman"] @ last`',
             )
-        return replace(path, span=span, answer=index)
+        return replace(path, span=span, answer=index, per_token=word is not None)
     if last.name in CHANNELS:
         raise error("CQ506", f"`{last.name}` takes no index here", span, help="patches are positions: `@ image[3]`")
     if isinstance(index, Expr):
@@ -81,6 +95,13 @@ def subscript(path: Path, index: Index | Expr, span: Span) -> Path:
     return Path(path.model, (*path.parts[:-1], Part(last.name, index)), span)
 
 
+def behind(path: Path) -> tuple[str, ...]:
+    """The words that may stand behind an answer, inside its brackets."""
+    if path.parts == (Part("class"),):
+        return SCALES
+    return ("per_token",) if path.parts == (Part("logprob"),) else ()
+
+
 def place(path: Path, position: Position, span: Span, where: Span | None = None) -> Expr:
     """`path @ position`: a site, several sites for a pattern, or a readout; `where` is the place of the position.
 
@@ -88,9 +109,9 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
         DiagnosticError: CQ504 layer, CQ505 head, CQ506 name, CQ516 a position that such a site has not.
     """
     table, where = sites(path.model), where or span
-    if path.answer is None and path.parts and path.parts[-1].name in READOUTS:
+    if path.answer is None and path.parts and path.parts[-1].name in (*READOUTS, "text"):
         raise unplaced(path)
-    if path.answer is not None:
+    if path.answer is not None or path.parts == (Part("logits"),):
         if position.kind in ("all", "span", "list", "inside", "outside", "image", "each", "new"):
             raise error(
                 "CQ516",
@@ -98,15 +119,21 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
                 where,
                 help="read it at one: `@ last`, `@ 5`, `@ token(row.w)`",
             )
+        if path.answer is None:
+            return distribution(path, position, span)
         kind = path.parts[-1].name
+        if is_text(path.answer):
+            check_scored(path.model, kind, path.answer, position, span)
         _within_length(position, table, where)
-        return Readout(path.model.name, kind, path.answer, position, span=span)  # type: ignore[arg-type]
+        return Readout(path.model.name, kind, path.answer, position, path.per_token, span=span)  # type: ignore[arg-type]
     address = Address(path.model.name, path.parts)
     try:
         found = table.expand(address)
         info = table.info(found[0])
     except AddressError as problem:
-        raise _address_error(path, problem, table) from None
+        raise no_site(path, problem, table) from None
+    if info.rank < 0:  # a module: what it is, and its positions, is known when the model is loaded
+        return Site(address, position, span=span)
     words, patches = table.stands_on(info)
     flat = position.parts or (position,)
     for p in flat:
@@ -117,13 +144,15 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
         if p.kind in ("inside", "outside", "image") and not patches:
             way = "a text has tokens: `@ last`, `@ 5`, `@ token(row.word)`"
             raise error("CQ516", f"`@ {p}` needs a site over image patches", where, help=way)
-        if p.kind in ("each", "new"):
+        if p.kind == "each":
             raise error(
                 "CQ517",
-                f"`@ {p.kind}` is not available in this version",
+                "`@ each` is not available in this version",
                 where,
                 help="use `@ all` for all positions jointly, or name one",
             )
+        if p.new:
+            check_new(path.model, table, info, p, where)
         _within_length(p, table, where)
     members = tuple(Site(a, position, span=span) for a in found)
     return members[0] if address.concrete else Items(members, span=span)
@@ -140,12 +169,19 @@ def unplaced(path: Path) -> Exception:
         return error(
             "CQ508", f"`{last}` needs an answer", path.span, help=f'write `{path.model.name}.{last}["woman"] @ last`'
         )
+    if path.parts == (Part("class"),):
+        way = f'write `{path.model.name}.class["toxic"]`, with a label of its config'
+        return error("CQ508", "`class` needs the class that is meant", path.span, help=way)
+    if path.parts == (Part("logits"),):
+        distribution(path, None, path.span)
+    if path.parts == (Part("text"),):
+        return uncalled(path.model, path.span)
     if path.answer is None:
         table = sites(path.model)
         try:
             table.expand(Address(path.model.name, path.parts))
         except AddressError as problem:
-            return _address_error(path, problem, table)
+            return no_site(path, problem, table)
     return error(
         "CQ209",
         f"`{path.span.text}` has no position",
@@ -166,7 +202,10 @@ def _within_length(p: Position, table: SiteTable, span: Span) -> None:
         )
 
 
-def _address_error(path: Path, problem: AddressError, table: SiteTable) -> Exception:
+def no_site(path: Path, problem: AddressError, table: SiteTable) -> Exception:
+    """What is wrong with an address that the table has not."""
+    if isinstance(path.parts[0], Attached) or any(p.name == "module" for p in path.parts):
+        return _no_node(path, problem)
     later = next((p.name for p in path.parts if p.name in _LATER), None)
     if later is not None and problem.kind == "name":
         return error(
@@ -192,6 +231,17 @@ def _address_error(path: Path, problem: AddressError, table: SiteTable) -> Excep
         lines.append(f"write `{indexed}[0]`, or `{indexed}[*]` for all of them")
     name = indexed or (wrong if problem.kind == "name" else problem.kind)
     return error(_CODES[problem.kind], str(problem), _guilty(path, name), help=lines)
+
+
+def _no_node(path: Path, problem: AddressError) -> Exception:
+    """The same for a node of a dictionary, or a module."""
+    head, last = path.parts[0], path.parts[-1].name
+    if any(p.name == "module" for p in path.parts):
+        way = f'write `{path.model.name}.module("its.path") @ last`, or `….in` for what it is given'
+        return error("CQ506", str(problem), path.span, help=way)
+    shown = ", ".join(f"`{head.name}.{k}`" for k in ("feature[k]", "features", "error"))
+    near = did_you_mean(last, ("feature", "features", "error")) if problem.kind == "name" else ""
+    return error(_CODES[problem.kind], str(problem), path.span, help=(near if near.startswith("did") else "", shown))
 
 
 def _guilty(path: Path, name: str) -> Span:

@@ -9,12 +9,14 @@ from causalcircuit.check.scope import Scope
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
+    Applied,
     Assignment,
     Column,
     Expr,
+    Generated,
     Input,
     Items,
-    Readout,
+    Output,
     Site,
     Text,
     World,
@@ -63,7 +65,7 @@ def _assignable(target: Expr, a: Assignment) -> None:
     if isinstance(target, Site | Input):
         return
     span = target.span or a.span
-    if isinstance(target, Readout):
+    if isinstance(target, Output):
         why, way = "a readout is what is asked, not what can be set", "assign a site: `m.layer[0].mlp.out @ last`"
     elif isinstance(target, Column):
         why, way = "a column belongs to the row", "assign what it feeds: `do(m.input = row.other)`"
@@ -90,7 +92,8 @@ def _givable(target: Expr, value: Expr, a: Assignment) -> None:
                 help=f"write `do({render(target)} = row.column)`",
             )
         return
-    wrong = next((e for e in walk(value, worlds=False) if isinstance(e, Text | Input | Items) or is_event(e)), None)
+    no_values = (Text, Input, Items, Generated, Applied)
+    wrong = next((e for e in walk(value, worlds=False) if isinstance(e, no_values) or is_event(e)), None)
     if wrong is not None:
         raise error(
             "CQ216",

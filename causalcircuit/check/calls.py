@@ -7,11 +7,27 @@ from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
+from causalcircuit.check.foreign import applied
+from causalcircuit.check.generation import generated
+from causalcircuit.check.outputs import divergence
 from causalcircuit.check.scope import FUNCTIONS, Scope
-from causalcircuit.check.values import Builtin, Function, Value, kind_of
+from causalcircuit.check.values import Builtin, Foreign, Function, Path, Value, kind_of
 from causalcircuit.check.wording import counted, shown
 from causalcircuit.diagnostics import DiagnosticError, Span, error
-from causalcircuit.query import Call, Column, Counterfactual, DataRef, Expr, Items, Mean, Site, World, is_estimand
+from causalcircuit.query import (
+    Call,
+    Column,
+    Counterfactual,
+    DataRef,
+    Expr,
+    Items,
+    Mean,
+    Part,
+    Site,
+    Text,
+    World,
+    is_estimand,
+)
 from causalcircuit.syntax.trees import Node, inner, named, tree_of
 
 if TYPE_CHECKING:
@@ -21,6 +37,8 @@ _DEPTH = 40
 _ARITY = {
     "norm": (1, 1),
     "dot": (2, 2),
+    "cosine": (2, 2),
+    "kl": (2, 2),
     "avg": (1, 1),
     "max": (1, 9),
     "min": (2, 9),
@@ -40,8 +58,14 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
     parts = inner(node)
     callee, span = _callee(low, parts[0]), low.span(node)
     arguments = inner(tree_of(parts[1])) if len(parts) > 1 else []
+    if isinstance(callee, Path) and callee.parts == (Part("module"),):
+        return _module(low, callee, arguments, span)
+    if isinstance(callee, Path) and callee.parts == (Part("text"),):
+        return generated(low, callee.model, arguments, span)
     if isinstance(callee, Builtin):
         return _builtin(low, callee.name, arguments, span)
+    if isinstance(callee, Foreign):
+        return applied(low, callee, arguments, span)
     if not isinstance(callee, Function):
         raise error(
             "CQ207",
@@ -68,6 +92,15 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
     return replace(result, span=span) if isinstance(result, Expr | World) else result
 
 
+def _module(low: Lowering, path: Path, arguments: list[Node], span: Span) -> Path:
+    """`m.module("transformer.h.0.mlp.act")`: the module of that path, inside the model as torch names it."""
+    made = low.expr(arguments[0]) if len(arguments) == 1 and tree_of(arguments[0]).data != "named" else None
+    if not isinstance(made, Text) or not made.value:
+        way = f'write `{path.model.name}.module("its.path") @ last`'
+        raise error("CQ207", "`module` takes the path of a module, in quotes", span, help=way)
+    return Path(path.model, (Part("module", text=made.value),), span)
+
+
 def _callee(low: Lowering, node: Node) -> Value:
     """What is called: data named `log` do not take `log(x)` away, a declared function of that name does."""
     found = low.value(node)
@@ -90,6 +123,8 @@ def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Exp
             help=f"write `{name}({letters})`",
         )
     made = tuple(low.expr(a) for a in arguments)
+    if name == "kl":
+        return divergence(made, span)
     if name == "known" and not isinstance(made[0], Column):
         way = "`known(row.x)` holds on rows where the column has a value, in `where` and in conditions"
         raise error("CQ207", f"`known` takes a column, not `{shown(made[0])}`", span, help=way)

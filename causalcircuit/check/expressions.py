@@ -10,6 +10,7 @@ from lark import Token, Tree
 
 from causalcircuit.check import addresses, calls
 from causalcircuit.check.assign import assignment, world
+from causalcircuit.check.generation import mentions
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.values import Function, Module, Path, Row, Value, kind_of
 from causalcircuit.check.wording import shown, within
@@ -221,7 +222,16 @@ class Lowering:
             raise error(
                 "CQ206", f"`{said}` is {kind_of(base)} and takes no index", span, help="addresses do: `m.layer[0]`"
             )
-        return addresses.subscript(base, self._indices(indices), span)
+        indices, word = self._behind(base, indices)
+        return addresses.subscript(base, self._indices(indices), span, word)
+
+    def _behind(self, base: Path, indices: Tree[Token]) -> tuple[Tree[Token], str | None]:
+        """What is inside brackets, less the word behind an answer: `["toxic", softmax]`, `["a cat", per_token]`."""
+        *before, last = inner(indices)
+        words = addresses.behind(base)
+        if before and isinstance(last, Tree) and last.data == "reference" and self.word(last.children[0]) in words:
+            return Tree(indices.data, list(before), indices.meta), self.word(last.children[0])
+        return indices, None
 
     def _indices(self, tree: Tree[Token]) -> Index | Expr:
         items: list[int | tuple[int, int]] = []
@@ -319,6 +329,10 @@ class Lowering:
 
     def _outside(self, node: Tree[Token]) -> Expr:
         return self._within(node, outside=True)
+
+    def _mentions(self, node: Tree[Token]) -> Expr:
+        value, words = inner(node)
+        return mentions(self.expr(value), self.expr(words), self.span(node))
 
     def _not(self, node: Tree[Token]) -> Expr:
         return Logic("not", (self.expr(inner(node)[0]),), span=self.span(node))

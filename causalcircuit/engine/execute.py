@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.engine.batches import batches, chunks, levels
+from causalcircuit.engine.batches import Slot, batches, chunks, levels
+from causalcircuit.engine.generate import forced, write
+from causalcircuit.engine.mass import MassCheck
 from causalcircuit.engine.outcomes import check_finite, make_table
 from causalcircuit.engine.passes import run_batch
 from causalcircuit.engine.prepared import Prepared
@@ -19,7 +22,7 @@ from causalcircuit.engine.spelling import SpellingCheck
 from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import Cell, OutcomeTable
+from causalcircuit.query import Cell, Counterfactual, Generated, OutcomeTable, is_text
 from causalcircuit.query.plan import Stage
 
 Progress = Callable[[int, int], None]
@@ -56,7 +59,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: in
     cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start}
     rows = prepared.data.n if complete else run.rows_done
     table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
-    return replace(table, elsewhere=prepared.plan.others)
+    return replace(table, elsewhere=prepared.plan.others, notes=tuple(run.mass.notes()))
 
 
 @dataclass
@@ -84,8 +87,9 @@ class _Execution:
         self.prepared, self.meter, self.limit = prepared, meter, limit
         self.store = Store(prepared)
         self.spelling = SpellingCheck(prepared)
-        self.cells: dict[Cell, NDArray[np.float64]] = {
-            c: np.full(prepared.data.n, np.nan, dtype=np.float64) for c in plan.cells
+        self.mass = MassCheck(prepared)
+        self.cells: dict[Cell, NDArray[Any]] = {
+            c: np.full(prepared.data.n, np.nan, dtype=object if is_text(c.readout) else np.float64) for c in plan.cells
         }
         self.rows_done = 0
 
@@ -112,6 +116,10 @@ class _Execution:
         for i in stage.references:
             self.store.accumulate(plan.references[i])
         for i in stage.cells:
+            if is_text(plan.cells[i].readout):
+                written = self.store.texts(cast(Counterfactual, plan.formulas[i]))
+                self.cells[plan.cells[i]][chunk.start : chunk.stop] = [w.text for w in written]
+                continue
             values = np.broadcast_to(self._outcome(i), (len(chunk),))
             check_finite(self.prepared.data, plan.cells[i], values, chunk)
             self.cells[plan.cells[i]][chunk.start : chunk.stop] = values
@@ -120,13 +128,23 @@ class _Execution:
         model = self.prepared.setups[level[0]].model
         for slots in batches(self.prepared, level, chunk, self.limit):
             try:
-                logits, left = run_batch(model, slots, self.store)
+                passes = self._pass(model, slots)
             except torch.OutOfMemoryError:
                 raise _too_large(model, self.limit) from None
-            for slot in slots:
-                self.spelling.look(slot, logits, left)
-            passes = sum(len(items) for slot in slots for items in slot.items)
             self.meter.add(sum(len(slot.rows) for slot in slots), passes)
+
+    def _pass(self, model: LoadedModel, slots: list[Slot]) -> int:
+        """Run a batch; how many forward passes of single rows it took."""
+        said = slots[0].setup.run.said
+        if isinstance(said, Generated):
+            return write(model, slots, self.store)
+        if said is not None:
+            slots = [forced(slot, self.store) for slot in slots]
+        logits, left = run_batch(model, slots, self.store)
+        for slot in slots:
+            self.spelling.look(slot, logits, left)
+            self.mass.look(slot, logits, left)
+        return sum(len(items) for slot in slots for items in slot.items)
 
     def _outcome(self, cell: int) -> NDArray[np.float64]:
         with torch.inference_mode():

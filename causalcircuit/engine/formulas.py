@@ -13,13 +13,16 @@ from causalcircuit.query import (
     Column,
     Counterfactual,
     Expr,
+    Generated,
     Input,
     Mean,
+    Output,
     Readout,
     Site,
     Text,
     World,
     children,
+    is_text,
     models_of,
     rebuild,
     render,
@@ -33,12 +36,17 @@ def in_world(e: Expr, world: World) -> Expr:
     A mean without a world of its own is that of the factual world.
     """
     match e:
-        case Site() | Readout():
-            return Counterfactual(e, projected(world, model_of(e)), span=e.span)
+        case Generated():
+            return Counterfactual(e, projected(world, e.model), span=e.span)
+        case Readout(answer=answer) if is_text(answer):
+            said = replace(e, answer=in_world(answer, world))
+            return Counterfactual(said, projected(world, e.model), span=e.span)
+        case Site() | Output():
+            return Counterfactual(e, projected(_prompted(world), model_of(e)), span=e.span)
         case Counterfactual(value=value, world=own):
             return in_world(value, own)
         case Mean(of=of):
-            return replace(e, of=in_world(of, FACTUAL))
+            return replace(e, of=in_world(_at_prompt(of), FACTUAL))
         case Input():
             raise error(
                 "CQ352",
@@ -48,6 +56,28 @@ def in_world(e: Expr, world: World) -> Expr:
             )
         case _:
             return rebuild(e, lambda child: in_world(child, world))
+
+
+def _prompted(world: World) -> World:
+    """`world` less what holds at generated positions only: a pass without a text has none."""
+    kept = tuple(a for a in world.assignments if not isinstance(a.target, Site) or a.target.position.prompted)
+    return world if len(kept) == len(world.assignments) else World(kept, world.span)
+
+
+def _at_prompt(of: Expr) -> Expr:
+    """A site of a reference, which is computed over positions of the prompt only."""
+    if isinstance(of, Counterfactual):
+        return replace(of, value=_at_prompt(of.value))
+    if isinstance(of, Site) and of.position.new and of.position.prompted is not None:
+        return replace(of, position=of.position.prompted)
+    return of
+
+
+def said_in(leaf: Counterfactual) -> Expr | None:
+    """The text that a pass of its own is made for: a `Generated`, or a `Counterfactual` of one that is forced."""
+    if isinstance(leaf.value, Readout):
+        return leaf.value.answer if is_text(leaf.value.answer) else None
+    return leaf.value if isinstance(leaf.value, Generated) else None
 
 
 def assigned(a: Assignment, world: World) -> Expr:
@@ -73,7 +103,7 @@ def assigned(a: Assignment, world: World) -> Expr:
         match e:
             case Site():
                 return e if e.address == address else in_world(e, before)
-            case Readout():
+            case Output():
                 raise error(
                     "CQ352",
                     f"`{render(e)}` depends on `{render(a.target)}`, which it would set",
@@ -116,7 +146,7 @@ def model_of(leaf: Expr) -> str:
     """The model that a site or readout belongs to."""
     if isinstance(leaf, Site):
         return leaf.address.model
-    if isinstance(leaf, Readout):
+    if isinstance(leaf, Output):
         return leaf.model
     raise TypeError(f"{render(leaf)} belongs to no model")
 

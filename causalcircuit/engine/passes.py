@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from causalcircuit.engine.batches import Slot
-from causalcircuit.engine.prepared import Edit, SiteRead
+from causalcircuit.engine.outputs import take
+from causalcircuit.engine.prepared import Edit, Positions, SiteRead
 from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import Batch, Feed, LoadedModel
-from causalcircuit.query import Counterfactual, Mean, Site, SiteInfo
+from causalcircuit.models import NEW, Batch, Feed, LoadedModel
+from causalcircuit.query import Applied, Counterfactual, Mean, Site, SiteInfo
 
 
 @dataclass(eq=False)
@@ -58,16 +59,23 @@ def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tens
     Returns:
         The logits [items, positions, vocabulary], and the shift of each item's positions by padding.
     """
-    batch = model.batch([f for slot in slots for row in slot.rows for f in _feeds(model, slot, row, store)])
-    work = _Pass(model, slots, store, batch)
-    logits = model.forward(batch, work.tensors, work.visit)
+    logits, batch = forward(model, slots, store)
     for slot in slots:
         for read in slot.setup.readouts:
             store.add(slot.index, read.readout, Value(read_out(read, slot, logits, batch.left)))
+        for output in slot.setup.outputs:
+            store.add(slot.index, output.output, take(output, slot, logits, batch.left))
     return logits, batch.left
 
 
-def _feeds(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Feed]:
+def forward(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tensor, Batch]:
+    """The pass itself: its logits, and the batch that it was fed."""
+    batch = model.batch([f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, store)])
+    work = _Pass(model, slots, store, batch)
+    return model.forward(batch, work.tensors, work.visit), batch
+
+
+def feeds_of(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Feed]:
     """The items of a batch that stand for a row: one for each continuation of its text."""
     setup = slot.setup
     media = {} if setup.images is None else store.media(model, setup.images[row])
@@ -76,9 +84,7 @@ def _feeds(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Feed]
         return [Feed(None, source, media)]
     prompt = setup.prompts[row]
     return [
-        Feed(
-            [*prompt.ids, *c], source, media, {k: [*v, *[0] * len(c)] for k, v in prompt.marks.items()}, prompt.pictured
-        )
+        Feed([*prompt.ids, *c], source, media, prompt.marked(len(c)), prompt.pictured)
         for c in setup.continuations[row]
     ]
 
@@ -95,7 +101,7 @@ class _Pass:
             for edit in slot.setup.edits:
                 self._edits.setdefault(edit.info.tensor, []).append((slot, edit))
             for read in slot.setup.sites:
-                self._reads.setdefault(read.info.tensor, []).append((slot, read))
+                self._reads.setdefault(model.read_at(read.info.tensor), []).append((slot, read))
 
     @property
     def tensors(self) -> set[str]:
@@ -115,8 +121,9 @@ class _Pass:
         return new
 
     def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
-        counts = tuple(len(edit.positions[row]) for row in slot.rows)
-        value = evaluate(edit.value, _Here(self, slot, natural)).spread(counts).to(new.device, new.dtype)
+        counts = tuple(len(self._at(slot, edit.positions, row)) for row in slot.rows)
+        here = _Here(self, slot, natural, edit.site.position.new)
+        value = evaluate(edit.value, here).spread(counts).to(new.device, new.dtype)
         if len(value) > 1:  # one line for all otherwise
             value = value[_repeated(counts, [len(i) for i in slot.items], new.device)]
         self._places(slot, edit.info, edit.positions, every=True).put(new, value)
@@ -128,6 +135,17 @@ class _Pass:
         places = self._places(slot, edit.info, slot.setup.naturals[site], every=False)
         return Value(places.of(tensor), places.counts)
 
+    @staticmethod
+    def _at(slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
+        """A row's positions in this pass: the generated ones are those of its text so far; answers have none."""
+        own = positions[row]
+        if NEW not in own:
+            return own
+        prompts, text = slot.setup.prompts, slot.setup.continuations[row][0]
+        start = 0 if prompts is None else len(prompts[row].ids)
+        made = range(start, start + len(text)) if slot.setup.run.said is not None else ()
+        return (*(p for p in own if p != NEW), *made)
+
     def _places(self, slot: Slot, info: SiteInfo, positions: tuple[tuple[int, ...], ...], *, every: bool) -> Places:
         """The places of a slot's rows: in every item of a row (assignments) or in its first (reads)."""
         stream = self._batch.streams[info.stand]
@@ -136,17 +154,18 @@ class _Pass:
         columns: list[int] = []
         for row, own in zip(slot.rows, slot.items, strict=True):
             for item in own if every else own[:1]:
-                places.extend(stream.place(item, p) for p in positions[row])
+                at = self._at(slot, positions, row)
+                places.extend(stream.place(item, p) for p in at)
                 if keys is not None and info.key is not None:
-                    columns.extend([keys.column(item, info.key)] * len(positions[row]))
-        counts = tuple(len(positions[row]) for row in slot.rows)
+                    columns.extend([keys.column(item, info.key)] * len(at))
+        counts = tuple(len(self._at(slot, positions, row)) for row in slot.rows)
         device = self._model.device
         return Places(
-            torch.tensor(places, device=device),
+            torch.tensor(places, dtype=torch.long, device=device),
             counts,
             info.start,
             info.stop,
-            None if keys is None else torch.tensor(columns, device=device),
+            None if keys is None else torch.tensor(columns, dtype=torch.long, device=device),
         )
 
 
@@ -157,7 +176,7 @@ def _repeated(counts: tuple[int, ...], times: list[int], device: torch.device) -
     for count, repeat in zip(counts, times, strict=True):
         index.extend(list(range(start, start + count)) * repeat)
         start += count
-    return torch.tensor(index, device=device)
+    return torch.tensor(index, dtype=torch.long, device=device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +186,7 @@ class _Here:
     work: _Pass
     slot: Slot
     tensor: Tensor
+    new: bool
 
     @property
     def device(self) -> torch.device:
@@ -181,6 +201,10 @@ class _Here:
     def reference(self, mean: Mean) -> Value:
         return self._here(self.work.store.reference(mean, len(self.slot.rows)))
 
+    def applied(self, e: Applied) -> Value:
+        """The checker lets no function in Python into an assignment."""
+        raise TypeError(f"{e.function} is called inside a pass")
+
     def column(self, name: str) -> Value:
         return self._own(self.work.store.column(name))
 
@@ -188,5 +212,7 @@ class _Here:
         return self._here(value.rows(self.slot.low, self.slot.low + len(self.slot.rows)))
 
     def _here(self, value: Value) -> Value:
-        """What other passes read, on this tensor's device."""
+        """What other passes read, on this tensor's device; at generated positions one vector a row holds at each."""
+        if self.new and value.counts is not None:
+            return Value(value.data.to(self.device))
         return Value(value.data.to(self.device), value.counts)

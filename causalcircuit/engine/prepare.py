@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
+from causalcircuit.engine.explained import unexplained
 from causalcircuit.engine.feeds import Feeds, Places
-from causalcircuit.engine.formulas import bare_sites
+from causalcircuit.engine.formulas import bare_sites, said_in
+from causalcircuit.engine.functions import load_functions
+from causalcircuit.engine.lasting import check_lasting, check_read, check_room, unknown
 from causalcircuit.engine.outputs import check_divergences, class_read, size
 from causalcircuit.engine.overlaps import in_order
 from causalcircuit.engine.prepared import Edit, OutputRead, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
@@ -28,6 +31,7 @@ from causalcircuit.query import (
     Readout,
     Site,
     SiteInfo,
+    is_text,
     render,
 )
 from causalcircuit.query.plan import Plan, Run
@@ -61,6 +65,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
             found[formula] = work.shapes(None).of(formula)
     with work.problems.keep():
         check_divergences(plan.formulas, models)
+        load_functions(plan.formulas)
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
     spellings = tuple(_spellings(plan, complete, work.answers))
@@ -69,7 +74,8 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
         *work.feeds.notes(),
         *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),
     ]
-    return Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes))
+    made = Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes))
+    return replace(made, notes=(*made.notes, *unexplained(made)))
 
 
 def _check_rows(data: Dataset) -> None:
@@ -105,7 +111,7 @@ class _Work:
         self.problems = Problems(data)
         self.feeds = Feeds(data, self.problems)
         self.answers = Answers(data, self.problems)
-        self.index = {(r.model, r.world): r for r in plan.runs}
+        self.index = {(r.model, r.world): r for r in plan.runs if r.said is None}
         self.elsewhere: list[Prepared] = []
 
     def setup(self, run: Run) -> Setup | None:
@@ -121,6 +127,7 @@ class _Work:
         ]
         outputs = [o for r in run.reads if isinstance(r, Output) and (o := self._output(run, model, r)) is not None]
         continuations = self.answers.continuations(model, prompts, reads)
+        check_room(run, model, prompts, self.problems)
         if self.problems.any:
             return None
         return Setup(
@@ -211,6 +218,9 @@ class _Work:
     def _fits(self, info: SiteInfo, places: Places, value: Expr, run: Run, target: Site) -> None:
         """The value has the shape of its target, or is one number, or one vector for all positions."""
         shapes = self.shapes(run)
+        if target.position.new:
+            check_lasting(value, target, info.width, shapes)
+            return
         shape = shapes.of(value)
         here = Shape(info.width, tuple(None if p is None else len(p) for p in places))
         if shape.scalar:
@@ -231,6 +241,7 @@ class _Work:
     def _site(self, run: Run, model: LoadedModel, site: Site) -> SiteRead | None:
         with self.problems.keep():
             info = self.info(model, site)
+            check_read(site)
             places = self.feeds.site_places(model, run, info, site.position, site.span)
             if all(p is not None for p in places):
                 return SiteRead(site, info, _complete(places))
@@ -241,16 +252,14 @@ class _Work:
         if isinstance(output, Readout):
             return None
         if isinstance(output, ClassScore):
-            with self.problems.keep():
-                return class_read(output, model, self.data, self.problems)
-            return None
+            return class_read(output, model, self.data, self.problems)
         if not isinstance(output, Distribution) or output.position is None:
             return OutputRead(output, (0,) * self.data.n)
         places = self._one_place(run, model, output, output.position)
         return None if places is None else OutputRead(output, places)
 
     def _readout(self, run: Run, model: LoadedModel, readout: Readout) -> ReadoutRead | None:
-        found = self.answers.of(model, readout)
+        found = unknown(self.data.n) if is_text(readout.answer) else self.answers.of(model, readout)
         places = self._one_place(run, model, readout, readout.position)
         return None if found is None or places is None else ReadoutRead(readout, places, found)
 
@@ -283,7 +292,7 @@ def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Answers) -> Itera
     """For each readout of the table, its least-assigned world, where another spelling of its answers exists."""
     where: dict[Expr, Any] = {}
     for formula in plan.formulas:
-        if isinstance(formula, Counterfactual) and isinstance(formula.value, Readout):
+        if isinstance(formula, Counterfactual) and isinstance(formula.value, Readout) and said_in(formula) is None:
             run = plan.run_of(formula.value.model, formula.world)
             size = len(plan.runs[run].targets)
             if formula.value not in where or size < where[formula.value][0]:

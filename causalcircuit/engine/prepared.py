@@ -9,13 +9,14 @@ from pathlib import Path
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.shapes import Shape
 from causalcircuit.models import LoadedModel, Prompt
-from causalcircuit.query import Expr, Mean, Readout, Site, SiteInfo
+from causalcircuit.query import Counterfactual, Expr, Generated, Mean, Output, Readout, Site, SiteInfo
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset
 
 Tokens = tuple[int, ...]
 Positions = tuple[tuple[int, ...], ...]
-"""For each row its positions, in its own prompt or image."""
+"""For each row its positions, in its own prompt or image; `NEW` for those that are generated."""
+Continuations = tuple[tuple[Tokens, ...], ...] | Mapping[int, tuple[Tokens, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,19 @@ class ReadoutRead:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OutputRead:
+    """Another output that is kept.
+
+    Attributes:
+        output: a score of a class, a similarity, or a whole distribution.
+        places: [rows] the number of the class, or the position; zeros where the output has neither.
+    """
+
+    output: Output
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Setup:
     """One world of one model, for all rows.
 
@@ -59,7 +73,7 @@ class Setup:
         prompts, images: what feeds each row; `None` where the model has no such input. sources: what an encoder reads
             where the prompts are the decoder's.
         continuations: for each row the answers' tokens, less the last one, that are appended to its prompt, one
-            item of a batch each; `((),)` where no answer has several tokens.
+            item of a batch each; `((),)` where no answer has several tokens. Of a text: its tokens so far.
         edits: in order of application: where two overlap, the wider comes first.
         naturals: the positions of bare sites in the edits' values.
     """
@@ -69,11 +83,12 @@ class Setup:
     prompts: tuple[Prompt, ...] | None
     sources: tuple[Prompt, ...] | None
     images: tuple[Path, ...] | None
-    continuations: tuple[tuple[Tokens, ...], ...]
+    continuations: Continuations
     edits: tuple[Edit, ...]
     naturals: Mapping[Site, Positions]
     sites: tuple[SiteRead, ...]
     readouts: tuple[ReadoutRead, ...]
+    outputs: tuple[OutputRead, ...] = ()
 
     def cost(self, row: int) -> int:
         """Positions that a row takes in a batch, over all towers."""
@@ -82,7 +97,17 @@ class Setup:
             seen += len(self.sources[row].ids)
         if self.prompts is None:
             return seen
-        return sum(len(self.prompts[row].ids) + len(c) + seen for c in self.continuations[row])
+        seen = max(seen, self.prompts[row].seen)
+        text = text_limit(self.run)
+        return sum(len(self.prompts[row].ids) + len(c) + seen + text for c in self.continuations[row])
+
+
+def text_limit(run: Run) -> int:
+    """Tokens of the text that a run writes, or is forced to say, at most; 0 for a pass over the prompt."""
+    said = run.said
+    while isinstance(said, Counterfactual):
+        said = said.value
+    return said.tokens if isinstance(said, Generated) else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,9 @@ def read_out(read: ReadoutRead, slot: Slot, logits: Tensor, left: tuple[int, ...
     answers = [_answer(read, j, slot, logits, left) for j in range(len(read.answers[0]))]
     if read.readout.kind == "logit":
         return answers[0]
+    if read.readout.per_token:
+        lengths = [max(1, len(read.answers[row][0])) for row in slot.rows]
+        return answers[0] / torch.tensor(lengths, dtype=torch.float64, device=logits.device)
     together = answers[0] if len(answers) == 1 else torch.stack(answers).logsumexp(0)
     return together if read.readout.kind == "logprob" else together.exp()
 
@@ -54,4 +57,4 @@ def _answer(read: ReadoutRead, j: int, slot: Slot, logits: Tensor, left: tuple[i
         return logits[items, places, tokens].double()
     picked = logits[items, places].double().log_softmax(-1)[steps, tokens]
     out = torch.zeros(len(slot.rows), dtype=torch.float64, device=logits.device)
-    return out.index_add_(0, torch.tensor(owner, device=logits.device), picked)
+    return out.index_add_(0, torch.tensor(owner, dtype=torch.long, device=logits.device), picked)

@@ -10,6 +10,7 @@ from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference._numpy import Floats, NDArray, np
 from causalcircuit.query import (
     VECTOR_CALLS,
+    Applied,
     Binary,
     Call,
     Cell,
@@ -17,15 +18,18 @@ from causalcircuit.query import (
     Compare,
     Counterfactual,
     Expr,
+    Items,
     Logic,
+    Mentions,
     Negative,
     Number,
     OutcomeTable,
-    Readout,
+    Output,
     Text,
     Truth,
     Within,
     World,
+    mentioned,
     render,
 )
 
@@ -117,7 +121,7 @@ class RowValues:
                 return ~self._missing(name)
             case Counterfactual(value=value, world=other):
                 return self._value(value, other)
-            case Readout():
+            case Output() | Applied():
                 return self._cell(e, world)
             case Call(function=function) if function in VECTOR_CALLS:
                 return self._cell(e, world)
@@ -129,6 +133,8 @@ class RowValues:
                 return self._apply(e, ARITHMETIC[op], self.numbers(left, world), self.numbers(right, world))
             case Compare(op=op, left=left, right=right):
                 return self._compare(e, op, self._value(left, world), self._value(right, world))
+            case Mentions(value=value, words=words):
+                return self._mentions(e, self._value(value, world), words, world)
             case Within(value=value, low=low, high=high, outside=outside):
                 x, least, most = (self.numbers(part, world) for part in (value, low, high))
                 inside: NDArray[np.bool_] = np.logical_and(least <= x, x <= most)
@@ -153,7 +159,16 @@ class RowValues:
                 holds[left] = RowValues(self._table, self._index[left]).truths(operand, world)
         return holds
 
-    def _cell(self, e: Expr, world: World) -> Floats:
+    def _mentions(self, e: Expr, texts: NDArray[Any], words: Expr, world: World) -> NDArray[np.bool_]:
+        """[m] where a text mentions one of the words of its row."""
+        items = words.items if isinstance(words, Items) else (words,)
+        columns = [self._value(item, world) for item in items]
+        if any(values.dtype != object for values in (texts, *columns)):
+            raise error("CQ713", f"`{render(e)}` looks for words among numbers", help="texts and words are strings")
+        said = ([w for c in columns for w in (c[i] if isinstance(c[i], list) else [c[i]])] for i in range(len(texts)))
+        return np.array([mentioned(text, of) for text, of in zip(texts, said, strict=True)], dtype=np.bool_)
+
+    def _cell(self, e: Expr, world: World) -> NDArray[Any]:
         return self._table.cells[Cell(e, world)][self._index]
 
     def _column(self, e: Expr, name: str) -> NDArray[Any]:

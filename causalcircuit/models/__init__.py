@@ -2,36 +2,51 @@
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
 from causalcircuit.models.chat import has_template, spoken
+from causalcircuit.models.contract.places import places_of
+from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, written
+from causalcircuit.models.dictionary import Codec, codec_of, with_dictionaries
 from causalcircuit.models.feed import Batch, Feed
-from causalcircuit.models.images import check_image, media, patches_inside
+from causalcircuit.models.images import Pictures, check_image, media, open_image
 from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
-from causalcircuit.models.positions import Ground, resolve
+from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
-from causalcircuit.models.prompt import Prompt, check_tokens, tokenize
+from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
 from causalcircuit.models.proofs import assure
 from causalcircuit.models.taps import Visit
 
 __all__ = [
+    "NEW",
     "Batch",
+    "Codec",
     "Feed",
     "Ground",
     "LoadedModel",
+    "Pictures",
     "Prompt",
     "RowError",
     "Visit",
+    "Written",
+    "as_rows",
     "assure",
     "check_answers",
     "check_image",
     "check_tokens",
+    "choose",
+    "codec_of",
     "encode_answer",
+    "end_tokens",
     "has_template",
+    "illustrated",
     "load",
     "media",
+    "open_image",
     "other_spelling",
-    "patches_inside",
+    "places_of",
     "resolve",
     "respelled",
     "spoken",
     "tokenize",
+    "with_dictionaries",
+    "written",
 ]

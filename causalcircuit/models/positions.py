@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from causalcircuit.models.multimodal import BLANK, PLACE
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt
 from causalcircuit.query import Position, Tower, Word
+
+NEW = 1 << 40
+"""Stands among the places of a row for every generated position, which is known only while a text is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,8 @@ class Ground:
         prompt: the text, for a text tower.
         fed_by: the column that feeds the text, where one does.
         row: a column's value in this row.
-        inside: for an image tower: the patches inside the mask in a column.
+        shown: of an image tower or of a text with an image in it: the places of its patches, or image tokens.
+        inside: for each of these, whether it is inside the mask in a column; `None` for one made from no pixel.
     """
 
     tower: Tower
@@ -30,7 +35,8 @@ class Ground:
     prompt: Prompt | None
     fed_by: str | None
     row: Callable[[str], Any]
-    inside: Callable[[str], tuple[bool, ...]] | None = None
+    shown: Callable[[], tuple[int, ...]] | None = None
+    inside: Callable[[str], tuple[bool | None, ...]] | None = None
 
 
 def resolve(position: Position, ground: Ground) -> tuple[int, ...]:
@@ -41,8 +47,8 @@ def resolve(position: Position, ground: Ground) -> tuple[int, ...]:
             CQ516 and CQ517 a position that this tower has not, CQ525 an empty region.
     """
     places = _bare(position, ground)
-    moved = tuple(p + position.offset for p in places)
-    bad = [p for p in moved if not 0 <= p < ground.length]
+    moved = tuple(p if p == NEW else p + position.offset for p in places)
+    bad = [p for p in moved if p != NEW and not 0 <= p < ground.length]
     if bad:
         kind = "positions" if ground.prompt is not None else "positions (class token and patches)"
         raise RowError(
@@ -79,35 +85,38 @@ def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
                 "write one position, or `@ all` for all of them together",
             )  # fmt: skip
         case "new":
-            raise RowError(
-                "CQ517", "`@ new` needs generated text, which this release does not run", "",
-                "write positions of the prompt: `@ last`, `@ all`",
-            )  # fmt: skip
+            if ground.prompt is None or not ground.tower.causal:
+                raise RowError(
+                    "CQ483", "`@ new` stands on a text that is written, and the site is on what the model reads", "",
+                    "write positions of what it reads: `@ all`",
+                )  # fmt: skip
+            return (NEW,)
 
 
 def _patches(position: Position, ground: Ground) -> tuple[int, ...]:
-    tower = ground.tower
-    if tower.patches is None or ground.inside is None:
+    if ground.shown is None or ground.inside is None:
         raise RowError(
             "CQ516",
-            f"`@ {position}` stands on an image, and the site is on a text",
+            f"`@ {position}` stands on an image, and the site is on a text without one",
             "",
             "write a position of a text: `@ last`, `@ token(row.word)`, `@ all`",
         )
-    count = tower.patches[0] * tower.patches[1]
+    what = "patch" if ground.prompt is None else "image token"
     if position.kind == "image":
-        index = position.index or 0
+        shown = ground.shown()
+        index, count = position.index or 0, len(shown)
         if not -count <= index < count:
-            raise RowError("CQ509", f"`@ {position}` is out of range", f"{count} patches", f"0 to {count - 1} exist")
-        return (tower.cls + index % count,)
+            many = f"{count} patches" if what == "patch" else f"{count} image tokens"
+            raise RowError("CQ509", f"`@ {position}` is out of range", many, f"0 to {count - 1} exist")
+        return (shown[index],)
     chosen = ground.inside(position.mask or "")
     want = position.kind == "inside"
-    found = tuple(tower.cls + i for i, inside in enumerate(chosen) if inside == want)
+    found = tuple(place for place, inside in zip(ground.shown(), chosen, strict=True) if inside is want)
     if not found:
         raise RowError(
             "CQ525",
             f"`@ {position}` is empty",
-            "no patch has half its area " + ("inside the mask" if want else "outside the mask"),
+            f"no {what} has half its area " + ("inside the mask" if want else "outside the mask"),
             "pixels of 128 and more (of 255) are inside; leave such rows out with `where`",
         )
     return found
@@ -125,7 +134,7 @@ def _word(position: Position, ground: Ground) -> tuple[int, ...]:
         )
     word = spelled(alternative(position.words, ground.fed_by, str(position)), ground.row)
     found = occurrences(word, prompt.text)
-    shown = f"`{word}` in {prompt.text!r}"
+    shown = f"`{word}` in {re.sub(f'{BLANK}+', PLACE, prompt.text)!r}"
     if not found:
         raise RowError("CQ521", f"`@ {position}` finds no word", shown, "whole words are matched, letter for letter")
     if position.number is None and len(found) > 1:

@@ -1,10 +1,11 @@
 """The nouns: expressions, worlds, queries, programs, tables, estimates. No torch, no files, no text."""
 
-from causalcircuit.query.address import ALL, FIRST, LAST, Address, Index, Part, Position, Word, quoted
+from causalcircuit.query.address import ALL, FIRST, LAST, Address, Attached, Index, Part, Position, Word, quoted
 from causalcircuit.query.algebra import (
     children,
     is_estimand,
     is_event,
+    is_text,
     models_of,
     rebuild,
     references,
@@ -14,26 +15,43 @@ from causalcircuit.query.algebra import (
     world_of,
 )
 from causalcircuit.query.chat import Chat, Picture, Turn
-from causalcircuit.query.compile import VECTOR_CALLS, Cell, Moment, cells, cells_of, columns, compile_estimand
+from causalcircuit.query.classes import Classes, classes_of
+from causalcircuit.query.compile import (
+    VECTOR_CALLS,
+    Cell,
+    Moment,
+    cells,
+    cells_of,
+    columns,
+    compile_estimand,
+    measured,
+)
 from causalcircuit.query.estimate import Estimate, Interval, Result, Tested, Verdict
 from causalcircuit.query.expr import (
     FACTUAL,
+    Applied,
     Assignment,
     Binary,
     Call,
+    ClassScore,
     Column,
     Compare,
     Counterfactual,
+    Distribution,
     Expect,
     Expr,
+    Generated,
     Input,
     Items,
     Logic,
     Mean,
+    Mentions,
     Negative,
     Number,
+    Output,
     Probability,
     Readout,
+    Similarity,
     Site,
     Term,
     Text,
@@ -59,6 +77,7 @@ from causalcircuit.query.program import (
 from causalcircuit.query.render import assignment, number, render
 from causalcircuit.query.sites import AddressError, SiteInfo, SiteTable, Tower, tensor_of
 from causalcircuit.query.table import OutcomeTable
+from causalcircuit.query.texts import mentioned, writes
 from causalcircuit.query.units import UnitError, unit_of
 
 __all__ = [
@@ -69,21 +88,27 @@ __all__ = [
     "VECTOR_CALLS",
     "Address",
     "AddressError",
+    "Applied",
     "Assignment",
+    "Attached",
     "Binary",
     "Call",
     "Cell",
     "Chat",
     "Claim",
+    "ClassScore",
+    "Classes",
     "Column",
     "Command",
     "Compare",
     "Counterfactual",
     "DataRef",
+    "Distribution",
     "Estimate",
     "Estimation",
     "Expect",
     "Expr",
+    "Generated",
     "Graph",
     "Index",
     "Input",
@@ -91,6 +116,7 @@ __all__ = [
     "Items",
     "Logic",
     "Mean",
+    "Mentions",
     "ModelRef",
     "Moment",
     "Negative",
@@ -98,6 +124,7 @@ __all__ = [
     "Options",
     "OutcomeTable",
     "OutlineError",
+    "Output",
     "Part",
     "Picture",
     "Position",
@@ -107,6 +134,7 @@ __all__ = [
     "Readout",
     "Region",
     "Result",
+    "Similarity",
     "Site",
     "SiteInfo",
     "SiteTable",
@@ -127,10 +155,14 @@ __all__ = [
     "cells",
     "cells_of",
     "children",
+    "classes_of",
     "columns",
     "compile_estimand",
     "is_estimand",
     "is_event",
+    "is_text",
+    "measured",
+    "mentioned",
     "models_of",
     "number",
     "quoted",
@@ -144,4 +176,5 @@ __all__ = [
     "walk",
     "walk_world",
     "world_of",
+    "writes",
 ]

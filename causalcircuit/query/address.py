@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Index = int | Literal["*"] | tuple["int | tuple[int, int]", ...]
@@ -11,19 +11,30 @@ Index = int | Literal["*"] | tuple["int | tuple[int, int]", ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One step of an address: `layer[1]` is `Part("layer", 1)`, `out` is `Part("out")`."""
+    """One step of an address: `layer[1]` is `Part("layer", 1)`, `out` is `Part("out")`.
+
+    `text`: what it is called with: `module("transformer.wte")`.
+    """
 
     name: str
     index: Index | None = None
+    text: str | None = None
 
     def __str__(self) -> str:
         """As written in the language."""
+        if self.text is not None:
+            return f"{self.name}({quoted(self.text)})"
         if self.index is None:
             return self.name
         if isinstance(self.index, tuple):
             items = (f"{i[0]}..{i[1]}" if isinstance(i, tuple) else str(i) for i in self.index)
             return f"{self.name}[{', '.join(items)}]"
         return f"{self.name}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached(Part):
+    """The name of a dictionary as the first step of an address: it stands for the model that the dictionary is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,17 @@ class Address:
 
     def __str__(self) -> str:
         """As written in the language."""
-        return ".".join([self.model, *map(str, self.path)])
+        return self.local if self.attached else ".".join([self.model, *map(str, self.path)])
+
+    @property
+    def attached(self) -> str:
+        """The name of the dictionary that it enters, if it enters one."""
+        return self.path[0].name if self.path and isinstance(self.path[0], Attached) else ""
+
+    @property
+    def module(self) -> str | None:
+        """The path of the module that it names, if it names one."""
+        return next((p.text for p in self.path if p.name == "module"), None)
 
     @property
     def local(self) -> str:
@@ -88,6 +109,21 @@ class Position:
     mask: str | None = None
     offset: int = 0
     parts: tuple[Position, ...] = ()
+
+    @property
+    def new(self) -> bool:
+        """Whether generated positions belong to it."""
+        return self.kind == "new" or any(p.new for p in self.parts)
+
+    @property
+    def prompted(self) -> Position | None:
+        """This position less the generated ones; `None` where nothing is left."""
+        if self.kind == "new":
+            return None
+        if not self.new:
+            return self
+        kept = tuple(p for part in self.parts if (p := part.prompted) is not None)
+        return None if not kept else kept[0] if len(kept) == 1 else replace(self, parts=kept)
 
     def __str__(self) -> str:
         """As written in the language."""

@@ -8,18 +8,23 @@ from dataclasses import replace
 from causalcircuit.diagnostics import Span
 from causalcircuit.query.chat import Chat
 from causalcircuit.query.expr import (
+    Applied,
     Assignment,
     Binary,
     Call,
+    ClassScore,
     Compare,
     Counterfactual,
     Expect,
     Expr,
+    Generated,
     Input,
     Items,
     Logic,
     Mean,
+    Mentions,
     Negative,
+    Output,
     Probability,
     Readout,
     Site,
@@ -37,9 +42,11 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return items
         case Readout(answer=answer):
             return (answer,)
+        case ClassScore(label=label):
+            return (label,)
         case Mean(of=of):
             return (of,)
-        case Call(arguments=arguments):
+        case Call(arguments=arguments) | Applied(arguments=arguments):
             return arguments
         case Binary(left=left, right=right) | Compare(left=left, right=right):
             return (left, right)
@@ -49,6 +56,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (value, low, high)
         case Logic(operands=operands):
             return operands
+        case Mentions(value=value, words=words):
+            return (value, words)
         case Counterfactual(value=value):
             return (value,)
         case Expect(value=value, condition=condition) | Probability(event=value, condition=condition):
@@ -105,9 +114,11 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, turns=tuple(replace(t, parts=tuple(map(change, t.parts))) for t in turns))
         case Readout(answer=answer):
             return replace(e, answer=change(answer))
+        case ClassScore(label=label):
+            return replace(e, label=change(label))
         case Mean(of=of):
             return replace(e, of=change(of))
-        case Call(arguments=arguments):
+        case Call(arguments=arguments) | Applied(arguments=arguments):
             return replace(e, arguments=tuple(map(change, arguments)))
         case Binary(left=left, right=right) | Compare(left=left, right=right):
             return replace(e, left=change(left), right=change(right))
@@ -117,6 +128,8 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, value=change(value), low=change(low), high=change(high))
         case Logic(operands=operands):
             return replace(e, operands=tuple(map(change, operands)))
+        case Mentions(value=value, words=words):
+            return replace(e, value=change(value), words=change(words))
         case Counterfactual(value=value, world=world):
             return replace(e, value=change(value), world=keep(world))
         case Expect(value=value, world=world, condition=condition):
@@ -145,7 +158,12 @@ def is_estimand(e: Expr) -> bool:
 
 def is_event(e: Expr) -> bool:
     """Whether `e` is true or false on a row by its form: a comparison, `known(row.x)`, or a combination of events."""
-    return isinstance(e, Compare | Within | Logic) or (isinstance(e, Call) and e.function == "known")
+    return isinstance(e, Compare | Within | Logic | Mentions) or (isinstance(e, Call) and e.function == "known")
+
+
+def is_text(e: Expr) -> bool:
+    """Whether `e` is a generated text, in its own world or in another."""
+    return isinstance(e, Generated) or (isinstance(e, Counterfactual) and is_text(e.value))
 
 
 def models_of(item: Expr | World) -> set[str]:
@@ -155,6 +173,6 @@ def models_of(item: Expr | World) -> set[str]:
     for e in inside:
         if isinstance(e, Site):
             out.add(e.address.model)
-        elif isinstance(e, Readout | Input):
+        elif isinstance(e, Output | Input):
             out.add(e.model)
     return out

@@ -12,24 +12,26 @@ from dataclasses import dataclass
 from causalcircuit.query.algebra import children, is_event, rebuild
 from causalcircuit.query.expr import (
     FACTUAL,
+    Applied,
     Call,
     Column,
     Counterfactual,
     Expect,
     Expr,
+    Generated,
+    Output,
     Probability,
-    Readout,
     Term,
     World,
 )
 
-VECTOR_CALLS = frozenset({"norm", "dot", "avg", "max"})
+VECTOR_CALLS = frozenset({"norm", "dot", "avg", "max", "cosine", "kl"})
 """Functions that turn a site's vectors into a scalar a row: computed by the engine, kept as cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A scalar a row: `readout` (a `Readout`, or a `Call` of `VECTOR_CALLS`) in `world`."""
+    """A scalar a row: `readout` (see `measured`) in `world`; of a `Generated` its text."""
 
     readout: Expr
     world: World
@@ -62,9 +64,15 @@ def compile_estimand(estimand: Expr) -> tuple[Expr, tuple[Moment, ...]]:
     return visit(estimand), tuple(terms)
 
 
+def measured(value: Expr) -> bool:
+    """Whether the engine gives a value as it stands: an output, a text, a `Call` of `VECTOR_CALLS`, an `Applied`."""
+    vector = isinstance(value, Call) and value.function in VECTOR_CALLS
+    return vector or isinstance(value, Output | Generated | Applied)
+
+
 def cells(value: Expr, world: World = FACTUAL) -> Iterator[Cell]:
     """The cells that a row value in `world` is made of; a nested world inherits nothing."""
-    if isinstance(value, Readout) or (isinstance(value, Call) and value.function in VECTOR_CALLS):
+    if measured(value):
         yield Cell(value, world)
     elif isinstance(value, Counterfactual):
         yield from cells(value.value, value.world)
@@ -77,7 +85,7 @@ def columns(value: Expr) -> Iterator[str]:
     """The columns of the data that enter a row value as numbers or labels (not those inside cells)."""
     if isinstance(value, Column):
         yield value.name
-    elif not (isinstance(value, Readout) or (isinstance(value, Call) and value.function in VECTOR_CALLS)):
+    elif not measured(value):
         for child in children(value):
             yield from columns(child)
 

@@ -9,6 +9,7 @@ A *row value* has one value (a vector at each position, or a scalar) for each ro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from causalcircuit.diagnostics import Span
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from causalcircuit.query.program import DataRef
 
 ReadoutKind = Literal["logit", "logprob", "prob"]
+Scale = Literal["logit", "softmax", "sigmoid", "score"]
 Channel = Literal["input", "image", "prefix"]
 ArithmeticOp = Literal["+", "-", "*", "/", "^"]
 ComparisonOp = Literal["<", ">", "<=", ">=", "=", "!="]
@@ -83,16 +85,84 @@ class Input(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Readout(Expr):
-    """A scalar read off the output distribution: `m.logit[" Mary"] @ last`.
-
-    `answer` is a `Text`, a `Column`, or `Items` of them (a set of answers).
-    """
+class Output(Expr):
+    """What comes out at a model's end: it is read, never assigned."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readout(Output):
+    """A scalar read off the output distribution: `m.logit[" Mary"] @ last`.
+
+    `answer` is a `Text`, a `Column`, or `Items` of them (a set of answers); or one generated text, which is then
+    scored token by token: a `Generated` of this world, or a `Counterfactual` of one. With `per_token`, a
+    log-probability is divided by the answer's number of tokens.
+    """
+
     kind: ReadoutKind
     answer: Expr
     position: Position
+    per_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore(Output):
+    """The score that a classifier gives a class: `m.class["toxic", sigmoid]`.
+
+    `label` is a `Text` or a `Column` of labels or numbers, or a `Number`. `scale`: its `logit`, the probability by
+    `softmax` over all classes or by `sigmoid` of its own, or the bare `score` of a regression.
+    """
+
+    label: Expr
+    scale: Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity(Output):
+    """`m.similarity`: the score that a model of two towers gives its image with its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution(Output):
+    """`m.logits @ last`: the logits of all tokens at a position, or of all classes (no position)."""
+
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Expr):
+    """`toxicity(A)`: a function in Python of values of one row, which gives a number.
+
+    `file` is the module that registers it; `None` where it is registered in this process.
+    """
+
+    function: str
+    arguments: tuple[Expr, ...]
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generated(Output):
+    """`m.text(tokens = 20)`: what a model writes after its prompt, stripped, up to its end token.
+
+    Greedy where `temperature` is `None`; else drawn at this temperature, with noise of `seed` that belongs to the row.
+    """
+
+    tokens: int
+    temperature: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions(Expr):
+    """`T mentions ["woman", "lady"]`: the event that a text holds one of some words, as a whole word in any case.
+
+    `words` is a `Text`, a `Column`, or `Items` of them.
+    """
+
+    value: Expr
+    words: Expr
 
 
 @dataclass(frozen=True, slots=True)

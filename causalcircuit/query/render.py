@@ -7,22 +7,28 @@ from collections.abc import Mapping
 from causalcircuit.query.address import quoted
 from causalcircuit.query.chat import Chat, Picture, Turn
 from causalcircuit.query.expr import (
+    Applied,
     Assignment,
     Binary,
     Call,
+    ClassScore,
     Column,
     Compare,
     Counterfactual,
+    Distribution,
     Expect,
     Expr,
+    Generated,
     Input,
     Items,
     Logic,
     Mean,
+    Mentions,
     Negative,
     Number,
     Probability,
     Readout,
+    Similarity,
     Site,
     Term,
     Text,
@@ -73,11 +79,24 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
         case Input(model=model, channel=channel):
             return f"{model}.{channel}"
         case Readout(model=model, kind=kind, answer=answer, position=position):
-            return f"{model}.{kind}[{_expr(answer, names, 0)}] @ {position}"
+            return f"{model}.{kind}[{_expr(answer, names, 0)}{', per_token' * e.per_token}] @ {position}"
+        case ClassScore(model=model, label=label, scale=scale):
+            return f"{model}.class[{_expr(label, names, 0)}, {scale}]"
+        case Similarity(model=model):
+            return f"{model}.similarity"
+        case Distribution(model=model, position=position):
+            return f"{model}.logits" + ("" if position is None else f" @ {position}")
+        case Generated(model=model, tokens=tokens, temperature=temperature, seed=seed):
+            said = [f"tokens = {tokens}"]
+            if temperature is not None:
+                said += [f"temperature = {number(temperature)}", f"seed = {seed}"]
+            return f"{model}.text({', '.join(said)})"
+        case Mentions(value=value, words=words):
+            return _wrap(f"{_expr(value, names, 1)} mentions {_expr(words, names, 1)}", 0, outer)
         case Mean(of=of, pooled=pooled, on=on):
             said = [_expr(of, names, 0), *(["pooled"] if pooled else []), *([] if on is None else [f"on = {on.label}"])]
             return f"mean({', '.join(said)})"
-        case Call(function=function, arguments=arguments):
+        case Call(function=function, arguments=arguments) | Applied(function=function, arguments=arguments):
             return f"{function}({', '.join(_expr(a, names, 0) for a in arguments)})"
         case Negative(operand=operand):
             return _wrap(f"-{_expr(operand, names, 3)}", 1, outer)
@@ -85,7 +104,7 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             level = _LEVEL[op]
             tighter_left = level + 1 if op == "^" else level
             first = _expr(left, names, tighter_left)
-            if op in "+-" and isinstance(left, Site | Readout) and left not in names and _whole(right):
+            if op in "+-" and isinstance(left, Site | Readout | Distribution) and left not in names and _whole(right):
                 first = f"({first})"  # `A @ last - 1` would be read as an offset of the position
             text = f"{first}{op if op == '^' else f' {op} '}{_expr(right, names, level + 1)}"
             return _wrap(text, level, outer)

@@ -6,6 +6,7 @@ from causalcircuit.query.algebra import children
 from causalcircuit.query.expr import (
     Binary,
     Call,
+    ClassScore,
     Column,
     Compare,
     Counterfactual,
@@ -13,16 +14,19 @@ from causalcircuit.query.expr import (
     Expr,
     Logic,
     Mean,
+    Mentions,
     Negative,
     Number,
     Probability,
     Readout,
+    Similarity,
     Site,
     Within,
 )
 
 PROBABILITY, RATIO, NONE = "probability", "ratio", ""
 _READOUTS = {"logit": "logit", "logprob": "nat", "prob": PROBABILITY}
+_SCALES = {"logit": "logit", "softmax": PROBABILITY, "sigmoid": PROBABILITY, "score": NONE}
 WRITTEN = {"logit": "logit", "nat": "nat", "nats": "nat", "pp": PROBABILITY, "%": RATIO}
 """Units that may be written after a number, and the measure that each belongs to."""
 
@@ -47,6 +51,12 @@ def unit_of(e: Expr) -> str:
             return WRITTEN.get(unit, NONE) if unit else NONE
         case Readout(kind=kind):
             return _READOUTS[kind]
+        case ClassScore(scale=scale):
+            return _SCALES[scale]
+        case Similarity():
+            return "logit"
+        case Call(function="kl"):
+            return "nat"
         case Site() | Mean() | Call(function="norm" | "dot" | "avg" | "max", arguments=(Site() | Counterfactual(), *_)):
             return "activation"
         case Call(function="abs" | "avg" | "max" | "min", arguments=(first, *_)):
@@ -64,7 +74,7 @@ def unit_of(e: Expr) -> str:
                 if part is not None:
                     _check_inside(part)
             return PROBABILITY
-        case Compare() | Within() | Logic():
+        case Compare() | Within() | Logic() | Mentions():
             _check_inside(e)
             return PROBABILITY
         case Binary():

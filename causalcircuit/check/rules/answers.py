@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.query import Column, Expr, Items, Readout, Text, render
+from causalcircuit.query import Column, Expr, Items, Readout, Text, is_text, render
 
 
 @rule
@@ -27,14 +27,27 @@ def answers(context: Context) -> Iterator[Diagnostic]:
                 "a set of answers",
                 help=("`prob[[…]]` adds probabilities, `logprob[[…]]` is the log of their sum",),
             )
+        if isinstance(e.answer, Items) and any(map(is_text, items)):
+            way = "`logprob[T] @ last`, and `exp` of it"
+            yield Diagnostic("CQ487", "a generated text is scored alone, not in a set", e.span, help=(way,))
+        if e.per_token and len(items) > 1:
+            yield Diagnostic(
+                "CQ508",
+                f"a set of answers has no number of tokens: `{shown(e)}`",
+                e.span,
+                "a set of answers",
+                help=("leave `per_token` out, or ask for each answer alone",),
+            )
         for item in items:
             problem = _problem(context, item)
             if problem:
-                way = ("an answer is the exact string of the text, its leading space included",)
-                yield Diagnostic("CQ508", problem, within(item.span, e.span), help=way)
+                exact = ("an answer is the exact string of the text, its leading space included",)
+                yield Diagnostic("CQ508", problem, within(item.span, e.span), help=exact)
 
 
 def _problem(context: Context, item: Expr) -> str:
+    if is_text(item):
+        return ""  # the business of `check_scored`
     if isinstance(item, Text):
         return "" if item.value else "an answer is empty"
     if not isinstance(item, Column):

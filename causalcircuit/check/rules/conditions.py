@@ -8,6 +8,7 @@ from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, warning
 from causalcircuit.query import (
+    Applied,
     Binary,
     Call,
     Column,
@@ -20,12 +21,13 @@ from causalcircuit.query import (
     Logic,
     Negative,
     Number,
+    Output,
     Probability,
-    Readout,
     Site,
     Text,
     World,
     children,
+    is_text,
     models_of,
     number,
     walk,
@@ -95,9 +97,9 @@ def _continuous(context: Context, e: Expr) -> bool:
     if isinstance(e, Column):
         values = context.data.columns.get(e.name, [])
         return any(isinstance(v, float) and v != int(v) for v in values)
-    if isinstance(e, Binary | Negative | Call | Counterfactual):
+    if isinstance(e, Binary | Negative | Call | Counterfactual) and not is_text(e):
         return any(_continuous(context, c) for c in children(e))
-    return isinstance(e, Readout)
+    return isinstance(e, Output | Applied) and not is_text(e)
 
 
 @rule
@@ -139,7 +141,7 @@ def _moved(context: Context, e: Expect | Probability) -> bool:
 def _downstream(context: Context, e: Expr, world: World) -> bool:
     if isinstance(e, Counterfactual):
         return False
-    if isinstance(e, Readout):
+    if isinstance(e, Output):
         return e.model in models_of(world)
     if isinstance(e, Site):
         table = context.tables[e.address.model]

@@ -12,6 +12,7 @@ from causalcircuit.query import (
     Counterfactual,
     Expect,
     Expr,
+    Generated,
     Input,
     Items,
     Logic,
@@ -54,7 +55,7 @@ def no_events(context: Context, e: Expr) -> Iterator[Diagnostic]:
                 "not true or false",
                 help=(f"compare it: `{shown(e)} = …`, `{shown(e)} > …`",),
             )
-    elif not (is_event(e) or isinstance(e, Truth | Site | Input | Items | Mean)):  # vectors: see scalars.py
+    elif not (is_event(e) or isinstance(e, Truth | Site | Input | Items | Mean | Generated)):  # see scalars, generation
         yield Diagnostic(
             "CQ314",
             f"`{shown(e)}` is a value, and an event is needed",

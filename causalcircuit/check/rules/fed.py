@@ -8,6 +8,7 @@ from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     VECTOR_CALLS,
+    Applied,
     Call,
     Chat,
     Counterfactual,
@@ -15,8 +16,8 @@ from causalcircuit.query import (
     Expr,
     Input,
     Mean,
+    Output,
     Probability,
-    Readout,
     Site,
     World,
     children,
@@ -57,9 +58,11 @@ def _asked(context: Context) -> Iterator[tuple[Expr, World, Span | None]]:
 
 def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World, Span | None]]:
     """Which models run in which worlds to give `e`, which stands at `span`."""
-    if isinstance(e, Readout):
+    if isinstance(e, Output):
         yield e.model, world, span
         yield from _inside(world)
+        for answer in children(e):  # a text of another world that is scored
+            yield from _read(answer, world, span)
     elif isinstance(e, Site):
         yield e.address.model, world, span
         yield from _inside(world)
@@ -68,7 +71,7 @@ def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World
     elif not isinstance(e, Mean):  # references are asked by themselves
         for child in children(e):
             yield from _read(child, world, span)
-    if isinstance(e, Call) and e.function in VECTOR_CALLS:
+    if isinstance(e, Applied) or (isinstance(e, Call) and e.function in VECTOR_CALLS):
         yield from _inside(world)
 
 

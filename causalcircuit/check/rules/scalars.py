@@ -9,24 +9,29 @@ from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.query import (
-    VECTOR_CALLS,
+    Applied,
     Binary,
     Call,
+    ClassScore,
     Column,
     Compare,
     Counterfactual,
+    Distribution,
     Expr,
     Input,
     Items,
     Logic,
     Mean,
+    Mentions,
     Negative,
     Number,
+    Output,
     Readout,
     Site,
     Within,
     children,
     compile_estimand,
+    measured,
     models_of,
     walk,
 )
@@ -50,11 +55,11 @@ def scalars(context: Context) -> Iterator[Diagnostic]:
 
 
 def _vectors(e: Expr) -> Iterator[Expr]:
-    if isinstance(e, Site | Mean | Input | Items):
+    if isinstance(e, Site | Mean | Input | Items | Distribution):
         yield e
-    elif isinstance(e, Counterfactual):
+    elif isinstance(e, Counterfactual | Mentions):  # what is mentioned may be a list
         yield from _vectors(e.value)
-    elif not (isinstance(e, Readout) or assigns(e) or (isinstance(e, Call) and e.function in VECTOR_CALLS)):
+    elif not (measured(e) or assigns(e)):
         for child in children(e):
             yield from _vectors(child)
 
@@ -66,8 +71,9 @@ def across_models(context: Context) -> Iterator[Diagnostic]:
         if len(models_of(query.expr)) < 2:
             continue
         for moment in compile_estimand(query.expr)[1]:
-            read = [e for e in walk(moment.value, worlds=False) if isinstance(e, Readout) and e.kind == "logit"]
-            weights = [_coefficients(moment.value, model) for model in sorted({e.model for e in read})]
+            read = [e for e in walk(moment.value, worlds=False) if _zeroless(e)]
+            models = sorted({model for e in read for model in models_of(e)})
+            weights = [_coefficients(moment.value, model) for model in models]
             if any(w is None or abs(w) > 1e-12 for w in weights):
                 yield Diagnostic(
                     "CQ312",
@@ -78,12 +84,17 @@ def across_models(context: Context) -> Iterator[Diagnostic]:
                 break
 
 
+def _zeroless(e: Expr) -> bool:
+    """Whether only differences of such scores mean something: the same number may be added to all of them."""
+    return (isinstance(e, Readout) and e.kind == "logit") or (isinstance(e, ClassScore) and e.scale == "logit")
+
+
 def _coefficients(e: Expr, model: str) -> float | None:
     """The sum of the coefficients of a model's logits in a linear expression, `None` where it is not linear."""
     match e:
-        case Readout(kind="logit", model=read):
+        case Output(model=read) if _zeroless(e):
             return float(read == model)
-        case Readout() | Number() | Column() | Call():
+        case Output() | Number() | Column() | Call() | Applied() | Mentions():
             return 0.0
         case Negative(operand=inner):
             value = _coefficients(inner, model)
