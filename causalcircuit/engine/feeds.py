@@ -12,11 +12,13 @@ from causalcircuit.engine.problems import Problems
 from causalcircuit.models import (
     Ground,
     LoadedModel,
+    Pictures,
     Prompt,
     RowError,
     check_image,
     has_template,
-    patches_inside,
+    illustrated,
+    open_image,
     resolve,
     tokenize,
 )
@@ -38,10 +40,11 @@ class Feeds:
     def __init__(self, data: Dataset, problems: Problems) -> None:
         """Feed from `data`; what is wrong goes to `problems`."""
         self.data, self.problems = data, problems
-        self._prompts: dict[tuple[str, str, Expr], list[Prompt | None]] = {}
+        self._prompts: dict[tuple[str, str, Expr, Expr | None], list[Prompt | None]] = {}
         self._images: dict[Expr, list[Path | None]] = {}
-        self._places: dict[tuple[str, str, Position, Expr | None], Places] = {}
-        self._masks: dict[tuple[str, Path, Path], tuple[bool, ...]] = {}
+        self._places: dict[tuple[str, str, Position, Expr | None, Expr | None], Places] = {}
+        self._masks: dict[tuple[str, str, Path, Path], tuple[bool | None, ...]] = {}
+        self._pictures: dict[str, Pictures] = {}
 
     def expr(self, model: LoadedModel, run: Run, channel: str) -> Expr | None:
         """The column or string that feeds `channel` in a world; `None` (and a problem) where nothing does."""
@@ -78,22 +81,26 @@ class Feeds:
         source = self.expr(model, run, channel)
         if source is None:
             return [None] * self.data.n
-        key = (model.ref.name, channel, source)
+        # The tokens of an image stand in the text of a vision-language model, so that its prompts depend on both.
+        image = self.expr(model, run, "image") if model.sites.projector else None
+        images = self.images(model, run) if model.sites.projector else None
+        key = (model.ref.name, channel, source, image)
         if key not in self._prompts:
-            chat = isinstance(source, Chat)
             texts = (
                 chat_texts(model, source, self._strings, self.problems, self.data.n)
                 if isinstance(source, Chat)
                 else self._strings(source, f"{model.ref.name}.{channel}")
             )
-            known: dict[str, Prompt] = {}
+            known: dict[tuple[str, Path | None], Prompt] = {}
             found: list[Prompt | None] = [None] * self.data.n
             for i, text in enumerate(texts):
+                path = None if images is None else images[i]
+                if text is None or (images is not None and path is None):
+                    continue
                 with self.problems.at(i, source.span):
-                    if text is not None:
-                        found[i] = known.get(text) or known.setdefault(
-                            text, tokenize(model, text, channel, special=not chat)
-                        )
+                    found[i] = known.get((text, path)) or known.setdefault(
+                        (text, path), _read(model, channel, text, path, chat=isinstance(source, Chat))
+                    )
             self._prompts[key] = found
         return self._prompts[key]
 
@@ -134,17 +141,23 @@ class Feeds:
 
     def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Span | None) -> Places:
         """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
-        channel = model.sites.channel(tower)
-        source = self.expr(model, run, channel)
-        key = (model.ref.name, tower.name, position, source)
+        return self._on(model, run, position, tower, tower.name, span)
+
+    def _on(
+        self, model: LoadedModel, run: Run, position: Position, tower: Tower, stand: str, span: Span | None
+    ) -> Places:
+        text = tower.modality == "text"
+        source = self.expr(model, run, model.sites.channel(tower))
+        image = self.expr(model, run, "image") if text and model.sites.projector else None
+        key = (model.ref.name, stand, position, source, image)
         if key not in self._places:
             found: Places = [None] * self.data.n
-            prompts = self.prompts(model, run, channel) if tower.modality == "text" else None
-            images = self.images(model, run) if tower.modality == "image" else None
+            prompts = self.prompts(model, run, model.sites.channel(tower)) if text else None
+            images = self.images(model, run) if model.sites.projector or not text else None
             for i in range(self.data.n):
-                ground = self._ground(model, tower, source, prompts, images, i)
-                if ground is not None:
-                    with self.problems.at(i, span):
+                with self.problems.at(i, span):
+                    ground = self._ground(model, tower, stand, source, prompts, images, i)
+                    if ground is not None:
                         found[i] = resolve(position, ground)
             self._places[key] = found
         return self._places[key]
@@ -154,24 +167,28 @@ class Feeds:
         chats = {key[0]: prompts for key, prompts in reversed(self._prompts.items()) if isinstance(key[-1], Chat)}
         for model, prompts in reversed(chats.items()):
             yield from chat_note(model, prompts)
-        for (model, tower, position, _), places in self._places.items():
+        for (model, stand, position, _, image), places in self._places.items():
             counts = [len(p) for p in places if p is not None]
             if position.kind in ("inside", "outside") and counts:
                 low, high = min(counts), max(counts)
                 shown = str(low) if low == high else f"{low} to {high}"
-                where = f"{model}.{tower}" if tower else model
-                yield Diagnostic("CQ529", f"`@ {position}` of `{where}` holds {shown} patches a row", severity="note")
+                where = f"{model}.{stand}" if stand else model
+                what = "patches" if image is None else "image tokens"
+                yield Diagnostic("CQ529", f"`@ {position}` of `{where}` holds {shown} {what} a row", severity="note")
 
     def site_places(
         self, model: LoadedModel, run: Run, info: SiteInfo, position: Position, span: Span | None
     ) -> Places:
         """The positions of a site."""
-        return self.places(model, run, position, model.sites.tower(info.stand), span)
+        projected = info.stand == "projector"
+        tower = model.sites.tower(info.tower if projected else info.stand)
+        return self._on(model, run, position, tower, info.stand, span)
 
     def _ground(
         self,
         model: LoadedModel,
         tower: Tower,
+        stand: str,
         source: Expr | None,
         prompts: list[Prompt | None] | None,
         images: list[Path | None] | None,
@@ -180,20 +197,40 @@ class Feeds:
         def row(name: str) -> Any:
             return self.data.column(name)[i]
 
+        image = images[i] if images is not None else None
         if prompts is not None:
             prompt = prompts[i]
-            return None if prompt is None else Ground(tower, len(prompt.ids), prompt, fed_by(source), row)
-        image = images[i] if images is not None else None
-        if image is None or tower.patches is None:
+            if prompt is None:
+                return None
+            length = len(prompt.ids)
+            if image is None:
+                return Ground(tower, length, prompt, fed_by(source), row)
+            return Ground(
+                tower, length, prompt, fed_by(source), row,
+                lambda: prompt.pictured, lambda name: self._inside(model, "tokens", row(name), image),
+            )  # fmt: skip
+        if image is None:
             return None
-        return Ground(tower, tower.extent, None, None, row, lambda name: self._inside(model, tower, row(name), image))
+        pictures = self._of(model)
 
-    def _inside(self, model: LoadedModel, tower: Tower, mask: Any, image: Path) -> tuple[bool, ...]:
+        def shown() -> tuple[int, ...]:
+            return pictures.shown(stand, image)
+
+        def inside(name: str) -> tuple[bool | None, ...]:
+            flags = self._inside(model, stand, row(name), image)
+            return tuple(flags[p] for p in shown())
+
+        return Ground(tower, pictures.count(stand, image), None, None, row, shown, inside)
+
+    def _of(self, model: LoadedModel) -> Pictures:
+        return self._pictures.setdefault(model.ref.name, Pictures(model))
+
+    def _inside(self, model: LoadedModel, stand: str, mask: Any, image: Path) -> tuple[bool | None, ...]:
         if not isinstance(mask, str):
             raise RowError("CQ453", "a mask column holds no path", repr(mask), "leave such rows out with `where`")
-        key = (model.ref.name, self.data.resolve(mask), image)
+        key = (model.ref.name, stand, self.data.resolve(mask), image)
         if key not in self._masks:
-            self._masks[key] = patches_inside(model, tower, key[1], image)
+            self._masks[key] = self._of(model).inside(stand, key[2], image)
         return self._masks[key]
 
     def _strings(self, source: Expr, what: str) -> list[str | None]:
@@ -219,3 +256,9 @@ class Feeds:
                         source.span,
                     )
         return [v if isinstance(v, str) else None for v in values]
+
+
+def _read(model: LoadedModel, channel: str, text: str, image: Path | None, *, chat: bool) -> Prompt:
+    if image is None:
+        return tokenize(model, text, channel, special=not chat)
+    return illustrated(model, text, open_image(image).convert("RGB"), chat=chat)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from causalcircuit.models.feed import Feed, extent, projected
 from causalcircuit.models.model import LoadedModel
-from causalcircuit.models.multimodal import image_feed
+from causalcircuit.models.multimodal import illustrate, image_feed
 from causalcircuit.models.problem import RowError
-from causalcircuit.query import Tower
+from causalcircuit.models.prompt import refusing
+from causalcircuit.models.regions import Regions, regions_of
 from causalcircuit.rows.decoding import PictureError, read_picture
+
+_KEPT = 16
+_T = TypeVar("_T")
 
 
 def check_image(path: Path) -> tuple[int, int]:
@@ -24,46 +31,144 @@ def check_image(path: Path) -> tuple[int, int]:
     Raises:
         RowError: CQ451.
     """
-    return _open(path).size
+    return open_image(path).size
 
 
 def media(model: LoadedModel, path: Path) -> dict[str, Tensor]:
-    """An image as the model sees it: keywords of `forward`; the first axis counts what belongs to it."""
-    return image_feed(model.processor, _open(path).convert("RGB"), model.dtype)
-
-
-def patches_inside(model: LoadedModel, tower: Tower, mask: Path, image: Path) -> tuple[bool, ...]:
-    """For each patch, in order, whether at least half of its area lies inside the mask.
-
-    A mask is an image of the size of its picture; pixels of 128 and more (of 255) are inside. It takes the way of
-    the picture: the same resizing and cropping by the model's own processor, without the normalisation of colours.
+    """An image as the model sees it: keywords of `forward`; the first axis counts what belongs to it.
 
     Raises:
-        RowError: CQ451 unreadable, CQ452 another size than the image.
+        RowError: CQ451 a file that cannot be read, CQ571 an image that the processor refuses.
     """
-    drawn, size = _open(mask).convert("L"), _open(image).size
-    if drawn.size != size:
-        raise RowError(
-            "CQ452",
-            "a mask has another size than its image",
-            f"{mask.name} is {drawn.size[0]}×{drawn.size[1]}, {image.name} {size[0]}×{size[1]}",
-            "draw the mask on the image that the world feeds",
-        )
-    return _coverage(model, tower, drawn.point(lambda v: 255 if v >= 128 else 0))
+    return dict(_fed(model, open_image(path).convert("RGB"), model.dtype).media)
 
 
-def _coverage(model: LoadedModel, tower: Tower, mask: Image.Image) -> tuple[bool, ...]:
-    flat: dict[str, Any] = {"do_normalize": False, "do_rescale": True, "rescale_factor": 1 / 255}
-    seen = model.processor(images=mask.convert("RGB"), return_tensors="pt", **flat)["pixel_values"][0]
-    area = torch.as_tensor(seen, dtype=torch.float64)[0]
-    rows, columns = tower.patches or (1, 1)
-    high, wide = area.shape[0] // rows, area.shape[1] // columns
-    share = area[: rows * high, : columns * wide].reshape(rows, high, columns, wide).mean((1, 3))
-    # A patch cut exactly in half counts as inside, whatever the last bit of the resizing says.
-    return tuple((share >= 0.5 - 1e-6).flatten().tolist())
+def _fed(model: LoadedModel, picture: Image.Image, dtype: torch.dtype, **options: Any) -> Feed:
+    with refusing(model):
+        if model.sites.projector:
+            return illustrate(model.processor, picture, "", dtype, model.takes, **options).feed
+        return Feed(media=image_feed(model.processor, picture, dtype, **options))
 
 
-def _open(path: Path) -> Image.Image:
+class Pictures:
+    """Where the parts of images are for one model; what is worked out is kept."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        """Know nothing of any image yet."""
+        self._model = model
+        self._regions: dict[Hashable, Regions] = {}
+        self._empty: dict[Hashable, tuple[Tensor, Tensor]] = {}
+        self._shapes: dict[Path, tuple[Hashable, dict[str, int]]] = {}
+
+    def shown(self, stand: str, image: Path) -> tuple[int, ...]:
+        """The places of the patches of an image, in the order in which its processor lists them.
+
+        Args:
+            stand: what places count on: the name of an image tower, or `projector`.
+            image: a readable file.
+
+        Raises:
+            RowError: CQ570 patches that overlap, CQ571 an image that the processor refuses.
+        """
+        shares = self._shares(stand, image, None)
+        return tuple(p for p in self._of(image).shown(stand) if shares[p] is not None)
+
+    def count(self, stand: str, image: Path) -> int:
+        """How many positions an image has, all of them counted.
+
+        Args:
+            stand, image: as in `shown`.
+
+        Raises:
+            RowError: CQ571.
+        """
+        return self._shape(image)[1][stand]
+
+    def inside(self, stand: str, mask: Path, image: Path) -> tuple[bool | None, ...]:
+        """For each place whether at least half of its area lies inside the mask; `None` for one without a pixel.
+
+        A mask is an image of the size of its picture; pixels of 128 and more (of 255) are inside. It takes the way of
+        the picture through the model's own processor: the same resizing, cropping and cutting.
+
+        Args:
+            stand: as in `shown`, or `tokens`: then places count the image tokens of a prompt.
+            mask, image: files.
+
+        Raises:
+            RowError: CQ451 unreadable, CQ452 another size than the image, CQ570 and CQ571.
+        """
+        drawn, size = open_image(mask).convert("L"), open_image(image).size
+        if drawn.size != size:
+            raise RowError(
+                "CQ452",
+                "a mask has another size than its image",
+                f"{mask.name} is {drawn.size[0]}×{drawn.size[1]}, {image.name} {size[0]}×{size[1]}",
+                "draw the mask on the image that the world feeds",
+            )
+        shares = self._shares(stand, image, drawn.point(lambda v: 255 if v >= 128 else 0))
+        # A patch cut exactly in half counts as inside, whatever the last bit of the resizing says.
+        return tuple(None if s is None else s >= 0.5 - 1e-6 for s in shares)
+
+    def _shares(self, stand: str, image: Path, drawn: Image.Image | None) -> tuple[float | None, ...]:
+        """The share of each place in a black and white picture; in all of the picture where none is drawn."""
+        size = open_image(image).size
+        black, white = _kept(self._empty, size, lambda: (self._pixels(size, "black"), self._pixels(size, "white")))
+        made = white if drawn is None else _numbers(_fed(self._model, drawn.convert("RGB"), torch.float64, **_PLAIN))
+        moved = torch.where(white == black, torch.nan, (made - black) / (white - black))
+        return self._of(image).shares(stand, moved)
+
+    def _pixels(self, size: tuple[int, int], colour: str) -> Tensor:
+        return _numbers(_fed(self._model, Image.new("RGB", size, colour), torch.float64, **_PLAIN))
+
+    def _of(self, image: Path) -> Regions:
+        return _kept(self._regions, self._shape(image)[0], lambda: regions_of(self._model, self.feed(image)))
+
+    def _shape(self, image: Path) -> tuple[Hashable, dict[str, int]]:
+        """What images that are cut alike have in common, and how many positions this one has on what."""
+        if image not in self._shapes:
+            feed, table = self.feed(image), self._model.sites
+            counts = {t.name: extent(t, feed.media) for t in table.towers if t.modality == "image"}
+            counts |= {"projector": projected(table, feed)} if table.projector else {}
+            # Tiles, windows and padding show in the numbers beside the pixels.
+            key = tuple((n, x.shape, None if x.is_floating_point() else _digest(x)) for n, x in feed.media.items())
+            self._shapes[image] = key, counts
+        return self._shapes[image]
+
+    def feed(self, image: Path) -> Feed:
+        """An image as an item of a batch: with some text, where the model reads one beside its images."""
+        feed = _fed(self._model, open_image(image).convert("RGB"), self._model.dtype)
+        if feed.ids is not None:
+            return feed
+        one = self._model.probe.one
+        return Feed(one.ids, one.source, feed.media)
+
+
+_PLAIN = {"do_normalize": False}
+"""Normalising by the colours of the picture itself would move the numbers of a mask."""
+
+
+def _digest(x: Tensor) -> bytes:
+    return hashlib.sha256(x.cpu().numpy().tobytes()).digest()
+
+
+def _numbers(feed: Feed) -> Tensor:
+    return next(feed.media[n] for n in ("pixel_values", "flattened_patches") if n in feed.media)
+
+
+def _kept(known: dict[Hashable, _T], key: Hashable, make: Callable[[], _T]) -> _T:
+    if key not in known:
+        while len(known) >= _KEPT:
+            del known[next(iter(known))]
+        known[key] = make()
+    return known[key]
+
+
+def open_image(path: Path) -> Image.Image:
+    """A picture in memory, upright.
+
+    Raises:
+        RowError: CQ451.
+    """
     if not os.path.isfile(path):  # unlike `Path.is_file`, it forgives a name that is too long for a file
         raise RowError(
             "CQ451", "an image file does not exist", str(path), "paths in a column are relative to the data file"

@@ -16,13 +16,14 @@ from causalcircuit.models.signature import Signature
 
 PLACE = "<image>"
 """What stands for an image in a prompt, whatever the model's own mark."""
-_BLANK = "￼"
+BLANK = "￼"
+"""Stands in a text for each character that stands for an image: it is in no word."""
 
 
-def image_feed(processor: Any, picture: Image.Image, dtype: torch.dtype) -> dict[str, Tensor]:
+def image_feed(processor: Any, picture: Image.Image, dtype: torch.dtype, **options: Any) -> dict[str, Tensor]:
     """A picture as keywords of `forward`; the first axis counts what belongs to it."""
     images = getattr(processor, "image_processor", processor)
-    return tensors(images(images=picture, return_tensors="pt"), dtype)
+    return tensors(images(images=picture, return_tensors="pt", **options), dtype)
 
 
 def audio_feed(processor: Any, hf: Any, generator: torch.Generator, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -64,6 +65,7 @@ def illustrate(
     dtype: torch.dtype,
     takes: Signature,
     special: bool = True,
+    **options: Any,
 ) -> Illustrated:
     """Let a vision-language model's processor write an image into a text.
 
@@ -72,6 +74,7 @@ def illustrate(
         text: with `<image>`, or the model's own mark, where the image stands; before it where there is neither.
         takes: the model's signature.
         special: whether the tokenizer adds its special tokens, as to plain prompts.
+        options: for the processor.
 
     Raises:
         ValueError: the text has several marks, or the processor refuses it.
@@ -87,6 +90,7 @@ def illustrate(
                 images=[picture],
                 return_tensors="pt",
                 add_special_tokens=special,
+                **options,
             )
     finally:
         processor.tokenizer = tokenizer
@@ -150,7 +154,7 @@ def _blanked(text: str, offsets: Sequence[tuple[int, int]], pictured: Sequence[i
     if not pictured:
         return text
     start, end = offsets[pictured[0]][0], offsets[pictured[-1]][1]
-    return text[:start] + _BLANK * (end - start) + text[end:]
+    return text[:start] + BLANK * (end - start) + text[end:]
 
 
 def tensors(made: Any, dtype: torch.dtype) -> dict[str, Tensor]:
