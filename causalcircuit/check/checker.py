@@ -13,6 +13,7 @@ from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, instead_of
 from causalcircuit.query import Command, Estimation, Expr, Graph, ModelRef, Number, Program, Testing, World
+from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
 from causalcircuit.syntax import Statement, cut, parse
 from causalcircuit.syntax.trees import inner
@@ -139,7 +140,8 @@ class Checker:
 
     def register(self, ref: ModelRef) -> ModelRef:
         """Give a model a name of its own in the whole program: equal declarations share one."""
-        twin = next((m for m in self.models.values() if replace(m, name=ref.name) == ref), None)
+        bare = replace(ref, dictionaries=())
+        twin = next((m for m in self.models.values() if replace(m, name=ref.name, dictionaries=()) == bare), None)
         if twin is not None and twin.name == ref.name:
             return twin
         name, k = ref.name, 2
@@ -148,6 +150,19 @@ class Checker:
         made = replace(ref, name=name)
         self.models[name] = made
         return made
+
+    def attach(self, host: ModelRef, made: Dictionary) -> tuple[ModelRef, str]:
+        """Declare a dictionary on a model: equal ones share a name, which is unique on the model."""
+        twin = next((d for d in host.dictionaries if replace(d, name=made.name) == made), None)
+        if twin is not None and (twin.name == made.name or not self.redefine):
+            return host, twin.name
+        name, k = made.name, 2
+        taken = {d.name for d in host.dictionaries}
+        while name in taken and not (self.redefine and name == made.name):
+            name, k = f"{made.name}_{k}", k + 1
+        kept = tuple(d for d in host.dictionaries if d.name != name)
+        self.models[host.name] = replace(host, dictionaries=(*kept, replace(made, name=name)))
+        return self.models[host.name], name
 
     def remember(self, value: Expr | World, name: str) -> None:
         """A declared name of a node, value or world, for reports; numbers keep their figures."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import sources
+from causalcircuit.check import dictionaries, sources
 from causalcircuit.check.chats import chat, with_pictures
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.modelling import model_settings
@@ -45,8 +45,11 @@ _OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Nega
 
 
 def model(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`model m = hf("./folder") with dtype = float64`."""
+    """`model m = hf("./folder") with dtype = float64`, or a dictionary (see `dictionaries`)."""
     name, call, *settings = inner(tree)
+    if dictionaries.kind_called(call, low) is not None:
+        dictionaries.declare(checker, name, call, settings, low)
+        return
     source, keywords = _source(call, low, ("hf",), "a model")
     unknown = next((k for k in keywords if k != "revision"), None)
     if unknown is not None:

@@ -11,6 +11,7 @@ from transformers.utils import logging as hf_logging
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.models.assemble import assemble
 from causalcircuit.models.contract.prove import ContractError
+from causalcircuit.models.dictionary import with_dictionaries
 from causalcircuit.models.folder import find_folder, read_config
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.proofs import proven
@@ -47,7 +48,7 @@ def load(
         raise _unsupported(ref, str(problem)) from None
     _agree(ref, config, model.sites)
     try:
-        return proven(model, folder)
+        model = proven(model, folder)
     except ContractError as problem:
         raise error(
             "CQ533",
@@ -59,6 +60,7 @@ def load(
                 "dtype = float32 may help where bfloat16 was asked for",
             ),
         ) from None
+    return with_dictionaries(model, ref)
 
 
 def _attention(ref: ModelRef) -> str | None:

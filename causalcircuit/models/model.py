@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.feed import Batch, Feed, collate, extent, keywords_of
+from causalcircuit.models.overlay import needed, settled, tapped
 from causalcircuit.models.probe import Probe
 from causalcircuit.models.roles import Stack
 from causalcircuit.models.signature import Signature
-from causalcircuit.models.taps import Tap, Visit, tapped
+from causalcircuit.models.taps import Tap, Visit
 from causalcircuit.query import ModelRef, SiteTable, Tower
 
 
@@ -77,6 +78,10 @@ class LoadedModel:
         """Whether its output has a line for each position of its text."""
         return self.sites.readout == "vocabulary" or (self.sites.readout == "none" and len(self.sites.towers) == 1)
 
+    def read_at(self, tensor: str) -> str:
+        """The tap where a tensor is read: after what dictionaries find in it may have been assigned."""
+        return settled(tensor) if settled(tensor) in self.taps else tensor
+
     def batch(self, feeds: Sequence[Feed]) -> Batch:
         """Items joined and padded, on the model's device."""
         return collate(feeds, self.sites, self.takes, self.side, self.pad, self.device)
@@ -107,8 +112,9 @@ class LoadedModel:
     def differentiable(self, batch: Batch, taps: Iterable[str], visit: Visit) -> Tensor:
         """The same, leaving it to the caller whether gradients are kept."""
         wanted = set(taps)
-        used = [tap for name, tap in self.taps.items() if name in wanted]
-        with tapped(used, _standing(visit, self.taps, batch)) as fired:
+        attached = needed(self.taps, wanted)
+        used = [tap for name, tap in self.taps.items() if name in attached]
+        with tapped(used, _standing(visit, self.taps, batch), attached - wanted) as fired:
             output = self.run(batch)
         for name, times in fired.items():
             if times != 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 import transformers
 
+from causalcircuit.models.contract.nodes import prove_nodes
 from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.contract.prove import prove, prove_more
 from causalcircuit.models.model import LoadedModel
@@ -33,6 +35,24 @@ def proven(model: LoadedModel, folder: Path) -> LoadedModel:
     proof = None if kept is None else _read(kept, model)
     if proof is None:
         proof = prove(model, model.probe)
+        remember(key, _written(proof))
+    return replace(model, proof=proof, key=key)
+
+
+def proven_nodes(model: LoadedModel, names: Sequence[str], doubtful: Mapping[str, str], mark: str) -> LoadedModel:
+    """A proven model with further taps: their proof is kept too.
+
+    Args:
+        model: with the taps, and the proof and key of the model without them.
+        names: of the taps. doubtful: those that cannot hold, with the reason. mark: what else the proof rests on.
+    """
+    key = hashlib.sha256(f"{model.key} {mark}".encode()).hexdigest()
+    kept = recall(key)
+    proof = None if kept is None else _read(kept, model)
+    if proof is None:
+        proof = deepcopy(model.proof)
+        proof.refused.update(doubtful)
+        prove_nodes(model, names, proof)
         remember(key, _written(proof))
     return replace(model, proof=proof, key=key)
 

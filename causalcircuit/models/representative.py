@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
-from causalcircuit.query import Address, Part, SiteInfo, SiteTable
+from causalcircuit.models.overlay import unsettled
+from causalcircuit.query import Address, Attached, Part, SiteInfo, SiteTable
 
 
 @lru_cache(maxsize=65536)
 def site_of(table: SiteTable, tensor: str) -> SiteInfo:
-    """The site that stands for a tensor: of its heads the second, where there is one."""
+    """The site that stands for a tensor: of its heads or features the second, where there is one."""
+    if unsettled(tensor) != tensor:
+        return replace(site_of(table, unsettled(tensor)), tensor=tensor, step=2)
+    for of in table.dictionaries:
+        nodes = {f"{of.name}.features": Part("feature", min(1, of.features - 1)), f"{of.name}.error": Part("error")}
+        if tensor in nodes:
+            return table.info(Address("m", (Attached(of.name), nodes[tensor])))
+    module = next((info for _, info in table.modules or () if info.tensor == tensor and info.address == tensor), None)
+    if module is not None:
+        return module
     return table.info(Address("m", tuple(_parts(address_of(table, tensor)))))
 
 

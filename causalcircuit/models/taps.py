@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -146,34 +146,6 @@ class BetweenTap(Tap):
         finally:
             for handle in handles:
                 handle.remove()
-
-
-@contextmanager
-def tapped(taps: Iterable[Tap], visit: Visit) -> Iterator[dict[str, int]]:
-    """Let `visit` see and replace the tensors of `taps` in the passes made inside the block.
-
-    Yields how often each tap fired. The hooks go away even when a pass fails.
-
-    Args:
-        taps: in order of computation: where two share a module, hooks run in this order.
-        visit: what to do; returning the same tensor changes nothing.
-    """
-    used = list(taps)
-    fired = {tap.name: 0 for tap in used}
-    with ExitStack() as stack:
-        for tap in reversed(used):  # each goes before the hooks that are there
-            stack.enter_context(tap.attach(_seeing(tap, visit, fired)))
-        yield fired
-
-
-def _seeing(tap: Tap, visit: Visit, fired: dict[str, int]) -> See:
-    def see(value: Tensor) -> Tensor:
-        fired[tap.name] += 1
-        flat = value.reshape(-1, value.shape[-1]) if value.shape[-1] == tap.size else value
-        new = visit(tap.name, flat)
-        return value if new is flat else new.reshape(value.shape)
-
-    return see
 
 
 def stream_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, Source, Span
+from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
@@ -30,6 +31,7 @@ class ModelRef:
         device_map: how accelerate spreads the weights over several devices; `None`: all are on `device`.
         memory: whether the model must fit the free memory to be loaded.
         trust_remote_code: the file names this very source as one whose code may run.
+        dictionaries: of features, declared on its sites.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ModelRef:
     memory: Literal["checked", "unchecked"] = "checked"
     trust_remote_code: bool = False
     attention: AttentionKind = "auto"
+    dictionaries: tuple[Dictionary, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from causalcircuit.query.address import Address, Index, Part
+from causalcircuit.query.dictionary import Dictionary
 
 Modality = Literal["text", "image", "audio"]
 
@@ -101,6 +102,8 @@ class SiteInfo:
         layer: the block, or -1 before the first and `layers` after the last.
         stand: what its positions stand on: a tower (another one for the keys of a cross-attention), or `projector`.
         key: of an attention pattern, the position of the key that is looked at, in the tower `keys`.
+        step: the order among what has one rank: what a dictionary finds in a tensor comes after it. The rank is -1
+            where it is not known before the model is loaded.
     """
 
     address: str
@@ -114,6 +117,7 @@ class SiteInfo:
     stand: str
     key: int | None = None
     keys: str = ""
+    step: int = 0
 
     @property
     def width(self) -> int:
@@ -131,12 +135,13 @@ class SiteInfo:
         return same and self.start <= other.start and other.stop <= self.stop
 
 
+Missing = Literal["layer", "head", "neuron", "expert", "feature", "name"]
+
+
 class AddressError(ValueError):
     """An address that the table has not. `kind` tells which code of the catalogue fits."""
 
-    def __init__(
-        self, kind: Literal["layer", "head", "neuron", "expert", "name"], message: str, known: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, kind: Missing, message: str, known: tuple[str, ...] = ()) -> None:
         """Say what is wrong; `known` lists what could have stood there."""
         super().__init__(message)
         self.kind, self.known = kind, known
@@ -154,6 +159,8 @@ class SiteTable:
         readout: what its output is: a distribution over the `vocabulary`, scores of `classes`, or `none`.
         projected: positions of `projector.out` for each part that the image is given in (the whole, a tile); 0 where
             it has one for each token of the image.
+        dictionaries: those that are declared on its sites.
+        modules: sites by the path of a module, as far as they were asked for; `None` before the model is loaded.
     """
 
     family: str
@@ -163,6 +170,8 @@ class SiteTable:
     projector: int = 0
     readout: Literal["vocabulary", "classes", "none"] = "vocabulary"
     projected: int = 0
+    dictionaries: tuple[Dictionary, ...] = ()
+    modules: tuple[tuple[str, SiteInfo], ...] | None = None
 
     def tower(self, name: str) -> Tower:
         """The tower called `name`."""
@@ -179,6 +188,10 @@ class SiteTable:
         Raises:
             AddressError: the model has no such site; says what it has.
         """
+        if address.attached:
+            return self._of_dictionary(address)
+        if address.module is not None:
+            return self._of_module(address)
         if self.projector and [str(p) for p in address.path] == ["projector", "out"]:
             seen = next(t for t in self.towers if t.modality != "text")
             rank = seen.layers * _BLOCK + 2
@@ -270,6 +283,42 @@ class SiteTable:
         info = self._part(tower, address, tensor, start, start + width, count * width, rank, layer)
         return replace(info, stand=keys) if what in ("k", "v") else info
 
+    def _of_dictionary(self, address: Address) -> SiteInfo:
+        """A node that a dictionary makes of the site that it writes."""
+        found = self.dictionary(address)
+        steps = ("feature[k]", "features", "error")
+        if len(address.path) != 2:
+            raise AddressError("name", f"`{address}` is not a site", steps)
+        part, base = address.path[1], self.info(found.address(address.model))
+        made = replace(base, address=address.local, step=1)
+        size = found.features
+        if part.name == "feature" and part.index is not None:
+            k = _number(part, size, "feature", address)
+            return replace(made, tensor=f"{found.name}.features", start=k, stop=k + 1, size=size)
+        if part == Part("features"):
+            return replace(made, tensor=f"{found.name}.features", start=0, stop=size, size=size)
+        if part == Part("error"):
+            return replace(made, tensor=f"{found.name}.error", start=0, stop=base.width, size=base.width)
+        raise AddressError("name", f"`{address}` is not a site", steps)
+
+    def dictionary(self, address: Address) -> Dictionary:
+        """The dictionary that an address enters."""
+        found = next((d for d in self.dictionaries if d.name == address.attached), None)
+        if found is None:
+            raise AddressError("name", f"`{address.attached}` is no dictionary of `{address.model}`")
+        return found
+
+    def _of_module(self, address: Address) -> SiteInfo:
+        """The output of a module, or what it is given."""
+        if [p.name for p in address.path] not in (["module"], ["module", "in"]):
+            raise AddressError("name", f"`{address}` is not a site", ('module("path")', 'module("path").in'))
+        if self.modules is None:
+            return SiteInfo(address.local, address.local, 0, 1, 1, "", -1, -1, "")
+        found = dict(self.modules).get(address.local)
+        if found is None:
+            raise AddressError("name", f"`{address}` is not a site")
+        return found
+
     def source(self, tower: Tower) -> Tower:
         """The tower that the cross-attention of `tower` looks at."""
         return self.towers[max(self.towers.index(tower) - 1, 0)]
@@ -298,6 +347,11 @@ class SiteTable:
         Raises:
             AddressError: an index is out of range, or the pattern fits no site.
         """
+        if address.attached:
+            return self._expand_features(address)
+        if address.module is not None:
+            self.info(address)
+            return (address,)
         tower, path = self._enter(address.path)
         limits = {
             "layer": tower.layers,
@@ -324,6 +378,16 @@ class SiteTable:
         for a in out:
             self.info(a)
         return out
+
+    def _expand_features(self, address: Address) -> tuple[Address, ...]:
+        """The features of a dictionary one by one."""
+        found: tuple[Address, ...] = (address,)
+        if len(address.path) == 2 and address.path[1].name == "feature" and address.path[1].index is not None:
+            numbers = _numbers(address.path[1].index, self.dictionary(address).features, "feature", address)
+            found = tuple(Address(address.model, (address.path[0], Part("feature", k))) for k in numbers)
+        for a in found:
+            self.info(a)
+        return found
 
     def addresses(self, neurons: bool = False) -> Iterator[str]:
         """Every local address, in order of computation; neurons and attention patterns by their first one."""
@@ -362,13 +426,15 @@ class SiteTable:
         yield from ("mlp.out", "resid")
 
     def depends(self, later: SiteInfo, earlier: SiteInfo) -> bool:
-        """Whether `later` can depend on `earlier` by the wiring, positions aside."""
+        """Whether `later` can depend on `earlier` by the wiring, positions aside, as far as that is known."""
+        if min(later.rank, earlier.rank) < 0:
+            return False
         if later.tower == earlier.tower:
             if self.tower(later.tower).parallel and later.layer == earlier.layer:
                 ranks = earlier.rank % _BLOCK, later.rank % _BLOCK
                 if ranks[0] in range(_IN, _MID) and ranks[1] >= _MLP_IN:
                     return False
-            return later.rank > earlier.rank
+            return (later.rank, later.step) > (earlier.rank, earlier.step)
         order = [t.name for t in self.towers]
         if order.index(earlier.tower) > order.index(later.tower):
             return False
@@ -436,6 +502,8 @@ def tensor_of(address: Address) -> tuple[str, tuple[Part, ...]]:
 
     Equal for two addresses just where a `SiteTable` gives them the same `SiteInfo.tensor`: planning has no table.
     """
+    if address.attached and address.path[-1].name == "feature":
+        return address.model, (*address.path[:-1], Part("features"))
     *lead, last = (Part(p.name) if p.name in ("head", "kv", "neuron", "pattern") else p for p in address.path)
     layer = lead[-1].index if lead else None
     if last.name == "embed":
@@ -449,7 +517,7 @@ def tensor_of(address: Address) -> tuple[str, tuple[Part, ...]]:
     return address.model, (*lead, last)
 
 
-def _number(part: Part, limit: int, what: Literal["layer", "head", "neuron", "expert"], address: Address) -> int:
+def _number(part: Part, limit: int, what: Missing, address: Address) -> int:
     if not isinstance(part.index, int):
         raise AddressError("name", f"`{part}` needs a number in `{address}`")
     if not 0 <= part.index < limit:
@@ -462,8 +530,8 @@ def _numbers(index: Index, limit: int, what: str, address: Address) -> list[int]
         if what == "pattern":
             raise AddressError("name", f"`pattern[*]` in `{address}`: name the keys, prompts differ in length")
         return list(range(limit))
-    kinds: dict[str, Literal["layer", "head", "neuron", "expert"]] = {
-        "layer": "layer", "head": "head", "kv": "head", "expert": "expert",
+    kinds: dict[str, Missing] = {
+        "layer": "layer", "head": "head", "kv": "head", "expert": "expert", "feature": "feature",
     }  # fmt: skip
     kind = kinds.get(what, "neuron")
     listed: dict[int, None] = {}

@@ -61,6 +61,7 @@ class Runner:
         estimates: list[Estimate] = []
         tested: list[Tested] = []
         found = [*program.warnings, *(note for ready, _ in prepared.values() for note in ready.notes)]
+        found.extend(note for table in tables.values() for note in table.notes)
         interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(prepared)
         failed: DiagnosticError | None = None
         try:
@@ -108,9 +109,12 @@ class Runner:
 
     def _model(self, ref: ModelRef) -> LoadedModel:
         if ref not in self.models:
-            from causalcircuit.models import load
+            from causalcircuit.models import load, with_dictionaries
 
-            self.models[ref] = load(ref)
+            bare = replace(ref, dictionaries=())
+            if bare not in self.models:
+                self.models[bare] = load(bare)
+            self.models[ref] = with_dictionaries(self.models[bare], ref)
         return self.models[ref]
 
     def _fill(
