@@ -46,9 +46,10 @@ demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq run examples/interchange.cq
 
 .PHONY: models
-models: $(STAMP)  ## train the two shipped models anew (minutes)
+models: $(STAMP)  ## train the shipped models anew (minutes)
 	$(BIN)/python examples/training/train_ioi.py
 	$(BIN)/python examples/training/train_captioner.py
+	$(BIN)/python examples/training/train_classifier.py
 
 # ------------------------------------------------------------ quality
 .PHONY: test

@@ -1,7 +1,26 @@
 """The language as Python objects: the same nouns, built by operators instead of a parser."""
 
-from causalcircuit.api.addresses import Model, all, first, inside, last, model, outside, patch, span, token
-from causalcircuit.api.quantities import Do, E, P, Quantity, do, dot, known, logit, mean, nat, norm, picture, pp, row
+from causalcircuit.api.addresses import Model, all, first, inside, last, model, new, outside, patch, span, token
+from causalcircuit.api.dictionaries import sae, transcoder
+from causalcircuit.api.functions import readout
+from causalcircuit.api.quantities import (
+    Do,
+    E,
+    P,
+    Quantity,
+    cosine,
+    do,
+    dot,
+    kl,
+    known,
+    logit,
+    mean,
+    nat,
+    norm,
+    picture,
+    pp,
+    row,
+)
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, program, run, test
 
 __all__ = [
@@ -13,6 +32,7 @@ __all__ = [
     "P",
     "Quantity",
     "all",
+    "cosine",
     "data",
     "do",
     "dot",
@@ -20,21 +40,26 @@ __all__ = [
     "first",
     "hypothesis",
     "inside",
+    "kl",
     "known",
     "last",
     "logit",
     "mean",
     "model",
     "nat",
+    "new",
     "norm",
     "outside",
     "patch",
     "picture",
     "pp",
     "program",
+    "readout",
     "row",
     "run",
+    "sae",
     "span",
     "test",
     "token",
+    "transcoder",
 ]

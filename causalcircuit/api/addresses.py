@@ -10,10 +10,11 @@ from typing import Any, Literal, cast
 
 from causalcircuit.api.quantities import Quantity, quantity
 from causalcircuit.check import addresses, sites
+from causalcircuit.check.generation import text_of
 from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
 from causalcircuit.diagnostics import Source, Span, error
-from causalcircuit.query import Column, Index, Input, ModelRef, Position, SiteTable, Text, Word
+from causalcircuit.query import Address, Column, Expr, Index, ModelRef, Part, Position, SiteTable, Text, Word, render
 from causalcircuit.query.program import AttentionKind, DeviceMap, DType
 
 
@@ -37,6 +38,8 @@ class Place:
 last = Place(Position("last"))
 first = Place(Position("first"))
 all = Place(Position("all"))
+new = Place(Position("new"))
+"""Every generated position of a text."""
 
 
 def token(*words: Any, number: int | None = None) -> Place:
@@ -106,11 +109,14 @@ class Steps:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _wrap(addresses.step(self.path, name, _span(f"{_text(self.path)}.{name}")), self.path.model)
+        return _wrap(addresses.step(self.path, name, located(f"{_text(self.path)}.{name}")), self.path.model)
 
-    def __getitem__(self, index: Any) -> Steps:
+    def __getitem__(self, index: Any) -> Any:
         text = f"{_text(self.path)}[{index!r}]"
         given: Any
+        word: str | None = None
+        if isinstance(index, tuple) and len(index) == 2 and index[1] in addresses.behind(self.path):
+            index, word = index
         if isinstance(index, slice):
             raise TypeError("ranges are inclusive in the language: pass a list, `layer[[4, 5, 6]]`, or `'*'`")
         if index == "*" and self.path.parts and self.path.parts[-1].name not in addresses.READOUTS:
@@ -121,17 +127,27 @@ class Steps:
             given = tuple(index)
         else:
             given = quantity(index).expr
-        return Steps(addresses.subscript(self.path, cast(Index, given), _span(text)))
+        return _wrap(addresses.subscript(self.path, cast(Index, given), located(text), word), self.path.model)
+
+    def __call__(self, path: str) -> Steps:
+        """`m.module("transformer.wte")`: the module of that path."""
+        if self.path.parts != (Part("module"),) or not isinstance(path, str) or not path:
+            raise TypeError(f"`{self}` cannot be called; modules are named `m.module('their.path')`")
+        made = (Part("module", text=path),)
+        return Steps(replace(self.path, parts=made, span=located(_text(replace(self.path, parts=made)))))
 
     def __matmul__(self, at: Any) -> Quantity:
         position = position_of(at)
-        made = addresses.place(self.path, position, _span(f"{_text(self.path)} @ {position}"))
+        made = addresses.place(self.path, position, located(f"{_text(self.path)} @ {position}"))
         return Quantity(made, {self.path.model.name: self.path.model})
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A declared model: its attributes are addresses, `m.input`, `m.image` and `m.prefix` its inputs."""
+    """A declared model: its attributes are addresses, `m.input`, `m.image` and `m.prefix` its inputs.
+
+    Scores of classes are `m.class_["toxic", "sigmoid"]`.
+    """
 
     ref: ModelRef = field(repr=False)
 
@@ -144,11 +160,27 @@ class Model:
         """The table of the model's sites."""
         return sites(self.ref)
 
+    def text(self, tokens: int, temperature: float | None = None, seed: int | None = None) -> Quantity:
+        """What the model writes after its prompt, stripped: the likeliest token at each step, or drawn.
+
+        Args:
+            tokens: at most so many. temperature, seed: of a text that is drawn; the noise belongs to the row.
+
+        Raises:
+            DiagnosticError: CQ480, the arguments are wrong; CQ483, the model writes no text.
+        """
+        asked = {"tokens": tokens, "temperature": temperature, "seed": seed}
+        given = {name: quantity(value).expr for name, value in asked.items() if value is not None}
+        said = ", ".join(f"{name} = {render(value)}" for name, value in given.items())
+        made = text_of(self.ref, given, located(f"{self.ref.name}.text({said})"))
+        return Quantity(made, {self.ref.name: self.ref})
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        start = Path(self.ref, (), _span(self.ref.name))
-        return _wrap(addresses.step(start, name, _span(f"{self.ref.name}.{name}")), self.ref)
+        name = "class" if name == "class_" else name  # which is a word of Python
+        start = Path(self.ref, (), located(self.ref.name))
+        return _wrap(addresses.step(start, name, located(f"{self.ref.name}.{name}")), self.ref)
 
 
 def model(
@@ -178,12 +210,12 @@ def model(
         raise error("CQ111", f"`{called}` cannot name a model", help='letters, digits and `_`: `name="gpt2"`')
     ref = ModelRef(called, source, folder, revision, dtype, device, device_map, memory, attention=attention)
     if trust_remote_code is not None:
-        ref, _ = trusted(ref, trust_remote_code, _span(source))  # the argument itself is the reader's warning
+        ref, _ = trusted(ref, trust_remote_code, located(source))  # the argument itself is the reader's warning
     sites(ref)
     return Model(ref)
 
 
-def _wrap(made: Path | Input, ref: ModelRef) -> Steps | Quantity:
+def _wrap(made: Path | Expr, ref: ModelRef) -> Steps | Quantity:
     return Steps(made) if isinstance(made, Path) else Quantity(made, {ref.name: ref})
 
 
@@ -192,9 +224,9 @@ def _numbers(items: list[Any]) -> bool:
 
 
 def _text(path: Path) -> str:
-    return ".".join([path.model.name, *map(str, path.parts)])
+    return str(Address(path.model.name, path.parts))
 
 
-def _span(text: str) -> Span:
+def located(text: str) -> Span:
     """A place for messages: the expression itself, as the language writes it."""
     return Span(Source("<python>", text), 0, len(text))

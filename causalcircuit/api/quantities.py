@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from causalcircuit.check import claim as make_claim
 from causalcircuit.check.assign import world as make_world
+from causalcircuit.check.generation import mentions as make_mention
 from causalcircuit.check.measure import unit
+from causalcircuit.check.outputs import divergence
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
@@ -37,6 +39,7 @@ from causalcircuit.query import (
     render,
     unite,
 )
+from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
 
 if TYPE_CHECKING:
@@ -55,13 +58,24 @@ def merge(*several: Models) -> dict[str, ModelRef]:
     out: dict[str, ModelRef] = {}
     for models in several:
         for name, ref in models.items():
-            if out.setdefault(name, ref) != ref:
+            known = out.setdefault(name, ref)
+            out[name] = replace(known, dictionaries=_united(known.dictionaries, ref.dictionaries))
+            if replace(known, dictionaries=()) != replace(ref, dictionaries=()):
                 raise error(
                     "CQ202",
                     f"two models are called `{name}`: `{out[name].source}` and `{ref.source}`",
                     help='give one of them a name: `cq.model("…", name="other")`',
                 )
     return out
+
+
+def _united(some: tuple[Dictionary, ...], more: tuple[Dictionary, ...]) -> tuple[Dictionary, ...]:
+    """The dictionaries of both."""
+    for d in more:
+        if any(d.name == k.name and d != k for k in some):
+            way = 'give one of them a name: `cq.sae("…", at=…, name="other")`'
+            raise error("CQ202", f"two dictionaries are called `{d.name}`", help=way)
+    return (*some, *(d for d in more if d not in some))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +175,16 @@ class Quantity:
     def outside(self, low: Any, high: Any) -> Quantity:
         """The event, or claim, that this lies outside `[low, high]`."""
         return Quantity(Within(self.expr, quantity(low).expr, quantity(high).expr, outside=True), self.models)
+
+    def mentions(self, *words: Any) -> Quantity:
+        """The event that a text mentions one of these words, as a whole word in any case: strings, columns, lists.
+
+        Raises:
+            DiagnosticError: CQ482, this is no text, or a word is none.
+        """
+        said = quantity(list(words)).expr
+        only = said.items[0] if isinstance(said, Items) and len(said.items) == 1 else said
+        return Quantity(make_mention(self.expr, only, None), self.models)
 
     def __and__(self, other: Any) -> Quantity:
         right = quantity(other)
@@ -289,6 +313,20 @@ def norm(of: Quantity) -> Quantity:
 def dot(a: Quantity, b: Quantity) -> Quantity:
     """The inner product of two sites' values."""
     return _call("dot", a, b)
+
+
+def cosine(a: Quantity, b: Quantity) -> Quantity:
+    """The cosine of two sites' values, each averaged over its positions."""
+    return _call("cosine", a, b)
+
+
+def kl(a: Quantity, b: Quantity) -> Quantity:
+    """The Kullback-Leibler divergence of `a` from `b`, two distributions such as `m.logits @ last`, in nats.
+
+    Raises:
+        DiagnosticError: CQ492, one of them is no distribution.
+    """
+    return Quantity(divergence((a.expr, b.expr), None), merge(a.models, b.models))
 
 
 def known(column: Quantity) -> Quantity:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.foreign import functions
 from causalcircuit.check.measure import unit
 from causalcircuit.check.values import Function, Module, Value
 from causalcircuit.diagnostics import Span, error
@@ -135,12 +136,16 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
 
 
 def use(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`use "./ioi.cq" as a`: the names of another file; nothing of it runs."""
+    """`use "./ioi.cq" as a`: the names of another file; nothing of it runs. Of a file of Python, its readouts."""
     path, name, *bindings = inner(tree)
     if bindings:
         raise error(
             "CQ105", "bindings of `use` are not available in this version", low.span(bindings[0]), help="leave it out"
         )
     file: FilePath = checker.resolve(unquote(str(path)))
-    scope = checker.use(file, low.span(path))
+    if file.suffix == ".py":
+        scope, remark = functions(file, low.span(path))
+        checker.found.append(remark)
+    else:
+        scope = checker.use(file, low.span(path))
     checker.scope.declare(low.word(name), Module(low.word(name), scope), low.span(name), again=checker.redefine)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from causalcircuit.check.values import Builtin, Module, Row, Value
+from causalcircuit.check.values import Builtin, Foreign, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
+from causalcircuit.query.functions import arity, registered
 
-FUNCTIONS = ("mean", "norm", "dot", "avg", "max", "min", "abs", "log", "exp", "known")
+FUNCTIONS = ("mean", "norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known")
 _CONSTANTS = ("true", "false")
 
 
@@ -70,6 +71,9 @@ class Scope:
             return Row(span)
         if name in FUNCTIONS:
             return Builtin(name, span)
+        function = registered(name)
+        if function is not None:
+            return Foreign(name, None, *arity(function))
         raise self._unknown(name, span)
 
     def _unknown(self, name: str, span: Span) -> Exception:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from causalcircuit.diagnostics import DiagnosticError, error, instead_of
-from causalcircuit.query import ModelRef, OutlineError, SiteTable, site_table
+from causalcircuit.query import Classes, ModelRef, OutlineError, SiteTable, classes_of, site_table
 from causalcircuit.query.config import ConfigError, check_numbers, read_json
 from causalcircuit.query.hub import Online, fetch
 
@@ -27,7 +29,8 @@ def sites(ref: ModelRef, online: Online = "") -> SiteTable:
             fetch(ref, online)
         folder = locate(ref)
         config = folder / "config.json"
-        return _read(config, config.stat().st_mtime_ns)
+        table = _read(config, config.stat().st_mtime_ns)
+        return replace(table, dictionaries=ref.dictionaries) if ref.dictionaries else table
     except DiagnosticError as problem:
         raise DiagnosticError(*(d.at(ref.span) for d in problem.diagnostics)) from None
     except OutlineError as problem:
@@ -38,6 +41,19 @@ def sites(ref: ModelRef, online: Online = "") -> SiteTable:
             "this model",
             help="transformer models of text and images are supported",
         ) from None
+
+
+def classes(ref: ModelRef) -> Classes | None:
+    """The classes that a declared model gives scores of; `None` where it is no classifier.
+
+    Raises:
+        DiagnosticError: as `sites`.
+    """
+    try:
+        config = locate(ref) / "config.json"
+        return classes_of(_config(config, config.stat().st_mtime_ns))
+    except DiagnosticError as problem:
+        raise DiagnosticError(*(d.at(ref.span) for d in problem.diagnostics)) from None
 
 
 def locate(ref: ModelRef) -> Path:
@@ -99,6 +115,11 @@ def _hub_cache() -> Path:
 
 @lru_cache(maxsize=64)
 def _read(config: Path, stamp: int) -> SiteTable:
+    return site_table(_config(config, stamp))
+
+
+@lru_cache(maxsize=64)
+def _config(config: Path, stamp: int) -> dict[str, Any]:
     try:
         said = read_json(config)
     except (ConfigError, OSError) as problem:
@@ -114,4 +135,4 @@ def _read(config: Path, stamp: int) -> SiteTable:
             label="this model",
             help="take config and weights from one `save_pretrained`",
         ) from None
-    return site_table(said)
+    return said

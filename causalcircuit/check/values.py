@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import Span
@@ -21,6 +22,7 @@ class Path:
     parts: tuple[Part, ...]
     span: Span
     answer: Expr | None = None
+    per_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Builtin:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """A function in Python that is a readout; `file` is `None` where this process registers it."""
+
+    name: str
+    file: FilePath | None
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """Named claims under one correction."""
 
@@ -67,7 +79,7 @@ class Family:
     alpha: float
 
 
-Value = Expr | World | Path | Row | Module | Function | Builtin | Family | Claim | Graph | ModelRef | DataRef
+Value = Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | ModelRef | DataRef
 
 
 def kind_of(value: Value) -> str:
@@ -83,6 +95,7 @@ def kind_of(value: Value) -> str:
         Module: "a file in use",
         Function: "a function",
         Builtin: "a function",
+        Foreign: "a function",
         Family: "a family",
         Claim: "a hypothesis",
         Graph: "a graph",

@@ -10,6 +10,7 @@ from causalcircuit.engine.feeds import Places
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models.problem import RowError
 from causalcircuit.query import (
+    Applied,
     Binary,
     Call,
     Column,
@@ -19,6 +20,9 @@ from causalcircuit.query import (
     Negative,
     Number,
     Site,
+    Text,
+    Truth,
+    is_text,
     render,
     walk,
 )
@@ -74,6 +78,11 @@ class Shapes:
                 return self.of(operand)
             case Binary(left=left, right=right):
                 return self.together(self.of(left), self.of(right), e)
+            case Applied(arguments=arguments):
+                for argument in arguments:
+                    if not (isinstance(argument, Column | Text | Truth) or is_text(argument)):
+                        self.of(argument)
+                return Shape()
             case Call(function=function, arguments=arguments):
                 return self._call(function, [self.of(a) for a in arguments], e)
             case _:
@@ -160,6 +169,10 @@ class Shapes:
         if function == "dot" and len(shapes) == 2 and not any(s.scalar for s in shapes):
             self._flat(shapes[0], shapes[1], e)
             return Shape()
+        if function in ("cosine", "kl") and len(shapes) == 2 and not any(s.scalar for s in shapes):
+            if function == "cosine":  # each side is averaged over its own positions
+                self.together(replace(shapes[0], counts=None), replace(shapes[1], counts=None), e)
+            return Shape()
         if function in ("norm", "avg", "max") and len(shapes) == 1 and not shapes[0].scalar:
             if function != "norm" and shapes[0].width != 1:
                 raise error(
@@ -173,7 +186,7 @@ class Shapes:
             "CQ352",
             f"`{render(e)}` cannot be calculated",
             e.span,
-            help="`norm(A)`, `dot(A, B)`, `avg(A)` and `max(A)` take sites; `abs`, `log`, `exp` one value",
+            help="`norm`, `dot`, `cosine`, `avg` and `max` take sites; `abs`, `log` and `exp` one value",
         )
 
     def _flat(self, a: Shape, b: Shape, e: Expr) -> None:

@@ -9,7 +9,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from causalcircuit.query import Binary, Call, Column, Counterfactual, Expr, Mean, Negative, Number, Site, render
+from causalcircuit.engine.comparisons import cosine, divergence, pooled
+from causalcircuit.query import (
+    Applied,
+    Binary,
+    Call,
+    Column,
+    Counterfactual,
+    Expr,
+    Mean,
+    Negative,
+    Number,
+    Site,
+    render,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +77,9 @@ class Context(Protocol):
     def column(self, name: str) -> Value:
         """A column of numbers, or of lists of numbers."""
 
+    def applied(self, e: Applied) -> Value:
+        """What a function in Python gives."""
+
 
 def evaluate(e: Expr, context: Context) -> Value:
     """The value of a formula; shapes were checked before."""
@@ -88,6 +104,13 @@ def evaluate(e: Expr, context: Context) -> Value:
             return Value(_SCALAR[function](inner.data), inner.counts)
         case Call(function="dot", arguments=(left, right)):
             return _dot(evaluate(left, context), evaluate(right, context))
+        case Applied():
+            return context.applied(e)
+        case Call(function="kl", arguments=(left, right)):
+            return Value(divergence(evaluate(left, context).data, evaluate(right, context).data))
+        case Call(function="cosine", arguments=(left, right)):
+            a, b = evaluate(left, context), evaluate(right, context)
+            return Value(cosine(pooled(a.data, a.counts), pooled(b.data, b.counts)))
         case Call(function=function, arguments=(argument,)):
             return _summary(function, evaluate(argument, context))
         case _:

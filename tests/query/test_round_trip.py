@@ -14,6 +14,7 @@ from causalcircuit.diagnostics import Source
 from causalcircuit.query import (
     Binary,
     Chat,
+    ClassScore,
     Column,
     Compare,
     Expect,
@@ -23,19 +24,32 @@ from causalcircuit.query import (
     Number,
     Picture,
     Probability,
+    Similarity,
     Term,
     Text,
     Truth,
     World,
     render,
 )
+from causalcircuit.query.functions import register
 from tests.query.samples import EXAMPLES, HEAD, LOGIT, POSITIONS, arithmetic, site, worlds
 
 GPT2 = {"model_type": "gpt2", "n_layer": 3, "n_head": 4, "n_embd": 8, "architectures": ["GPT2LMHeadModel"]}
-PICTURE = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 6, "image_size": 32, "patch_size": 8}
+JUDGE = {**GPT2, "architectures": ["GPT2ForSequenceClassification"], "id2label": {"0": "toxic"}}
+SIZES = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 6, "intermediate_size": 8}
+PICTURE = {**SIZES, "model_type": "vit", "image_size": 32, "patch_size": 8}
+CLIP = {
+    "model_type": "clip",
+    "architectures": ["CLIPModel"],
+    "text_config": {**SIZES, "model_type": "clip_text_model"},
+    "vision_config": {**SIZES, "model_type": "clip_vision_model", "image_size": 32, "patch_size": 8},
+}
 DIMENSIONLESS = Binary("/", LOGIT, LOGIT)
 ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 
+
+OF = {ClassScore: "judge", Similarity: "clip"}
+"""The models of expressions that a language model has not."""
 
 NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture)
 """A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data."""
@@ -46,6 +60,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("configs")
     (root / "gpt2").mkdir()
     (root / "gpt2" / "config.json").write_text(json.dumps(GPT2))
+    for name, config in (("judge", JUDGE), ("clip", CLIP)):
+        (root / name).mkdir()
+        (root / name / "config.json").write_text(json.dumps(config))
+    register("toxicity", lambda value, scale: 0.0)
     (root / "cap").mkdir()
     both = {"model_type": "vision-encoder-decoder", "encoder": PICTURE, "decoder": GPT2}
     (root / "cap" / "config.json").write_text(json.dumps(both))
@@ -62,7 +80,7 @@ def meaning(text: str, folder: Path, model: str = "gpt2") -> object:
 @pytest.mark.parametrize("kind", [k for k in EXAMPLES if k not in NEVER_ALONE])
 def test_every_expression_is_read_back(folder: Path, kind: type[Expr]) -> None:
     example, text = EXAMPLES[kind]
-    model = "cap" if "image" in text else "gpt2"
+    model = OF.get(kind, "cap" if "image" in text else "gpt2")
     assert meaning(text, folder, model) == example
 
 

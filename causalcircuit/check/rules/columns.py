@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span
-from causalcircuit.query import Column, Estimation, Position, Readout, Site
+from causalcircuit.query import Column, Distribution, Estimation, Position, Readout, Site
 
 
 @rule
@@ -16,7 +16,7 @@ def columns(context: Context) -> Iterator[Diagnostic]:
     for e in context.expressions():
         if isinstance(e, Column):
             wanted.setdefault(e.name, e.span)
-        elif isinstance(e, Site | Readout):
+        elif isinstance(e, Site | Readout | Distribution) and e.position is not None:
             for name in _of(e.position):
                 wanted.setdefault(name, e.span)
     if isinstance(context.command, Estimation) and context.command.per is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.query import Counterfactual, Expr, Mean, Readout, Site, children, render
+from causalcircuit.query import Counterfactual, Expr, Mean, Output, Site, children, render
 
 
 @rule
@@ -16,7 +16,7 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
     for world, place in context.worlds():
         for a in world.assignments:
             for value in _bare(a.value):  # the first one found is enough
-                if isinstance(value, Readout):
+                if isinstance(value, Output):
                     downstream = not isinstance(a.target, Site) or a.target.address.model == value.model
                 elif isinstance(a.target, Site) and a.target.address.model == value.address.model:
                     table = context.tables[value.address.model]
@@ -35,9 +35,9 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
                     break
 
 
-def _bare(e: Expr) -> Iterator[Site | Readout]:
+def _bare(e: Expr) -> Iterator[Site | Output]:
     """Sites and readouts that are meant in the world itself."""
-    if isinstance(e, Site | Readout):
+    if isinstance(e, Site | Output):
         yield e
     elif not isinstance(e, Counterfactual | Mean):
         for child in children(e):

@@ -8,6 +8,7 @@ from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic, Span, warning
 from causalcircuit.query import (
+    Applied,
     Assignment,
     Column,
     Compare,
@@ -53,7 +54,8 @@ def _misused(e: Expr) -> Iterator[Expr]:
                 yield side
     elif not isinstance(e, Mentions | Readout):
         for child in children(e):
-            yield from _misused(child)
+            if not (isinstance(e, Applied) and is_text(child)):  # a function in Python may read a text
+                yield from _misused(child)
 
 
 @rule
