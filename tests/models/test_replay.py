@@ -14,7 +14,7 @@ from tests.families import all_families, folder_of
 FEW = ("gpt2", "llama", "falcon", "bert", "t5", "blip", "llava_next", "qwen2_5_vl")
 ITEMS = [1, 0, 1, 0, 0]
 TOLERANCE = 2e-6
-"""Relative to the largest output: batched products round by batch size, so a mixture or a packed tower differs by a bit."""
+"""Relative to the largest output: batched products round by batch size, which a mixture or a packed tower shows."""
 
 
 def noisy(_: str, value: Tensor) -> Tensor:
