@@ -17,7 +17,7 @@ from causalcircuit.models.feed import Feed, Side
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.probe import Probe, make_probe
 from causalcircuit.models.records import first_tensor
-from causalcircuit.models.roles import Stack
+from causalcircuit.models.roles import RoleError, Stack
 from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tapping import taps_of
 from causalcircuit.query import ModelRef, SiteTable
@@ -50,7 +50,7 @@ def assemble(
         (),
         {},
         takes,
-        _pad(tokenizer),
+        _pad(hf, tokenizer),
         "right",
         probe,
         Proof(),
@@ -153,8 +153,19 @@ def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:
     return "classes" if "Classification" in type(hf).__name__ else "none"
 
 
-def _pad(tokenizer: Any) -> int:
-    """Any token will do, since padding is masked and its outputs are never read."""
+def _pad(hf: Any, tokenizer: Any) -> int:
+    """Any token will do, since padding is masked and its outputs are never read.
+
+    But a decoder that scores classes looks for its last token that is no padding, by number.
+
+    Raises:
+        RoleError: it does not say which number that is.
+    """
+    if "SequenceClassification" in type(hf).__name__ and tokenizer is not None:
+        own = getattr(hf.config.get_text_config(), "pad_token_id", None)
+        if not isinstance(own, int):
+            raise RoleError("its config names no `pad_token_id`, by which it finds the last token of a text")
+        return own
     for name in ("pad_token_id", "eos_token_id"):
         value = getattr(tokenizer, name, None)
         if isinstance(value, int):

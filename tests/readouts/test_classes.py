@@ -11,7 +11,10 @@ import pytest
 import torch
 import transformers
 
-from causalcircuit.query import Classes, classes_of
+from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.models import load
+from causalcircuit.query import Classes, ModelRef, classes_of
+from tests.families.parts import VOCABULARY, save, tokenizer
 from tests.readouts.asking import HEAD, ask, native, read, refused, rows, seen, values
 
 
@@ -84,6 +87,15 @@ def test_a_decoder_that_reads_its_last_token(folder: Path, pooled: Path) -> None
     head = 'model p = hf("./pooled") with dtype = float64\ndata lines = jsonl("./lines.jsonl")\n'
     (found,) = values(folder, "lines", 'E[p.class["dog", softmax]]', head=head)
     assert found == pytest.approx(sum(said) / len(said), abs=1e-6)
+
+
+def test_a_decoder_that_cannot_tell_padding_is_refused(tmp_path: Path) -> None:
+    config = transformers.GPT2Config(
+        vocab_size=VOCABULARY, n_embd=8, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=2
+    )
+    save(tmp_path, transformers.GPT2ForSequenceClassification(config), tokenizer())
+    with pytest.raises(DiagnosticError, match="names no `pad_token_id`"):
+        load(ModelRef("m", ".", tmp_path))
 
 
 def test_the_units_of_scores(folder: Path) -> None:
