@@ -70,6 +70,7 @@ def data(
     name: str | None = None,
     prompt: Any = None,
     image: Any = None,
+    audio: Any = None,
     prefix: Any = None,
     chat: Sequence[tuple[str, Any]] | Literal["none"] | None = None,
     format: Literal["images", "datasets"] | None = None,
@@ -87,7 +88,7 @@ def data(
     Args:
         path: the file or folder; with `format="datasets"` also a name on the hub that is in the local cache.
         name: how results call it, by default after the file.
-        prompt, image, prefix: what feeds a model: a column or a string.
+        prompt, image, audio, prefix: what feeds a model: a column or a string.
         chat: turns for a model with a chat template, `[("user", [picture, "What is this?"])]`, or "none".
         format: what a folder is. part, config: the split of a saved data set, and the configuration of one of the hub.
         cluster: the sampling unit. weight: row weights. where: a condition on columns.
@@ -108,7 +109,7 @@ def data(
     if (sample is not None or split is not None) and seed is None:
         raise error("CQ410", "`sample` and `split` are random and need a seed", help="add `seed=7`")
     feeds: list[tuple[str, Expr]] = []
-    for channel, value in (("prompt", prompt), ("image", image), ("prefix", prefix)):
+    for channel, value in (("prompt", prompt), ("image", image), ("audio", audio), ("prefix", prefix)):
         if value is not None:
             expr = quantity(value).expr
             if not isinstance(expr, Column | Text):

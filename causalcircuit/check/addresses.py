@@ -35,7 +35,7 @@ from causalcircuit.query import (
 from causalcircuit.syntax.trees import inner, operators, span_of
 
 READOUTS = ("logit", "logprob", "prob")
-CHANNELS = ("input", "image", "prefix")
+CHANNELS = ("input", "image", "audio", "prefix")
 _LATER = ("score",)  # of the language, and of no release yet
 _CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "feature": "CQ505", "name": "CQ506"}
 _PLACES = ("last", "first", "all", "token", "span", "inside", "outside", "image", "each", "new")

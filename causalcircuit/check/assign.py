@@ -46,8 +46,8 @@ def world(given: Iterable[Assignment], span: Span | None = None) -> World:
 
 
 def assignment(target: Expr, value: Expr, span: Span, scope: Scope) -> Assignment:
-    """One assignment; an image named by its path is a file beside the program, wherever the data lie."""
-    if isinstance(target, Input) and target.channel == "image" and isinstance(value, Text):
+    """One assignment; an image or sound named by its path is a file beside the program, wherever the data lie."""
+    if isinstance(target, Input) and target.channel in ("image", "audio") and isinstance(value, Text):
         value = replace(value, value=scope.resolve(value.value))
     return Assignment(target, value, span=span)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
 FORMATS = ("jsonl", "csv", "parquet", "images", "datasets")
-FEEDS = ("prompt", "text", "image", "prefix", "chat")
+FEEDS = ("prompt", "text", "image", "audio", "prefix", "chat")
 _OF_COLUMNS = (Column, Number, Text, Truth, Compare, Within, Logic, Binary, Negative)
 
 
@@ -144,7 +144,7 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
             channel = "prompt" if key == "text" else key
             if channel in dict(feeds):
                 raise error("CQ112", "`prompt` and `text` are one setting", place, "again here", help="leave one out")
-            if channel == "image" and isinstance(value, Text):
+            if channel in ("image", "audio") and isinstance(value, Text):
                 value = replace(value, value=low.scope.resolve(value.value))
             feeds.append((channel, value))
         return replace(ref, feeds=tuple(feeds))

@@ -16,6 +16,7 @@ from causalcircuit.models import (
     Prompt,
     RowError,
     check_image,
+    check_sound,
     has_template,
     illustrated,
     open_image,
@@ -27,8 +28,8 @@ from causalcircuit.query.plan import Run
 from causalcircuit.rows import Dataset
 
 # The data statement's words for a model's inputs, and the columns that feed them unless it says otherwise.
-_KEY = {"input": "prompt", "image": "image", "prefix": "prefix"}
-_DEFAULT = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
+_KEY = {"input": "prompt", "image": "image", "audio": "audio", "prefix": "prefix"}
+_DEFAULT = {"input": ("prompt", "text"), "image": ("image",), "audio": ("audio",), "prefix": ("prefix",)}
 
 Places = list[tuple[int, ...] | None]
 """For each row the positions, or `None` where they could not be found (a problem is kept then)."""
@@ -41,7 +42,7 @@ class Feeds:
         """Feed from `data`; what is wrong goes to `problems`."""
         self.data, self.problems = data, problems
         self._prompts: dict[tuple[str, str, Expr, Expr | None], list[Prompt | None]] = {}
-        self._images: dict[Expr, list[Path | None]] = {}
+        self._images: dict[tuple[str, Expr], list[Path | None]] = {}
         self._places: dict[tuple[str, str, Position, Expr | None, Expr | None], Places] = {}
         self._masks: dict[tuple[str, str, Path, Path], tuple[bool | None, ...]] = {}
         self._pictures: dict[str, Pictures] = {}
@@ -122,22 +123,27 @@ class Feeds:
         return chat.asking(value)
 
     def images(self, model: LoadedModel, run: Run) -> list[Path | None] | None:
-        """The image file of each row, known to be readable; `None` for a model without images."""
-        if "image" not in model.sites.channels:
+        """The image or sound file of each row, known to be readable; `None` for a model that takes neither."""
+        channel = next((c for c in ("image", "audio") if c in model.sites.channels), None)
+        if channel is None:
             return None
-        source = self.expr(model, run, "image")
+        source = self.expr(model, run, channel)
         if source is None:
             return [None] * self.data.n
-        if source not in self._images:
+        key = (model.ref.name, source)
+        if key not in self._images:
             found: list[Path | None] = [None] * self.data.n
-            for i, text in enumerate(self._strings(source, f"{model.ref.name}.image")):
+            for i, text in enumerate(self._strings(source, f"{model.ref.name}.{channel}")):
                 with self.problems.at(i, source.span):
                     if text is not None:
                         path = self.data.resolve(text)
-                        check_image(path)
+                        if channel == "audio":
+                            check_sound(model, path)
+                        else:
+                            check_image(path)
                         found[i] = path
-            self._images[source] = found
-        return self._images[source]
+            self._images[key] = found
+        return self._images[key]
 
     def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Span | None) -> Places:
         """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
@@ -211,6 +217,8 @@ class Feeds:
             )  # fmt: skip
         if image is None:
             return None
+        if tower.modality == "audio":
+            return Ground(tower, tower.extent, None, None, row)
         pictures = self._of(model)
 
         def shown() -> tuple[int, ...]:

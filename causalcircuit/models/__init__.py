@@ -13,6 +13,7 @@ from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
 from causalcircuit.models.proofs import assure
+from causalcircuit.models.sounds import check_sound
 from causalcircuit.models.taps import Visit
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "assure",
     "check_answers",
     "check_image",
+    "check_sound",
     "check_tokens",
     "choose",
     "codec_of",

@@ -19,6 +19,7 @@ from causalcircuit.models.multimodal import illustrate, image_feed
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import refusing
 from causalcircuit.models.regions import Regions, regions_of
+from causalcircuit.models.sounds import heard
 from causalcircuit.rows.decoding import PictureError, read_picture
 
 _KEPT = 16
@@ -35,11 +36,13 @@ def check_image(path: Path) -> tuple[int, int]:
 
 
 def media(model: LoadedModel, path: Path) -> dict[str, Tensor]:
-    """An image as the model sees it: keywords of `forward`; the first axis counts what belongs to it.
+    """An image or a sound as keywords of `forward`; the first axis counts what belongs to it.
 
     Raises:
-        RowError: CQ451 a file that cannot be read, CQ571 an image that the processor refuses.
+        RowError: CQ451 and CQ573 a file that cannot be read, CQ571 an image that the processor refuses.
     """
+    if "audio" in model.sites.channels:
+        return heard(model, path)
     return dict(_fed(model, open_image(path).convert("RGB"), model.dtype).media)
 
 

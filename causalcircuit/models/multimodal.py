@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -30,7 +32,12 @@ def audio_feed(processor: Any, hf: Any, generator: torch.Generator, dtype: torch
     """Noise as sound, as long as the model listens."""
     extractor = getattr(processor, "feature_extractor", processor)
     rate = int(extractor.sampling_rate)
-    sound = torch.randn(rate, generator=generator).numpy()
+    return sound_feed(extractor, torch.randn(rate, generator=generator).numpy(), dtype)
+
+
+def sound_feed(extractor: Any, sound: NDArray[np.float32], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Samples at the extractor's rate as keywords of `forward`."""
+    rate = int(extractor.sampling_rate)
     return tensors(extractor(sound, sampling_rate=rate, return_tensors="pt"), dtype)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ReadoutKind = Literal["logit", "logprob", "prob"]
 Scale = Literal["logit", "softmax", "sigmoid", "score"]
-Channel = Literal["input", "image", "prefix"]
+Channel = Literal["input", "image", "audio", "prefix"]
 ArithmeticOp = Literal["+", "-", "*", "/", "^"]
 ComparisonOp = Literal["<", ">", "<=", ">=", "=", "!="]
 

@@ -25,7 +25,7 @@ from causalcircuit.query import (
     walk,
 )
 
-_COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "prefix": ("prefix",)}
+_COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "audio": ("audio",), "prefix": ("prefix",)}
 _OPTIONAL = frozenset({"prefix"})
 
 
