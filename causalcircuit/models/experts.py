@@ -23,7 +23,7 @@ class RouterTap(Tap):
     @contextmanager
     def attach(self, see: See) -> Iterator[None]:
         """See `Tap.attach`."""
-        before = self.router.forward
+        before, own = self.router.forward, self.router.__dict__.get("forward")
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             with _FirstLinear(self.size, see):
@@ -33,7 +33,10 @@ class RouterTap(Tap):
         try:
             yield
         finally:
-            del self.router.__dict__["forward"]
+            if own is None:
+                del self.router.__dict__["forward"]
+            else:
+                self.router.forward = own
 
 
 class _FirstLinear(TorchFunctionMode):

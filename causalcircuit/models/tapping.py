@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator
 from torch import nn
 
 from causalcircuit.models.attention import InterfaceTap, SplitTap, WatchedTap, Which
+from causalcircuit.models.discover.cores import is_linear
 from causalcircuit.models.experts import ExpertTap, RouterTap
 from causalcircuit.models.roles import Attention, Block, Projector, Stack
 from causalcircuit.models.taps import BetweenTap, ModuleTap, Tap
 from causalcircuit.query import SiteTable
+
+_OFTEN = 1 << 31
+"""Calls of a module of which the first counts, however many follow."""
 
 
 def taps_of(stacks: Iterable[Stack], projector: Projector | None, table: SiteTable) -> dict[str, Tap]:
@@ -29,7 +33,12 @@ def _stack_taps(stack: Stack, table: SiteTable) -> Iterator[Tap]:
     source = table.source(tower).name
     for i, block in enumerate(stack.blocks):
         at = f"{prefix}layer[{i}]"
-        yield ModuleTap(f"{prefix}resid[{i}]", width, stand, block.module, "in")
+        # Where the block before gives it: what reads a stream in passing (a hidden state kept for a projector) must see
+        # what is written, and the block after would be too late.
+        if i == 0:
+            yield ModuleTap(f"{prefix}resid[0]", width, stand, block.module, "in")
+        else:
+            yield ModuleTap(f"{prefix}resid[{i}]", width, stand, stack.blocks[i - 1].module, "out")
         yield ModuleTap(f"{at}.attn.in", width, stand, block.attention.core, "in")
         yield from _attention_taps(f"{at}.", stand, stand, block.attention)
         yield ModuleTap(f"{at}.attn.out", width, stand, block.attention.write.module, "out")
@@ -91,15 +100,31 @@ def _mlp_taps(at: str, stand: str, neurons: int, width: int, block: Block) -> It
 
 
 def checks_of(stacks: Iterable[Stack]) -> dict[str, Tap]:
-    """What is no site, but is held against sites: what projections and mixtures give."""
+    """What is no site, but is held against sites: what linear maps and mixtures are given and give."""
     found: list[Tap] = []
     for stack in stacks:
-        tower = stack.tower
         for i, block in enumerate(stack.blocks):
-            at = f"{tower.prefix}layer[{i}]"
-            for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
-                if core is not None:
-                    found.append(ModuleTap(f"{lead}projected", tower.width, tower.name, core.projection, "out"))
-            if block.mixture is not None:
-                found.append(ModuleTap(f"{at}.experts", tower.width, tower.name, block.mixture.experts, "out"))
+            found.extend(_check_taps(stack, f"{stack.tower.prefix}layer[{i}]", block))
     return {tap.name: tap for tap in found}
+
+
+def _check_taps(stack: Stack, at: str, block: Block) -> Iterator[Tap]:
+    width, stand = stack.tower.width, stack.tower.name
+    yield ModuleTap(f"{at}.given", width, stand, block.module, "in")
+    for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
+        if core is not None:
+            yield ModuleTap(f"{lead}projected", width, stand, core.projection, "out", _OFTEN)
+    first = _first_map(block.attention.core, block.attention.projection)
+    if first is not None:
+        yield ModuleTap(f"{at}.read", width, stand, first, "in", _OFTEN)
+    reads = _first_map(block.reads) if block.mixture is None else block.mixture.router
+    if reads is not None:
+        yield ModuleTap(f"{at}.mlp.read", width, stand, reads, "in", _OFTEN)
+    if block.last is not None:
+        yield ModuleTap(f"{at}.mlp.made", width, stand, block.last, "out", _OFTEN)
+    if block.mixture is not None:
+        yield ModuleTap(f"{at}.experts", width, stand, block.mixture.experts, "out", _OFTEN)
+
+
+def _first_map(module: nn.Module, other: nn.Module | None = None) -> nn.Module | None:
+    return next((m for m in module.modules() if is_linear(m) and m is not other), None)

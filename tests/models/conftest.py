@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from causalcircuit.models import LoadedModel, load
 from causalcircuit.query import ModelRef
+from causalcircuit.query.program import DType
+from tests.families import folder_of
 from tests.truth import tiny
 
 torch.set_num_threads(1)
@@ -22,6 +27,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_captioner(root / "captioner")
     tiny.write_scenes(root / "scenes.jsonl")
     return root
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadedModel]:
+    """A tiny model of a family by name: `family("llama", "sdpa", dtype="float32")`."""
+
+    @cache
+    def made(name: str, attention: Literal["sdpa", "eager"] = "eager", dtype: DType = "float64") -> LoadedModel:
+        folder = folder_of(name, tmp_path_factory)
+        return load(ModelRef("m", f"./{name}", folder, dtype=dtype), attention)
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -21,5 +21,8 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 def gap(a: Tensor, b: Tensor) -> float:
     """The largest difference, relative to the largest number."""
+    if not a.numel():
+        return 0.0
+    b = b.to(a.device)  # neighbouring layers of a spread model are on several devices
     scale = max(float(a.abs().max()), float(b.abs().max()), 1e-12)
     return float((a - b).abs().max()) / scale

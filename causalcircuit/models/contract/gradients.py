@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from causalcircuit.models.contract.bypass import bypassed, originals
 from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.places import places_of
 from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.feed import Batch
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.overlay import needed, tapped
 from causalcircuit.models.probe import Probe
 from causalcircuit.models.representative import kind_of, site_of
 
@@ -44,18 +46,25 @@ def differentiate(model: LoadedModel, probe: Probe, bare: Tensor, names: list[st
         sizes[name] = float(value.detach().square().mean().sqrt())
         return value + leaves[name]
 
+    attached = needed(model.taps, names)
+    used = [tap for name, tap in model.taps.items() if name in attached]
     with torch.enable_grad():
-        output = model.differentiable(batch, names, add)
+        with tapped(used, add, attached - set(names)), originals(model.taps, names) as own:
+            output = model.run(batch)
         if not close(output.detach(), bare):
             for name in names:
                 proof.refused[name] = "adding a zero to every tensor changes the output"
             return
         weights = _weights(output[0])
-        found = torch.autograd.grad((output * weights).sum(), list(leaves.values()), allow_unused=True)
+        wanted = (*leaves.values(), *own.values())
+        made = torch.autograd.grad((output * weights).sum(), wanted, allow_unused=True)
+    found = dict(zip(leaves, made, strict=False))
+    for name in bypassed(dict(zip(own, made[len(leaves) :], strict=True)), found.get):
+        proof.refused[name] = "something reads it where what is written does not reach"
     ways: dict[str, Tensor] = {}
     gradients: dict[str, Tensor] = {}
     generator = torch.Generator().manual_seed(1)
-    for name, gradient in zip(leaves, found, strict=True):
+    for name, gradient in found.items():
         info = site_of(model.sites, name)
         if gradient is None or not bool(gradient[:, info.start : info.stop].any()):
             proof.still.add(name)
@@ -74,11 +83,11 @@ def differentiate(model: LoadedModel, probe: Probe, bare: Tensor, names: list[st
 def _disagreeing(
     model: LoadedModel, probe: Probe, weights: Tensor, gradients: dict[str, Tensor], ways: dict[str, Tensor]
 ) -> Iterator[dict[str, str]]:
-    """The kinds whose gradient is not the slope along a random way through their first, middle and last tensor."""
+    """The kinds whose gradient is not the slope along a random way through all their tensors."""
     kinds: dict[str, list[str]] = {}
     for name in gradients:
         kinds.setdefault(kind_of(name), []).append(name)
-    trials = [_Trial(tuple(dict.fromkeys((k[0], k[len(k) // 2], k[-1])))) for k in kinds.values()]
+    trials = [_Trial(tuple(k)) for k in kinds.values()]
     for t in trials:
         parts = [gradients[n] * ways[n].double() for n in t.names]
         t.slope = sum(float(p.sum()) for p in parts)
