@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from causalcircuit.models import LoadedModel, RowError, check_image, patches_inside, pixels
+from causalcircuit.models import LoadedModel, Pictures, RowError, check_image, media
 
 SIDE, PATCH = 16, 4  # of the random captioner
 
@@ -32,8 +32,13 @@ def drawn(tmp_path: Path, high: int = SIDE, wide: int = SIDE, **box: slice) -> P
 
 
 def inside(model: LoadedModel, mask: Path, image: Path) -> list[int]:
-    found = patches_inside(model, model.sites.tower("encoder"), mask, image)
-    return [i for i, x in enumerate(found) if x]
+    known = Pictures(model)
+    found = known.inside("encoder", mask, image)
+    return [i for i, place in enumerate(known.shown("encoder", image)) if found[place]]
+
+
+def pixels(model: LoadedModel, image: Path) -> torch.Tensor:
+    return media(model, image)["pixel_values"][0]
 
 
 def test_pixels_are_those_of_the_processor(captioner: LoadedModel, image: Path) -> None:

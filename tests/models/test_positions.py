@@ -129,12 +129,13 @@ def test_patches(captioner: LoadedModel) -> None:
     tower = captioner.sites.tower("encoder")
     inside = tuple(i in (3, 5) for i in range(16))
 
-    def given(mask: Any) -> tuple[bool, ...]:
-        return {"m": inside, "black": (False,) * 16}[mask]
+    def given(mask: Any) -> tuple[bool | None, ...]:
+        return {"m": inside, "black": (False,) * 16, "padded": (*inside[:-1], None)}[mask]
 
-    ground = Ground(tower, 17, None, None, ROW.__getitem__, given)
+    ground = Ground(tower, 17, None, None, ROW.__getitem__, lambda: tuple(range(1, 17)), given)
     assert resolve(masked("inside", "m"), ground) == (4, 6)
     assert resolve(masked("outside", "m"), ground) == tuple(i for i in range(1, 17) if i not in (4, 6))
+    assert resolve(masked("outside", "padded"), ground) == tuple(i for i in range(1, 16) if i not in (4, 6))
     assert resolve(patch(0), ground) == (1,)
     assert resolve(patch(-1), ground) == (16,)
     assert resolve(ALL, ground) == tuple(range(17))

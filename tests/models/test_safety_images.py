@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers.image_utils import load_image
 
-from causalcircuit.models import LoadedModel, RowError, check_image, patches_inside
+from causalcircuit.models import LoadedModel, Pictures, RowError, check_image
 from causalcircuit.models.images import media
 from causalcircuit.rows.decoding import PictureError, picture_size, read_picture
 
@@ -69,9 +69,9 @@ def test_a_turned_photo_is_seen_as_the_upright_one(captioner: LoadedModel, tmp_p
     mask = np.zeros((HIGH, WIDE), np.uint8)
     mask[: HIGH // 2] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    tower = captioner.sites.tower("encoder")
-    inside = patches_inside(captioner, tower, tmp_path / "mask.png", tmp_path / "turned.png")
-    assert inside == patches_inside(captioner, tower, tmp_path / "mask.png", tmp_path / "upright.png")
+    known = Pictures(captioner)
+    inside = known.inside("encoder", tmp_path / "mask.png", tmp_path / "turned.png")
+    assert inside == known.inside("encoder", tmp_path / "mask.png", tmp_path / "upright.png")
     assert any(inside)
     assert not all(inside)
 
