@@ -3,6 +3,7 @@
 from causalcircuit.api.addresses import Model, all, first, inside, last, model, new, outside, patch, span, token
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
+from causalcircuit.api.networks import module
 from causalcircuit.api.quantities import (
     Do,
     E,
@@ -46,6 +47,7 @@ __all__ = [
     "logit",
     "mean",
     "model",
+    "module",
     "nat",
     "new",
     "norm",

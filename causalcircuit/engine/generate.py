@@ -1,20 +1,23 @@
 """Texts: written token by token in a world, or forced on another one.
 
-Each step runs the whole sequence anew, prompt and text so far, with the world's assignments. No position sees later
-ones, so the prompt gets the values that it had, and what is assigned there persists.
+By meaning each step runs the whole sequence, prompt and text so far, with the world's assignments. No position sees
+later ones, so the prompt gets the values that it had, and what is assigned there persists. Where a model's cache of
+keys and values proves equal to that on prompts of the data, it is used instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.batches import Slot
-from causalcircuit.engine.passes import forward
+from causalcircuit.engine.passes import Pass, feeds_of, forward
 from causalcircuit.engine.prepared import ReadoutRead, Tokens
 from causalcircuit.engine.store import Store
-from causalcircuit.models import LoadedModel, as_rows, choose, end_tokens, written
+from causalcircuit.models import Cached, LoadedModel, as_rows, cache_holds, cacheable, choose, end_tokens, written
 from causalcircuit.query import Counterfactual, Generated, render
 
 
@@ -34,7 +37,7 @@ class _Text:
         return replace(self.slot, setup=setup, items=tuple((first + k,) for k in range(len(rows))))
 
 
-def write(model: LoadedModel, slots: Iterable[Slot], store: Store) -> int:
+def write(model: LoadedModel, slots: Sequence[Slot], store: Store) -> int:
     """Let the rows of slots write their texts, and keep these in `store`.
 
     Returns:
@@ -45,25 +48,98 @@ def write(model: LoadedModel, slots: Iterable[Slot], store: Store) -> int:
     """
     ends = end_tokens(model)
     texts = [_text(slot) for slot in slots]
+    way = _Kept(model, texts, store) if _keeps(model, slots, store) else _Anew(model, texts, store)
     passes = step = 0
-    while going := [t for t in texts if t.open]:
-        grown: list[Slot] = []
-        for text in going:
-            grown.append(text.grown(sum(len(s.rows) for s in grown)))
-        logits, batch = forward(model, grown, store)
-        for text, slot in zip(going, grown, strict=True):
-            items = [i for own in slot.items for i in own]
-            places = [batch.left[i] + _length(slot, row) - 1 for row, i in zip(slot.rows, items, strict=True)]
-            numbers = [store.number(row) for row in slot.rows]
-            found = choose(as_rows(logits, items, places), text.said.temperature, text.said.seed, numbers, step)
+    while any(t.open for t in texts):
+        for text, logits in way.step():
+            numbers = [store.number(row) for row in text.slot.rows]
+            found = choose(logits, text.said.temperature, text.said.seed, numbers, step)
             if found is None:
                 raise _no_numbers(text)
             _take(text, found, ends)
-        passes += sum(len(s.rows) for s in grown)
+            passes += len(numbers)
         step += 1
     for text in texts:
         store.add_texts(text.slot.index, [written(model, text.tokens[row]) for row in text.slot.rows])
     return passes
+
+
+@dataclass(eq=False)
+class _Anew:
+    """Each step runs the whole sequence, prompt and text so far."""
+
+    model: LoadedModel
+    texts: list[_Text]
+    store: Store
+
+    def step(self) -> Iterator[tuple[_Text, Tensor]]:
+        """The logits that the next token of each row is chosen from."""
+        going = [t for t in self.texts if t.open]
+        grown = _grown(going)
+        logits, batch = forward(self.model, grown, self.store)
+        for text, slot in zip(going, grown, strict=True):
+            items = [i for own in slot.items for i in own]
+            places = [batch.left[i] + _length(slot, row) - 1 for row, i in zip(slot.rows, items, strict=True)]
+            yield text, as_rows(logits, items, places)
+
+
+class _Kept:
+    """The prompt runs once, each step one token: keys and values of what went before are kept."""
+
+    def __init__(self, model: LoadedModel, texts: list[_Text], store: Store) -> None:
+        self._model, self._texts, self._store = model, texts, store
+        slots = _grown(texts)
+        self._batch = model.batch([f for s in slots for row in s.rows for f in feeds_of(model, s, row, store)])
+        self._lengths = [_length(s, row) for s in slots for row in s.rows]
+        self._run = Cached(model, self._batch, self._lengths)
+        self._started = False
+
+    def step(self) -> Iterator[tuple[_Text, Tensor]]:
+        """As of `_Anew`; rows that have ended stay in the batch, and nothing is made of them."""
+        slots = _grown(self._texts)
+        if self._started:
+            batch = self._run.feed([self._token(t, row) for t in self._texts for row in t.slot.rows])
+            work = Pass(self._model, slots, self._store, batch, step=True)
+            logits = self._model.forward(batch, work.tensors, work.visit)
+            places = [0] * len(self._lengths)
+        else:
+            work = Pass(self._model, slots, self._store, self._batch)
+            logits = self._run.first(work.tensors, work.visit)
+            places = [left + n - 1 for left, n in zip(self._batch.left, self._lengths, strict=True)]
+        self._started = True
+        for text, slot in zip(self._texts, slots, strict=True):
+            items = [i for own in slot.items for i in own]
+            if text.open:
+                yield text, as_rows(logits, items, [places[i] for i in items])
+
+    def _token(self, text: _Text, row: int) -> int:
+        return text.tokens[row][-1] if text.tokens[row] else self._model.pad
+
+
+def _keeps(model: LoadedModel, slots: Sequence[Slot], store: Store) -> bool:
+    """Whether keys and values can be kept: what is assigned leaves them alone, and the model has proved it once.
+
+    Keys and values are kept as they come, before an assignment to them; so those, and what is seen beside them inside
+    the attention function, are run anew.
+    """
+    assigned = {edit.info.tensor.rpartition(".")[2] for slot in slots for edit in slot.setup.edits}
+    if not cacheable(model) or assigned & {"q", "k", "v", "pattern"}:
+        return False
+    if model.ref.name not in store.cached:
+        slot = slots[0]
+        by_length = sorted(slot.rows, key=lambda row: _length(slot, row))
+        rows = dict.fromkeys((by_length[0], by_length[len(by_length) // 2], by_length[-1]))
+        feeds = [f for row in rows for f in feeds_of(model, slot, row, store)]
+        store.cached[model.ref.name] = not any(f.marks for f in feeds) and cache_holds(model, feeds)
+    return store.cached[model.ref.name]
+
+
+def _grown(texts: Sequence[_Text]) -> list[Slot]:
+    """The slots of a batch, each with its text so far."""
+    grown: list[Slot] = []
+    for text in texts:
+        grown.append(text.grown(sum(len(s.rows) for s in grown)))
+    return grown
 
 
 def forced(slot: Slot, store: Store) -> Slot:

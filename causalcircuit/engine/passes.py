@@ -71,7 +71,7 @@ def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tens
 def forward(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tensor, Batch]:
     """The pass itself: its logits, and the batch that it was fed."""
     batch = model.batch([f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, store)])
-    work = _Pass(model, slots, store, batch)
+    work = Pass(model, slots, store, batch)
     return model.forward(batch, work.tensors, work.visit), batch
 
 
@@ -89,16 +89,21 @@ def feeds_of(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Fee
     ]
 
 
-class _Pass:
+class Pass:
     """The assignments and reads of a batch, by the tensor that they concern."""
 
-    def __init__(self, model: LoadedModel, slots: list[Slot], store: Store, batch: Batch) -> None:
-        self._model, self._batch = model, batch
+    def __init__(
+        self, model: LoadedModel, slots: list[Slot], store: Store, batch: Batch, *, step: bool = False
+    ) -> None:
+        """Of a `step`, the batch is one generated token of each item, and nothing else."""
+        self._model, self._batch, self._step = model, batch, step
         self.store = store
         self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
         self._reads: dict[str, list[tuple[Slot, SiteRead]]] = {}
         for slot in slots:
             for edit in slot.setup.edits:
+                if step and not edit.site.position.new:
+                    continue  # it persists in what is kept of the prompt
                 self._edits.setdefault(edit.info.tensor, []).append((slot, edit))
             for read in slot.setup.sites:
                 self._reads.setdefault(model.read_at(read.info.tensor), []).append((slot, read))
@@ -135,10 +140,11 @@ class _Pass:
         places = self._places(slot, edit.info, slot.setup.naturals[site], every=False)
         return Value(places.of(tensor), places.counts)
 
-    @staticmethod
-    def _at(slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
+    def _at(self, slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
         """A row's positions in this pass: the generated ones are those of its text so far; answers have none."""
         own = positions[row]
+        if self._step:
+            return (0,) if NEW in own else ()
         if NEW not in own:
             return own
         prompts, text = slot.setup.prompts, slot.setup.continuations[row][0]
@@ -183,7 +189,7 @@ def _repeated(counts: tuple[int, ...], times: list[int], device: torch.device) -
 class _Here:
     """The leaves of a value inside a pass, for the rows of one slot."""
 
-    work: _Pass
+    work: Pass
     slot: Slot
     tensor: Tensor
     new: bool

@@ -13,8 +13,9 @@ from causalcircuit.engine.formulas import model_of, said_in
 from causalcircuit.engine.functions import by_row, each_row
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.values import Value, evaluate
-from causalcircuit.models import LoadedModel, Written, media
+from causalcircuit.models import LoadedModel, Written, media, number_feed
 from causalcircuit.query import Applied, Column, Counterfactual, Expr, Mean, Site, Text, Truth, is_text
+from causalcircuit.query.network import Numbers
 from causalcircuit.query.plan import Reference
 
 
@@ -29,11 +30,12 @@ class Store:
         self._joined: dict[tuple[int, Expr], Value] = {}
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(prepared.plan.runs)}
         self._texts: dict[int, list[Written]] = {}
+        self.cached: dict[str, bool] = {}
         self._sums: dict[Mean, Tensor] = {}
         self._types: dict[Mean, torch.dtype] = {}
         self.means: dict[Mean, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
-        self._media: dict[tuple[str, Path], Mapping[str, Tensor]] = {}
+        self._media: dict[tuple[str, Path | Numbers], Mapping[str, Tensor]] = {}
         first = next(iter(prepared.models.values()), None)
         self.device = torch.device("cpu") if first is None else first.device
         self.weights = _weights(prepared).to(self.device)
@@ -46,11 +48,11 @@ class Store:
         self._joined.clear()
         self._media.clear()
 
-    def media(self, model: LoadedModel, path: Path) -> Mapping[str, Tensor]:
+    def media(self, model: LoadedModel, path: Path | Numbers) -> Mapping[str, Tensor]:
         """An image as a model sees it; the worlds of a chunk share it."""
         key = (model.ref.name, path)
         if key not in self._media:
-            self._media[key] = media(model, path)
+            self._media[key] = number_feed(model, path) if isinstance(path, Numbers) else media(model, path)
         return self._media[key]
 
     def add(self, run: int, read: Expr, value: Value) -> None:

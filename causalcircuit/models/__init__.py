@@ -1,6 +1,7 @@
 """A Hugging Face model as sites: roles found by structure, taps that are proven, feeding, positions, answers."""
 
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
+from causalcircuit.models.cached import Cached, cache_holds, cacheable
 from causalcircuit.models.chat import has_template, spoken
 from causalcircuit.models.contract.places import places_of
 from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, written
@@ -9,6 +10,8 @@ from causalcircuit.models.feed import Batch, Feed
 from causalcircuit.models.images import Pictures, check_image, media, open_image
 from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.module_net import number_feed
+from causalcircuit.models.modules import Wanted, with_modules
 from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
@@ -19,6 +22,7 @@ from causalcircuit.models.taps import Visit
 __all__ = [
     "NEW",
     "Batch",
+    "Cached",
     "Codec",
     "Feed",
     "Ground",
@@ -27,9 +31,12 @@ __all__ = [
     "Prompt",
     "RowError",
     "Visit",
+    "Wanted",
     "Written",
     "as_rows",
     "assure",
+    "cache_holds",
+    "cacheable",
     "check_answers",
     "check_image",
     "check_sound",
@@ -42,6 +49,7 @@ __all__ = [
     "illustrated",
     "load",
     "media",
+    "number_feed",
     "open_image",
     "other_spelling",
     "places_of",
@@ -50,5 +58,6 @@ __all__ = [
     "spoken",
     "tokenize",
     "with_dictionaries",
+    "with_modules",
     "written",
 ]
