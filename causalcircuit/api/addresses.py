@@ -109,6 +109,7 @@ class Steps:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        name = "in" if name == "in_" else name  # which is a word of Python
         return _wrap(addresses.step(self.path, name, located(f"{_text(self.path)}.{name}")), self.path.model)
 
     def __getitem__(self, index: Any) -> Any:

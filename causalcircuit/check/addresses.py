@@ -17,6 +17,7 @@ from causalcircuit.query import (
     Address,
     AddressError,
     Attached,
+    ClassScore,
     Column,
     Expr,
     Index,
@@ -74,6 +75,8 @@ def subscript(path: Path, index: Index | Expr, span: Span, word: str | None = No
     if not path.parts:
         raise error("CQ506", f"a model takes no index: `{span.text}`", span, help=f"write `{path.model.name}.layer[0]`")
     last = path.parts[-1]
+    if path.parts == (Part("output"),) and path.model.net is not None and isinstance(index, int):
+        return ClassScore(path.model.name, Number(index), "score", span=span)
     if path.parts == (Part("class"),):
         return class_score(path, index, word, span)
     if last.name in READOUTS:

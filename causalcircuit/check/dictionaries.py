@@ -159,7 +159,7 @@ def dictionary(
     reads, writes = _info(asked.reads), _info(asked.writes)
     _joined(asked, reads, writes)
     if not path.is_file():
-        near = instead_of(path.name, (p.name for p in path.parent.iterdir()) if path.parent.is_dir() else ())
+        near = instead_of(path.name, (p.name for p in path.parent.glob("*.safetensors")))
         what = "is a folder" if path.is_dir() else "does not exist"
         looked = (near, f"looked for {path}", "a dictionary is one file of safetensors")
         raise error("CQ550", f"the dictionary `{source}` {what}", span, "this file", help=looked)

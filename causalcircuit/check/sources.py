@@ -12,6 +12,7 @@ from causalcircuit.diagnostics import DiagnosticError, error, instead_of
 from causalcircuit.query import Classes, ModelRef, OutlineError, SiteTable, classes_of, site_table
 from causalcircuit.query.config import ConfigError, check_numbers, read_json
 from causalcircuit.query.hub import Online, fetch
+from causalcircuit.query.network import network_table
 
 
 def sites(ref: ModelRef, online: Online = "") -> SiteTable:
@@ -24,6 +25,8 @@ def sites(ref: ModelRef, online: Online = "") -> SiteTable:
         DiagnosticError: CQ501 no such folder, CQ502 no model in it, CQ503 a hub name that is not on this machine,
             CQ531 a config with numbers that no model has, CQ547 a download that fails.
     """
+    if ref.net is not None:
+        return network_table(ref)
     try:
         if online and ref.folder is None and not os.path.isdir(ref.source):
             fetch(ref, online)
@@ -49,6 +52,8 @@ def classes(ref: ModelRef) -> Classes | None:
     Raises:
         DiagnosticError: as `sites`.
     """
+    if ref.net is not None:
+        return None
     try:
         config = locate(ref) / "config.json"
         return classes_of(_config(config, config.stat().st_mtime_ns))

@@ -16,6 +16,8 @@ _INSIDE = ("tokenizer_config.json", "processor_config.json")
 
 def has_template(ref: ModelRef) -> bool:
     """Whether the tokenizer or the processor in the model's folder has a chat template."""
+    if ref.net is not None:
+        return False
     try:
         folder = locate(ref)
     except DiagnosticError:

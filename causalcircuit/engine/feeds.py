@@ -8,6 +8,7 @@ from typing import Any
 
 from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.engine.chats import chat_note, chat_texts, fed_by
+from causalcircuit.engine.numbers import numbers_of
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models import (
     Ground,
@@ -52,6 +53,8 @@ class Feeds:
         for target, value in zip(run.targets, run.values, strict=True):
             if isinstance(target, Input) and target.channel == channel:
                 return self._asked(model, channel, value, run.world.span)
+        if model.ref.inputs is not None:
+            return model.ref.inputs
         chat = self._chat(model, channel)
         declared = dict(self.data.ref.feeds).get(_KEY[channel]) if chat is None else chat
         if declared is not None:
@@ -124,6 +127,8 @@ class Feeds:
 
     def images(self, model: LoadedModel, run: Run) -> list[Path | None] | None:
         """The image or sound file of each row, known to be readable; `None` for a model that takes neither."""
+        if model.ref.net is not None:
+            return self._numbers(model, run)
         channel = next((c for c in ("image", "audio") if c in model.sites.channels), None)
         if channel is None:
             return None
@@ -144,6 +149,11 @@ class Feeds:
                         found[i] = path
             self._images[key] = found
         return self._images[key]
+
+    def _numbers(self, model: LoadedModel, run: Run) -> list[Any]:
+        """What feeds a network in each row."""
+        source = self.expr(model, run, "input")
+        return [None] * self.data.n if source is None else numbers_of(model.ref, source, self.data, self.problems)
 
     def places(self, model: LoadedModel, run: Run, position: Position, tower: Tower, span: Span | None) -> Places:
         """The positions that `position` means on a tower, row by row, in the prompt or image of this world."""
@@ -217,7 +227,7 @@ class Feeds:
             )  # fmt: skip
         if image is None:
             return None
-        if tower.modality == "audio":
+        if tower.modality in ("audio", "numbers"):
             return Ground(tower, tower.extent, None, None, row)
         pictures = self._of(model)
 

@@ -34,6 +34,8 @@ from causalcircuit.rows import Dataset
 def class_read(output: ClassScore, model: LoadedModel, data: Dataset, problems: Problems) -> OutputRead | None:
     """A class score with the number of the class in each row; `None` where something is wrong (problems are kept)."""
     numbers: list[int] = []
+    if model.ref.net is not None:
+        return OutputRead(output, (component(output, model),) * data.n)
     with problems.keep():
         found = _classes(output, model)
         for i, label in enumerate(_labels(output.label, data)):
@@ -59,8 +61,24 @@ def _classes(output: ClassScore, model: LoadedModel) -> Classes:
     return found
 
 
+def component(output: ClassScore, model: LoadedModel) -> int:
+    """Which component of a network's output is read.
+
+    Raises:
+        DiagnosticError: CQ562, it has not so many, or has positions.
+    """
+    found = int(cast(Number, output.label).value)
+    out = model.forward(model.batch([model.probe.one]), (), lambda _, x: x)
+    if out.ndim != 2 or not 0 <= found < out.shape[1]:
+        what = f"{out.shape[1]} components, from 0" if out.ndim == 2 else "positions: read the module that gives it"
+        raise error("CQ562", f"`{model.ref.name}.output[{found}]`: the output has {what}", output.span)
+    return found
+
+
 def loaded_classes(model: LoadedModel) -> Classes | None:
     """The classes of a loaded model."""
+    if model.ref.net is not None:
+        return None
     return classes_of({**model.hf.config.to_dict(), "architectures": [type(model.hf).__name__]})
 
 

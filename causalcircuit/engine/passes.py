@@ -84,8 +84,7 @@ def feeds_of(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Fee
         return [Feed(None, source, media)]
     prompt = setup.prompts[row]
     return [
-        Feed([*prompt.ids, *c], source, media, prompt.marked(len(c)), prompt.pictured)
-        for c in setup.continuations[row]
+        Feed([*prompt.ids, *c], source, media, prompt.marked(len(c)), prompt.pictured) for c in setup.continuations[row]
     ]
 
 

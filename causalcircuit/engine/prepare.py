@@ -14,6 +14,7 @@ from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions
 from causalcircuit.engine.lasting import check_lasting, check_read, check_room, unknown
+from causalcircuit.engine.modules import with_named
 from causalcircuit.engine.outputs import check_divergences, class_read, size
 from causalcircuit.engine.overlaps import in_order
 from causalcircuit.engine.prepared import Edit, OutputRead, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
@@ -51,12 +52,13 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
             overlap), CQ353, CQ451 to CQ454 (images, feeds, numbers), CQ504 to CQ506 (sites), CQ508 to CQ513
             (answers, positions), CQ516 to CQ528 (positions and prompts).
     """
+    given, models = models, with_named(plan, models)
     work = _Work(plan, models, data)
     with work.problems.keep():
         _check_rows(data)
     for other in plan.elsewhere:
         with work.problems.keep():
-            work.elsewhere.append(prepare(other, models, load(other.data)))
+            work.elsewhere.append(prepare(other, given, load(other.data)))
     setups = [work.setup(run) for run in plan.runs]
     work.assigned(setups)
     found: dict[Expr, Shape] = {}

@@ -15,7 +15,7 @@ from causalcircuit.models.signature import Signature
 from causalcircuit.query import SiteTable, Tower
 
 Side = Literal["left", "right"]
-_SEEN = ("pixel_values", "flattened_patches", "input_features", "input_values")
+_SEEN = ("pixel_values", "flattened_patches", "input_features", "input_values", "numbers")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

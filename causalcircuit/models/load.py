@@ -14,6 +14,7 @@ from causalcircuit.models.contract.prove import ContractError
 from causalcircuit.models.dictionary import with_dictionaries
 from causalcircuit.models.folder import find_folder, read_config
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.module_net import load_network
 from causalcircuit.models.proofs import proven
 from causalcircuit.models.roles import RoleError
 from causalcircuit.models.signature import signature_of
@@ -36,6 +37,8 @@ def load(
     Raises:
         DiagnosticError: CQ501 to CQ503, CQ530 to CQ535, CQ540, CQ542, CQ546, before any row is run.
     """
+    if ref.net is not None:
+        return load_network(ref)
     folder = find_folder(ref)
     config = read_config(ref, folder)
     with _quiet():

@@ -66,6 +66,8 @@ class LoadedModel:
         """The input that the readout tower's tokens come from."""
         if "prefix" in self.sites.channels:
             return "prefix"
+        if self.ref.net is not None:
+            return None
         return "input" if "input" in self.sites.channels else None
 
     @property

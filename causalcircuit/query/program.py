@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.dictionary import Dictionary
@@ -32,6 +32,8 @@ class ModelRef:
         memory: whether the model must fit the free memory to be loaded.
         trust_remote_code: the file names this very source as one whose code may run.
         dictionaries: of features, declared on its sites.
+        net, shape, inputs: a network of torch that is no Hugging Face model, the shape of one row's input, and the
+            column that feeds it.
     """
 
     name: str
@@ -45,6 +47,9 @@ class ModelRef:
     trust_remote_code: bool = False
     attention: AttentionKind = "auto"
     dictionaries: tuple[Dictionary, ...] = ()
+    net: Any = field(default=None, repr=False)
+    shape: tuple[int, ...] = ()
+    inputs: Column | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
 

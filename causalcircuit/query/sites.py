@@ -14,7 +14,7 @@ from typing import Literal
 from causalcircuit.query.address import Address, Index, Part
 from causalcircuit.query.dictionary import Dictionary
 
-Modality = Literal["text", "image", "audio"]
+Modality = Literal["text", "image", "audio", "numbers"]
 
 # Where in a block a tensor stands: a later number may depend on an earlier one, never the other way round.
 _IN, _QKV, _PATTERN, _Z, _ATTN, _MID = 1, 2, 3, 4, 5, 6
@@ -30,7 +30,7 @@ class Tower:
     Attributes:
         name: its prefix in addresses: empty for the text of a decoder or of a vision-language model, else `encoder`,
             `decoder`, `vision`.
-        modality: what its positions are: tokens of a text, patches of an image, frames of a sound.
+        modality: what its positions are: tokens of a text, patches of an image, frames of a sound, lines of numbers.
         layers: number of blocks. heads: query heads a block. head_dim: width of one head.
         width: of the residual stream. mlp: hidden width of the MLP.
         causal: whether a position sees only itself and earlier ones.
@@ -313,7 +313,7 @@ class SiteTable:
         if [p.name for p in address.path] not in (["module"], ["module", "in"]):
             raise AddressError("name", f"`{address}` is not a site", ('module("path")', 'module("path").in'))
         if self.modules is None:
-            return SiteInfo(address.local, address.local, 0, 1, 1, "", -1, -1, "")
+            return SiteInfo(address.local, address.local, 0, 1, 1, "?", -1, -1, "?")
         found = dict(self.modules).get(address.local)
         if found is None:
             raise AddressError("name", f"`{address}` is not a site")

@@ -94,6 +94,8 @@ def _unfed(context: Context, model: str, world: World) -> list[str]:
     assigned = {a.target.channel for a in world.assignments if isinstance(a.target, Input) and a.target.model == model}
     declared = {name for name, _ in context.command.data.feeds}
     out = []
+    if table is not None and table.family == "network":
+        return []  # it is declared with the column that feeds it
     for channel in table.channels if table is not None else ():
         names = _COLUMNS[channel]
         has = any(n in declared or n in context.data.columns for n in names)
