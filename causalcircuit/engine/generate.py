@@ -17,7 +17,17 @@ from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.passes import Pass, feeds_of, forward
 from causalcircuit.engine.prepared import ReadoutRead, Tokens
 from causalcircuit.engine.store import Store
-from causalcircuit.models import Cached, LoadedModel, as_rows, cache_holds, cacheable, choose, end_tokens, written
+from causalcircuit.models import (
+    Cached,
+    LoadedModel,
+    as_rows,
+    cache_holds,
+    cacheable,
+    choose,
+    end_tokens,
+    no_text,
+    written,
+)
 from causalcircuit.query import Counterfactual, Generated, render
 
 
@@ -46,14 +56,14 @@ def write(model: LoadedModel, slots: Sequence[Slot], store: Store) -> int:
     Raises:
         DiagnosticError: CQ730, the logits are no numbers.
     """
-    ends = end_tokens(model)
+    ends, never = end_tokens(model), no_text(model)
     texts = [_text(slot) for slot in slots]
     way = _Kept(model, texts, store) if _keeps(model, slots, store) else _Anew(model, texts, store)
     passes = step = 0
     while any(t.open for t in texts):
         for text, logits in way.step():
             numbers = [store.number(row) for row in text.slot.rows]
-            found = choose(logits, text.said.temperature, text.said.seed, numbers, step)
+            found = choose(logits, text.said.temperature, text.said.seed, numbers, step, never)
             if found is None:
                 raise _no_numbers(text)
             _take(text, found, ends)

@@ -9,9 +9,28 @@ from causalcircuit.engine.formulas import bare_sites
 from causalcircuit.engine.prepared import Tokens, text_limit
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.shapes import SCALARS, Shapes
-from causalcircuit.models import LoadedModel, Prompt, RowError
+from causalcircuit.models import LoadedModel, Prompt, RowError, writes_text
 from causalcircuit.query import Binary, Call, Expr, Negative, Site, render
 from causalcircuit.query.plan import Run
+
+
+def check_writes(run: Run, model: LoadedModel, prompts: Sequence[Prompt | None] | None) -> None:
+    """A text is asked of a model that generates, and no position of its prompt sees what it writes.
+
+    Raises:
+        DiagnosticError: CQ483.
+    """
+    if run.said is None:
+        return
+    # A prompt whose positions all see each other is marked off from what follows it.
+    apart = model.sites.readout_tower.causal or any(p is not None and p.after for p in prompts or ())
+    if not (writes_text(model) and apart):
+        raise error(
+            "CQ483",
+            f"`{model.ref.name}` writes no text: {type(model.hf).__name__} does not generate",
+            run.said.span,
+            help="decoders, captioners and other encoder-decoders do",
+        )
 
 
 def check_lasting(value: Expr, target: Site, width: int, shapes: Shapes) -> None:

@@ -13,7 +13,7 @@ from causalcircuit.engine.explained import unexplained
 from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions
-from causalcircuit.engine.lasting import check_lasting, check_read, check_room, unknown
+from causalcircuit.engine.lasting import check_lasting, check_read, check_room, check_writes, unknown
 from causalcircuit.engine.modules import with_named
 from causalcircuit.engine.outputs import check_divergences, class_read, size
 from causalcircuit.engine.overlaps import in_order
@@ -129,6 +129,8 @@ class _Work:
         ]
         outputs = [o for r in run.reads if isinstance(r, Output) and (o := self._output(run, model, r)) is not None]
         continuations = self.answers.continuations(model, prompts, reads)
+        with self.problems.keep():
+            check_writes(run, model, prompts)
         check_room(run, model, prompts, self.problems)
         if self.problems.any:
             return None
@@ -221,6 +223,13 @@ class _Work:
         """The value has the shape of its target, or is one number, or one vector for all positions."""
         shapes = self.shapes(run)
         if target.position.new:
+            if info.stand != self.models[run.model].sites.readout_tower.name:
+                raise error(
+                    "CQ483",
+                    f"`{render(target)}` has no generated positions: it stands on what the model reads",
+                    target.span,
+                    help="use `@ all` here",
+                )
             check_lasting(value, target, info.width, shapes)
             return
         shape = shapes.of(value)

@@ -4,7 +4,7 @@ from causalcircuit.models.answers import check_answers, encode_answer, other_spe
 from causalcircuit.models.cached import Cached, cache_holds, cacheable
 from causalcircuit.models.chat import has_template, spoken
 from causalcircuit.models.contract.places import places_of
-from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, written
+from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, no_text, writes_text, written
 from causalcircuit.models.dictionary import Codec, codec_of, with_dictionaries
 from causalcircuit.models.feed import Batch, Feed
 from causalcircuit.models.images import Pictures, check_image, media, open_image
@@ -49,6 +49,7 @@ __all__ = [
     "illustrated",
     "load",
     "media",
+    "no_text",
     "number_feed",
     "open_image",
     "other_spelling",
@@ -59,5 +60,6 @@ __all__ = [
     "tokenize",
     "with_dictionaries",
     "with_modules",
+    "writes_text",
     "written",
 ]

@@ -39,6 +39,16 @@ def written(model: LoadedModel, tokens: Sequence[int]) -> Written:
     return Written(tuple(tokens), text.strip())
 
 
+def no_text(model: LoadedModel) -> tuple[int, ...]:
+    """The token that stands for an image, which a model cannot be fed without one."""
+    return () if model.takes.image_token is None else (model.takes.image_token,)
+
+
+def writes_text(model: LoadedModel) -> bool:
+    """Whether a loaded model is one that generates: its own class says so, and its output is a vocabulary."""
+    return model.sites.readout == "vocabulary" and bool(model.hf.can_generate())
+
+
 def gumbel(seed: int, row: int, step: int, size: int) -> NDArray[np.float64]:
     """[size] standard Gumbel noise of a row's step, one number a token.
 
@@ -52,7 +62,12 @@ def gumbel(seed: int, row: int, step: int, size: int) -> NDArray[np.float64]:
 
 
 def choose(
-    logits: Tensor, temperature: float | None, seed: int | None, rows: Sequence[int], step: int
+    logits: Tensor,
+    temperature: float | None,
+    seed: int | None,
+    rows: Sequence[int],
+    step: int,
+    never: Sequence[int] = (),
 ) -> list[int] | None:
     """The next token of each row; `None` where the logits are no numbers.
 
@@ -60,9 +75,12 @@ def choose(
     plus noise is a draw from their softmax (Gumbel 1954), and rows of equal noise and close logits draw alike.
 
     Args:
-        logits: [rows, vocabulary]. rows: their numbers in the file.
+        logits: [rows, vocabulary]. rows: their numbers in the file. never: tokens that are no text.
     """
     scores = logits.double().cpu().numpy()
+    if never:
+        scores = scores.copy()
+        scores[:, list(never)] = -np.inf
     if np.isnan(scores).any() or not np.isfinite(scores.max(-1)).all():
         return None
     if temperature is not None and seed is not None:

@@ -85,7 +85,7 @@ def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
                 "write one position, or `@ all` for all of them together",
             )  # fmt: skip
         case "new":
-            if ground.prompt is None or not ground.tower.causal:
+            if ground.prompt is None:
                 raise RowError(
                     "CQ483", "`@ new` stands on a text that is written, and the site is on what the model reads", "",
                     "write positions of what it reads: `@ all`",

@@ -289,3 +289,43 @@ def test_a_scored_text_waits_for_it(text: Engine) -> None:
     assert [r.said for r in plan.runs] == [T, Counterfactual(T, World())]
     assert plan.runs[1].needs == (0,)
     assert "saying" in str(plan)
+
+
+# ---- end to end
+
+
+def test_a_captioner_says_what_it_was_taught() -> None:
+    """The shipped captioner: of a kitchen it says "woman" more often, in words as in logits; texts are kept as rows."""
+    from pathlib import Path
+
+    from causalcircuit.runs import Runner, check_text
+
+    program = check_text(
+        """
+model cap = hf("./models/captioner")
+data scenes = jsonl("./data/scenes.jsonl") with prefix = "a" cluster row.figure sample 24 seed 1
+let kitchen = do(cap.image = row.kitchen)
+let office = do(cap.image = row.office)
+node T = cap.text(tokens = 8)
+node C = cap.decoder.layer[*].cross.head[*].out @ [all, new]
+estimate P(T mentions ["WOMAN", "lady"] | kitchen), P(T mentions "woman" | office) on scenes
+estimate P((T | kitchen, do(C = 0)) = (T | office, do(C = 0))), P(T = "woman in a kitchen" | kitchen) on scenes
+estimate E[cap.logprob[(T | kitchen)] @ last | kitchen] - E[cap.logprob[(T | kitchen)] @ last | office] on scenes
+""",
+        folder=Path(__file__).parents[2] / "examples",
+    )
+    result = Runner().run(program)
+    kitchen, office, blind, exact, more = (e.value for e in result.estimates)
+    assert kitchen is not None
+    assert office is not None
+    assert more is not None
+    assert kitchen > 0.8 > 0.3 > office
+    assert blind == 1, "without its eyes it says the same of every picture"
+    assert exact == kitchen, "it says it in the same words"
+    assert more > 5
+    records = result.tables["scenes"].records()
+    said = [t for t, r in zip(records["text"], records["readout"], strict=True) if r == "cap.text(tokens = 8)"]
+    assert "woman in a kitchen" in said
+    assert all(
+        (v is None) == (r == "cap.text(tokens = 8)") for v, r in zip(records["value"], records["readout"], strict=True)
+    )
