@@ -22,6 +22,7 @@ from causalcircuit.query import (
     DataRef,
     Expr,
     Logic,
+    Mentions,
     ModelRef,
     Negative,
     Number,
@@ -159,7 +160,9 @@ def _data_option(ref: DataRef, kind: str, node: Tree[Token], low: Lowering) -> D
             raise error(
                 "CQ314", "`where` takes a condition", low.span(parts[0]), help='write `where row.gender = "man"`'
             )
-        other = next((e for e in walk(condition) if not (isinstance(e, _OF_COLUMNS) or is_event(e))), None)
+        words = [e.words for e in walk(condition) if isinstance(e, Mentions)]  # which may be a list
+        known = (e for e in walk(condition) if e not in words)
+        other = next((e for e in known if not (isinstance(e, _OF_COLUMNS) or is_event(e))), None)
         if other is not None:
             raise error(
                 "CQ314",
