@@ -114,6 +114,8 @@ def _check_taps(stack: Stack, at: str, block: Block) -> Iterator[Tap]:
     for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
         if core is not None:
             yield ModuleTap(f"{lead}projected", width, stand, core.projection, "out", _OFTEN)
+    if block.order == "pre" and block.reader is not None:
+        yield ModuleTap(f"{at}.between", width, stand, block.reader, "in", _OFTEN)
     first = _first_map(block.attention.core, block.attention.projection)
     if first is not None:
         yield ModuleTap(f"{at}.read", width, stand, first, "in", _OFTEN)

@@ -9,11 +9,15 @@ from typing import Literal
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from causalcircuit.models import LoadedModel, load
 from causalcircuit.query import ModelRef
 from causalcircuit.query.program import DType
 from tests.families import folder_of
+from tests.families.llama_parts import SIZES
+from tests.families.parts import save
+from tests.families.parts import tokenizer as words
 from tests.truth import tiny
 
 torch.set_num_threads(1)
@@ -39,6 +43,15 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadedMode
         return load(ModelRef("m", f"./{name}", folder, dtype=dtype), attention)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A Llama of six layers, so that most are neither first, middle nor last."""
+    folder = tmp_path_factory.mktemp("deep")
+    sizes = {**SIZES, "num_hidden_layers": 6, "hidden_size": 32, "intermediate_size": 40, "head_dim": 8}
+    save(folder, LlamaForCausalLM(LlamaConfig(**sizes)), words("<bos> $A"))
+    return load(ModelRef("m", "./deep", folder, dtype="float64"), "eager")
 
 
 @pytest.fixture(scope="session")

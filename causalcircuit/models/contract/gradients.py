@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ _WIDTHS = (1e-2, 3e-3, 3e-2, 1e-3, 3e-4)
 _NARROW = (1e-4, 1e-5, 1e-6)
 """For float64, where rounding leaves room for them."""
 _ROUGH = 1e-2
+_ROUNDING = 2e-6
+"""How far two outputs may be off, relative to their size: many float64 models calculate in float32 inside."""
 _PLACES = 4096
 """Positions of one pass; more items are run in several."""
 
@@ -37,7 +39,51 @@ def differentiate(model: LoadedModel, probe: Probe, bare: Tensor, names: list[st
         model, probe: what is run. bare: its output. names: the tensors.
         proof: gets what fails, and tensors that the output does not depend on.
     """
-    batch = model.batch(probe.even)
+    weights = _weights(bare[0])
+    found = _backward(model, probe, names, weights)
+    if not close(found.output, bare):
+        for name in names:
+            proof.refused[name] = "adding a zero to every tensor changes the output"
+        return
+    for name in bypassed(found.whole, found.reached.get):
+        proof.refused[name] = "something reads it where what is written does not reach"
+    kinds: dict[str, list[str]] = {}
+    for name, gradient in found.reached.items():
+        info = site_of(model.sites, name)
+        if not bool(gradient[:, info.start : info.stop].any()):
+            proof.still.add(name)
+        if not bool(gradient.any()):
+            proof.unread.add(name)
+        kinds.setdefault(kind_of(name), []).append(name)
+    loose = _disagreeing(model, probe, weights, kinds.values(), found)
+    alone = [[name] for trial in loose for name in trial.names]
+    doubtful = [t.names[0] for t in _disagreeing(model, probe, weights, alone, found) if not t.agrees_roughly()]
+    # One tap that falsifies a gradient falsifies those of all that comes before it: each is asked without the others.
+    own = replace(found, reached={})
+    for name in doubtful:
+        own.reached.update(_backward(model, probe, [name], weights).reached)
+    asked = _disagreeing(model, probe, weights, [[n] for n in doubtful], own)
+    guilty = {t.names[0]: t.clause for t in asked if not t.agrees_roughly()}
+    proof.sloped.update(guilty or dict.fromkeys(doubtful, "its gradient disagrees with a central difference"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Backward:
+    """One forward-backward.
+
+    Attributes:
+        output: of the forward. sizes: of the tensors' numbers.
+        reached: gradients with respect to what is written; zero where there is none.
+        whole: with respect to the tensors themselves, whoever reads them.
+    """
+
+    output: Tensor
+    reached: dict[str, Tensor]
+    whole: dict[str, Tensor | None]
+    sizes: dict[str, float]
+
+
+def _backward(model: LoadedModel, probe: Probe, names: list[str], weights: Tensor) -> _Backward:
     leaves: dict[str, Tensor] = {}
     sizes: dict[str, float] = {}
 
@@ -50,86 +96,78 @@ def differentiate(model: LoadedModel, probe: Probe, bare: Tensor, names: list[st
     used = [tap for name, tap in model.taps.items() if name in attached]
     with torch.enable_grad():
         with tapped(used, add, attached - set(names)), originals(model.taps, names) as own:
-            output = model.run(batch)
-        if not close(output.detach(), bare):
-            for name in names:
-                proof.refused[name] = "adding a zero to every tensor changes the output"
-            return
-        weights = _weights(output[0])
+            output = model.run(model.batch(probe.even))
         wanted = (*leaves.values(), *own.values())
-        made = torch.autograd.grad((output * weights).sum(), wanted, allow_unused=True)
-    found = dict(zip(leaves, made, strict=False))
-    for name in bypassed(dict(zip(own, made[len(leaves) :], strict=True)), found.get):
-        proof.refused[name] = "something reads it where what is written does not reach"
-    ways: dict[str, Tensor] = {}
-    gradients: dict[str, Tensor] = {}
-    generator = torch.Generator().manual_seed(1)
-    for name, gradient in found.items():
-        info = site_of(model.sites, name)
-        if gradient is None or not bool(gradient[:, info.start : info.stop].any()):
-            proof.still.add(name)
-        if gradient is None or not bool(gradient.any()):
-            proof.unread.add(name)
-            continue
-        stand = info.stand
-        gradients[name] = gradient[places_of(model, batch, probe.one, stand, 0)].double()
-        noise = torch.randn(gradients[name].shape, generator=generator) * sizes[name]
-        ways[name] = noise.to(gradient.device, gradient.dtype)
-    for kind in _disagreeing(model, probe, weights, gradients, ways):
-        for name, clause in kind.items():
-            proof.sloped.setdefault(name, clause)
+        made: Sequence[Tensor | None] = [None] * len(wanted)
+        if output.requires_grad:
+            made = torch.autograd.grad((output * weights).sum(), wanted, allow_unused=True)
+    reached = {
+        name: torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(leaves.items(), made, strict=False)
+    }
+    return _Backward(output.detach(), reached, dict(zip(own, made[len(leaves) :], strict=True)), sizes)
 
 
 def _disagreeing(
-    model: LoadedModel, probe: Probe, weights: Tensor, gradients: dict[str, Tensor], ways: dict[str, Tensor]
-) -> Iterator[dict[str, str]]:
-    """The kinds whose gradient is not the slope along a random way through all their tensors."""
-    kinds: dict[str, list[str]] = {}
-    for name in gradients:
-        kinds.setdefault(kind_of(name), []).append(name)
-    trials = [_Trial(tuple(k)) for k in kinds.values()]
+    model: LoadedModel, probe: Probe, weights: Tensor, sets: Iterable[Sequence[str]], found: _Backward
+) -> list[_Trial]:
+    """The sets of tensors whose gradients are not the slope along a way through all of the set.
+
+    The way leads uphill, so that the parts of a slope do not cancel.
+    """
+    batch = model.batch(probe.even)
+    ways: dict[str, Tensor] = {}
+    trials = [_Trial(tuple(names)) for names in sets]
+    generator = torch.Generator().manual_seed(1)
     for t in trials:
-        parts = [gradients[n] * ways[n].double() for n in t.names]
-        t.slope = sum(float(p.sum()) for p in parts)
-        t.scale = sum(float(p.square().sum().sqrt()) for p in parts)
-    open_ = trials
+        for name in t.names:
+            places = places_of(model, batch, probe.one, site_of(model.sites, name).stand, 0)
+            gradient = found.reached[name]
+            gradient = gradient[places.to(gradient.device)]
+            noise = (found.sizes[name] * torch.randn(gradient.shape, generator=generator)).to(gradient)
+            ways[name] = torch.where(gradient == 0, noise, noise.abs() * gradient.sign())
+            t.slope += float((gradient.double() * ways[name].double()).sum())
     for h in (*_WIDTHS, *(_NARROW if model.dtype == torch.float64 else ())):
-        for t, slope in zip(open_, _slopes(model, probe, weights, [t.names for t in open_], ways, h), strict=True):
-            t.found.append(slope)
-        open_ = [t for t in open_ if not t.agrees(_bar(model.dtype))]
-        if not open_:
-            return
-    for t in open_:
-        if not t.agrees(_bar(model.dtype), rough=True):
-            nearest = min(t.found, key=lambda s: abs(s - t.slope))
-            said = f"its gradient disagrees with a central difference ({t.slope:.6g} and {nearest:.6g} along one way)"
-            yield dict.fromkeys(t.names, said)
+        trials = [t for t in trials if not t.agrees(_bar(model.dtype))]
+        if not trials:
+            break
+        for t, near in zip(trials, _slopes(model, probe, weights, [t.names for t in trials], ways, h), strict=True):
+            t.found.append(near)
+    return [t for t in trials if not t.agrees(_bar(model.dtype))]
 
 
 @dataclass(slots=True)
 class _Trial:
-    """One direction: the tensors that it moves, the slope by gradient and its size, the slopes by difference."""
+    """One direction: the tensors that it moves, the slope by gradient, and those by difference with their rounding."""
 
     names: tuple[str, ...]
     slope: float = 0.0
-    scale: float = 0.0
-    found: list[float] = field(default_factory=list)
+    found: list[tuple[float, float]] = field(default_factory=list)
 
-    def agrees(self, bar: float, *, rough: bool = False) -> bool:
-        """Whether a difference gives the gradient's slope.
+    def agrees(self, bar: float) -> bool:
+        """Whether a difference gives the gradient's slope."""
+        return any(abs(s - self.slope) <= bar * self.slope for s, _ in self.found)
 
-        Kinks (ReLU, clipping, the choice of experts) and float32 may leave no step size at which a difference is
-        good to `bar`; then (`rough`) the slope must still agree to a hundredth.
+    def agrees_roughly(self) -> bool:
+        """Whether one does to a hundredth, or as far as rounding lets the widest step.
+
+        Kinks (ReLU, clipping, the choice of experts) may leave no step size at which a difference is better.
         """
-        nearest = min(abs(s - self.slope) for s in self.found)
-        return nearest <= max(bar, _ROUGH if rough else 0.0) * self.scale
+        nearest = min(abs(s - self.slope) for s, _ in self.found)
+        return nearest <= _ROUGH * self.slope + min(rounding for _, rounding in self.found)
+
+    @property
+    def clause(self) -> str:
+        """What is said of a tensor that fails."""
+        nearest = min((s for s, _ in self.found), key=lambda s: abs(s - self.slope))
+        return f"its gradient disagrees with a central difference ({self.slope:.6g} and {nearest:.6g} along one way)"
 
 
 def _slopes(
     model: LoadedModel, probe: Probe, weights: Tensor, sets: list[tuple[str, ...]], ways: dict[str, Tensor], h: float
-) -> list[float]:
-    """The slope along each set's way: one item of a batch for each step of each set."""
-    out: list[float] = []
+) -> list[tuple[float, float]]:
+    """The slope along each set's way, and its rounding: one item of a batch for each step of each set."""
+    out: list[tuple[float, float]] = []
     per = max(_PLACES // max(_size(model, probe), 1) // len(_STEPS), 1)
     for low in range(0, len(sets), per):
         part = sets[low : low + per]
@@ -158,7 +196,8 @@ def _slopes(
         values = (output.double() * weights.double()).reshape(len(output), -1).sum(-1).tolist()
         for k in range(len(part)):
             own = values[len(_STEPS) * k : len(_STEPS) * (k + 1)]
-            out.append(sum(c * v for (_, c), v in zip(_STEPS, own, strict=True)) / h)
+            slope = sum(c * v for (_, c), v in zip(_STEPS, own, strict=True)) / h
+            out.append((slope, _ROUNDING * max(map(abs, own)) / h))
     return out
 
 

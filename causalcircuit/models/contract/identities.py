@@ -87,7 +87,9 @@ def _sums(at: str, block: Block, before: str, after: str) -> Iterator[Identity]:
     if block.order == "parallel":
         yield _sum(before, (own, mlp), after, (own[0], mlp[0]), whole)
     elif block.order == "pre":
-        yield _sum(before, (own,), mid, (own[0], mid), f"{at}: stream + attention = stream between")
+        between = f"{at}.between"
+        yield _sum(before, (own,), between, (own[0], mid), f"{at}: stream + attention = stream between")
+        yield _same(mid, between, f"{at}: the stream between is what is read after attention")
         yield _sum(mid, (*cross, mlp), after, (mlp[0], *(n for n, _ in cross)), whole)
     elif block.reader is not None:
         clause = f"{at}: norm of stream + attention = stream between"
@@ -128,7 +130,7 @@ def _normed(
                 total = total + value
                 if inner is not None and i == 1:
                     total = inner(total)
-            return close(norm(total.to(next(norm.parameters()).device)), seen[result])
+            return close(norm(total.to(next(norm.parameters(), total).device)), seen[result])
 
     return Identity(names, result, blamed, clause, holds)
 
