@@ -119,7 +119,7 @@ Of neurons, and of the keys that a pattern looks at, the first stands for all.
 
 # What each site of the decoder's only layer can depend on besides what stands above it: nothing of the encoder before
 # the cross-attention has read it.
-BEFORE_CROSS = ("embed", "resid_in", "attn.in", "head", "attn.out", "resid_mid")
+BEFORE_CROSS = ("embed", "resid_in", "attn.in", "head", "kv", "attn.out", "resid_mid")
 
 
 def lines(table: str) -> list[list[str]]:
