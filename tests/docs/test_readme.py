@@ -32,10 +32,10 @@ def test_its_python_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def test_its_commands_are_those_of_the_tool() -> None:
     commands = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
     named = {c[1] for c in commands if c[0] == "cq"}
-    assert named == {"run", "test", "check", "explain", "repl"}
+    assert named == {"run", "test", "check", "sites", "explain", "repl"}
     files = [w for c in commands for w in c if w.startswith("examples/")]
     assert files
-    assert all((ROOT / f).is_file() for f in files)
+    assert all((ROOT / f).exists() for f in files)
     targets = {c[1] for c in commands if c[0] == "make"}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{t}:", makefile, re.MULTILINE) for t in targets)

@@ -22,10 +22,12 @@ from causalcircuit.query import (
     Distribution,
     Expect,
     Expr,
+    Generated,
     Input,
     Items,
     Logic,
     Mean,
+    Mentions,
     Negative,
     Number,
     Part,
@@ -91,6 +93,11 @@ EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
     ClassScore: (ClassScore("m", Text("toxic"), "sigmoid"), 'm.class["toxic", sigmoid]'),
     Similarity: (Similarity("m"), "m.similarity"),
     Distribution: (Distribution("m", LAST), "m.logits @ last"),
+    Generated: (Generated("m", 20, 0.7, 3), "m.text(tokens = 20, temperature = 0.7, seed = 3)"),
+    Mentions: (
+        Mentions(Generated("m", 8), Items((Text("woman"), Column("word")))),
+        'm.text(tokens = 8) mentions ["woman", row.word]',
+    ),
     Applied: (Applied("toxicity", (HEAD, Number(2.0))), "toxicity(m.layer[1].head[3].out @ last, 2)"),
 }
 """Of each class: an expression and its canonical text."""
