@@ -297,6 +297,18 @@ WRITES: dict[str, tuple[str, Plant, str, str]] = {
         "vision.resid[2]",
         "something reads it where what is written does not reach",
     ),
+    "what attention reads written into the stream, too": (
+        "bert",
+        lambda m: hooked(m, "layer[1].attn.in", "bert.encoder.layer.1", "in"),
+        "layer[1].attn.in",
+        "does not go where it was read",
+    ),
+    "what the MLP reads written into the stream, too": (
+        "bert",
+        lambda m: hooked(m, "layer[1].mlp.in", "bert.encoder.layer.1.attention", "out"),
+        "layer[1].mlp.in",
+        "does not go where it was read",
+    ),
     "half of what is written": (
         "gpt2",
         lambda m: bent(m, "layer[1].z", half),

@@ -48,6 +48,17 @@ class Trial:
         """The last step of its name."""
         return self.name.rpartition(".")[2]
 
+    def concerns(self, identity: Identity) -> bool:
+        """Whether an identity must hold under its noise.
+
+        What attention or the MLP alone reads must leave the stream beside it as it is, so all of its layer's do.
+        """
+        layer, _, last = self.name.partition("].")
+        beside = last in ("attn.in", "mlp.in") and any(
+            n.startswith(f"{layer}].") for n in (*identity.parts, identity.result)
+        )
+        return self.name in identity.parts or beside
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -139,7 +150,7 @@ def disturb(
             for trial in (t for t in tried if t.name not in cleared):
                 proof.refused.pop(trial.name, None)
                 sound = made.seen.keys() - proof.refused
-                own = [e for e in identities if e.written and trial.name in e.parts and e.known(sound)]
+                own = [e for e in identities if e.written and trial.concerns(e) and e.known(sound)]
                 reason = next(_faults(made, trial, output, own, readers.get(trial.name, ()), proof), None)
                 if reason is not None:
                     proof.refused[trial.name] = reason
