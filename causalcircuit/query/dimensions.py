@@ -38,7 +38,7 @@ class Exceptional:
         width: the key of the stream's width. mlp: the neurons, in widths of the stream, where no key says them.
         repeated: keys and values are repeated for every query head before attention reads them.
         parallel: whether attention and MLP read the same stream, or the keys of which one says so.
-        unnormed: whether no norm with weights reads the whole last stream, or the key that says so. normed: the key
+        unnormed: whether no norm reads the whole last stream, or the key that says so. normed: the key
             that says so by being false.
     """
 
@@ -73,7 +73,6 @@ EXCEPTIONS = {
     "gptj": Exceptional(parallel=True, mlp=4),
     "idefics3_vision": Exceptional(leading=0),
     "internvl_vision": Exceptional(leading=1, unnormed="use_mean_pooling"),
-    "olmo": Exceptional(unnormed=True),
     "opt": Exceptional(normed="do_layer_norm_before"),
     "phi": Exceptional(parallel=True),
     "qwen2_vl_vision": Exceptional(width="embed_dim"),
@@ -180,7 +179,7 @@ def in_parallel(config: Mapping[str, Any]) -> bool:
 
 
 def ends_in_norm(config: Mapping[str, Any]) -> bool:
-    """Whether a norm with weights reads the whole last stream."""
+    """Whether a norm reads the whole last stream."""
     known = exceptional(config)
     lacks = config.get(known.unnormed) is True if isinstance(known.unnormed, str) else known.unnormed
     return not lacks and config.get(known.normed) is not False

@@ -118,7 +118,7 @@ def _names(towers: Sequence[tuple[Modality, tuple[Block, ...]]]) -> list[str]:
 
 
 def _norm(hf: nn.Module, blocks: nn.ModuleList, records: Records) -> nn.Module | None:
-    """The first leaf with a weight a component that is fed all of the last block's output."""
+    """The first norm that is fed all of the last block's output."""
     last = blocks[-1]
     stream = records[last].output
     if stream is None:
@@ -130,13 +130,18 @@ def _norm(hf: nn.Module, blocks: nn.ModuleList, records: Records) -> nn.Module |
         if r.order > records[last].order
         and m not in inside
         and not any(True for _ in m.children())
-        and (weights := list(m.parameters()))
-        and all(w.shape == (stream.shape[-1],) for w in weights)
+        and _normalises(m, stream.shape[-1])
         and any(same(x, stream) for x in r.inputs)
         and r.output is not None
         and flat(r.output).shape == flat(stream).shape
     ]
     return min(later, key=lambda m: records[m].order, default=None)
+
+
+def _normalises(leaf: nn.Module, width: int) -> bool:
+    """Whether a leaf has a weight a component, or none and is called a norm (OLMo's)."""
+    weights = list(leaf.parameters())
+    return all(w.shape == (width,) for w in weights) and (bool(weights) or "norm" in type(leaf).__name__.lower())
 
 
 def _projector(hf: Any, stacks: Sequence[Stack], feeds: Sequence[Feed], records: Records) -> Projector | None:
