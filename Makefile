@@ -54,7 +54,7 @@ models: $(STAMP)  ## train the shipped models anew (minutes)
 # ------------------------------------------------------------ quality
 .PHONY: test
 test: $(STAMP)  ## run the fast tests
-	$(BIN)/python -m pytest -m 'not slow and not system'
+	$(BIN)/python -m pytest -m 'not slow and not system' -n auto --dist loadfile
 
 .PHONY: check
 check: $(STAMP)  ## lint, format, types and the rooms' import rules

@@ -180,7 +180,7 @@ class Feeds:
 
     def notes(self) -> Iterator[Diagnostic]:
         """One prompt of each model that is fed a chat; how many patches each mask position holds, over the rows."""
-        chats = {key[0]: prompts for key, prompts in reversed(self._prompts.items()) if isinstance(key[-1], Chat)}
+        chats = {key[0]: prompts for key, prompts in reversed(self._prompts.items()) if any(isinstance(part, Chat) for part in key)}
         for model, prompts in reversed(chats.items()):
             yield from chat_note(model, prompts)
         for (model, stand, position, _, image), places in self._places.items():

@@ -121,7 +121,7 @@ def test_rows_are_written_as_computed(tmp_path: Path) -> None:
     result = run_file("ioi.cq")
     (path,) = save_rows(result, tmp_path / "out")
     table = pq.read_table(path).to_pandas()
-    assert list(table.columns) == ["row", "cluster", "world", "draw", "readout", "value"]
+    assert list(table.columns) == ["row", "cluster", "world", "draw", "readout", "value", "text"]
     assert table["value"].dtype == np.float64
     ablated = "do(gpt2.layer[1].head[3].out @ last = mean(gpt2.layer[1].head[3].out @ last))"
     assert set(table["world"]) == {"do()", ablated}

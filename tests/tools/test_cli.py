@@ -75,7 +75,7 @@ def test_json_says_what_the_text_says(run: Cq, program: Callable[[str], Path], t
     # The rows are those that the estimate was made of.
     [file] = (tmp_path / "rows").iterdir()
     table = pq.read_table(file).to_pandas()
-    assert list(table.columns) == ["row", "cluster", "world", "draw", "readout", "value"]
+    assert list(table.columns) == ["row", "cluster", "world", "draw", "readout", "value", "text"]
     table["value"] *= table["readout"].astype(str).str.contains("row.io").map({True: 1, False: -1})
     means = table.groupby("world", observed=True)["value"].sum() / 40
     assert means["do()"] == pytest.approx(level["value"])
