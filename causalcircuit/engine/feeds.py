@@ -180,7 +180,8 @@ class Feeds:
 
     def notes(self) -> Iterator[Diagnostic]:
         """One prompt of each model that is fed a chat; how many patches each mask position holds, over the rows."""
-        chats = {key[0]: prompts for key, prompts in reversed(self._prompts.items()) if any(isinstance(part, Chat) for part in key)}
+        known = reversed(self._prompts.items())
+        chats = {key[0]: prompts for key, prompts in known if isinstance(key[2], Chat)}
         for model, prompts in reversed(chats.items()):
             yield from chat_note(model, prompts)
         for (model, stand, position, _, image), places in self._places.items():
