@@ -213,6 +213,12 @@ def _measured(models: Mapping[tuple[str, str], LoadedModel], family: Family) -> 
     for cause, variants in broken.items():
         where = "" if len(variants) == len(models) else f" ({', '.join(variants)})"
         yield f"texts are padded on the right{where}: {cause}"
+    swamped = [f"{dtype} {attention}" for (dtype, attention), model in models.items() if drowned(model)]
+    if swamped:
+        yield (
+            f"a text far shorter than others of its pass becomes NaN ({', '.join(swamped)}): a padded place whose "
+            "window holds only padding becomes NaN, since its mask overflows in a float32 softmax"
+        )
     for attention in family.attentions:
         model = models.get(("float64", attention))
         inside = () if model is None else casts(model)
@@ -231,6 +237,17 @@ def _cause(left: LoadedModel) -> str:
     return (
         "padding on the left moves its tokens" if left.takes.position_ids else "it counts padding on the left as places"
     )
+
+
+def drowned(model: LoadedModel) -> bool:
+    """Whether padding as long as a window makes a text's own outputs NaN."""
+    one, short = model.probe.one, model.probe.ragged[-1]
+    if one.ids is None or short.ids is None or one.media:
+        return False
+    batch = model.batch([replace(one, ids=[*one.ids] * 3), short])
+    output = model.forward(batch, (), lambda _, x: x)
+    start = batch.left[1]
+    return bool(output[1, start : start + len(short.ids)].isnan().any())
 
 
 def differ(one: LoadedModel, other: LoadedModel) -> bool:

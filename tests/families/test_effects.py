@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel, load
 from causalcircuit.models.contract.padding import padding_holds
@@ -43,14 +44,14 @@ Folder = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Thirty-two prompts of four lengths, and as many of one length; each with another of another length."""
+    """Thirty-two prompts of four lengths, each with another of another length; and as many, all of one length."""
     root = tmp_path_factory.mktemp("rows")
     pairs = list(itertools.permutations(NAMES, 2))[:32]
     for name, forms in (("ragged", FORMS), ("even", FORMS[:1])):
-        lines = [
-            json.dumps({"prompt": forms[i % len(forms)].format(*pair), "other": FORMS[(i + 1) % 4].format(*pair[::-1])})
-            for i, pair in enumerate(pairs)
-        ]
+        lines = []
+        for i, pair in enumerate(pairs):
+            here, there = forms[i % len(forms)], forms[(i + 1) % len(forms)]
+            lines.append(json.dumps({"prompt": here.format(*pair), "other": there.format(*pair[::-1])}))
         (root / f"{name}.jsonl").write_text("\n".join(lines))
     return root / "ragged.jsonl", root / "even.jsonl"
 
@@ -82,7 +83,9 @@ def worlds(family: Family) -> dict[str, World]:
 def contrasts(model: LoadedModel, data: Dataset, family: Family, *, alone: bool) -> NDArray[np.float64]:
     """[worlds, rows] the contrast of two words, one row a pass or all rows of all worlds in one."""
     where = index(2)
-    outcome = op(read("logit", "book", position=where), "-", read("logit", "letter", position=where))
+    space = " " if family.name == "qwen2" else ""  # a byte-level tokenizer: words hold the space before them
+    book, letter = (read("logit", f"{space}{word}", position=where) for word in ("book", "letter"))
+    outcome = op(book, "-", letter)
     cells: dict[str, Cell] = {name: cell(outcome, w) for name, w in worlds(family).items()}
     prepared = prepare(make_plan(list(cells.values()), data), {M: model}, data)
     table = execute(prepared, max_tokens=1 if alone else 1 << 20)
@@ -108,6 +111,10 @@ def check(family: Family, folder: Path, dtype: str, rows: tuple[Path, Path]) -> 
     for attention, model in models.items():
         effects = alone[attention][1:] - alone[attention][0]
         assert (np.abs(effects).max(axis=1) > 1e-3).all(), "each world has an effect"
+        if any(x.startswith("a text far shorter") and f"{dtype} {attention}" in x for x in said):
+            with pytest.raises(DiagnosticError, match="CQ701"):
+                contrasts(model, ragged, family, alone=False)
+            continue
         assert gap(alone[attention], contrasts(model, ragged, family, alone=False)) <= limit, f"{attention}, right"
         left = replace(model, side="left")
         if padding_holds(left, model.probe):
