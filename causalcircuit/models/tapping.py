@@ -114,6 +114,9 @@ def _check_taps(stack: Stack, at: str, block: Block) -> Iterator[Tap]:
     for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
         if core is not None:
             yield ModuleTap(f"{lead}projected", width, stand, core.projection, "out", _OFTEN)
+            if core.caught == "interface":
+                for which, count in _counts(core):
+                    yield InterfaceTap(f"{lead}given.{which}", count * core.head_dim, stand, core.core, which)
     if block.order == "pre" and block.reader is not None:
         yield ModuleTap(f"{at}.between", width, stand, block.reader, "in", _OFTEN)
     first = _first_map(block.attention.core, block.attention.projection)
@@ -126,6 +129,10 @@ def _check_taps(stack: Stack, at: str, block: Block) -> Iterator[Tap]:
         yield ModuleTap(f"{at}.mlp.made", width, stand, block.last, "out", _OFTEN)
     if block.mixture is not None:
         yield ModuleTap(f"{at}.experts", width, stand, block.mixture.experts, "out", _OFTEN)
+
+
+def _counts(core: Attention) -> tuple[tuple[Which, int], ...]:
+    return ("q", core.heads), ("k", core.groups), ("v", core.groups)
 
 
 def _first_map(module: nn.Module, other: nn.Module | None = None) -> nn.Module | None:

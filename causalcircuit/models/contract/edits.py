@@ -51,8 +51,11 @@ class Trial:
     def concerns(self, identity: Identity) -> bool:
         """Whether an identity must hold under its noise.
 
-        What attention or the MLP alone reads must leave the stream beside it as it is, so all of its layer's do.
+        What attention or the MLP alone reads must leave the stream beside it as it is, so all of its layer's do, but
+        for what is seen where the MLP reads.
         """
+        if identity.result.endswith(".between") and self.name not in identity.parts:
+            return False
         layer, _, last = self.name.partition("].")
         beside = last in ("attn.in", "mlp.in") and any(
             n.startswith(f"{layer}].") for n in (*identity.parts, identity.result)

@@ -7,7 +7,7 @@ so a write that does not reach all that the stream reaches is seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -158,6 +158,10 @@ def _attention(at: str, attention: Attention, what: str) -> Iterator[Identity]:
     if what == "attention":
         clause = f"{at}attn.in is what its queries are made of"
         yield _same(f"{at}attn.in", f"{at}read", clause)
+    if attention.caught == "interface":
+        for which in "qkv":
+            clause = f"{at}{which} is what the attention function is given"
+            yield replace(_same(f"{at}{which}", f"{at}given.{which}", clause), written=False)
     clause = f"{at[:-1]}: heads + bias = {what}"
     yield from _linear(z, f"{at}projected", attention.projection, clause, attention.heads)
     if attention.pattern:
