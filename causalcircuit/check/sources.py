@@ -13,6 +13,7 @@ from causalcircuit.query import Classes, ModelRef, OutlineError, SiteTable, clas
 from causalcircuit.query.config import ConfigError, check_numbers, read_json
 from causalcircuit.query.hub import Online, fetch
 from causalcircuit.query.network import network_table
+from causalcircuit.query.tables import recall_table
 
 
 def sites(ref: ModelRef, online: Online = "") -> SiteTable:
@@ -32,7 +33,7 @@ def sites(ref: ModelRef, online: Online = "") -> SiteTable:
             fetch(ref, online)
         folder = locate(ref)
         config = folder / "config.json"
-        table = _read(config, config.stat().st_mtime_ns)
+        table = _known(config)
         return replace(table, dictionaries=ref.dictionaries) if ref.dictionaries else table
     except DiagnosticError as problem:
         raise DiagnosticError(*(d.at(ref.span) for d in problem.diagnostics)) from None
@@ -42,7 +43,10 @@ def sites(ref: ModelRef, online: Online = "") -> SiteTable:
             f"`{ref.source}` is no model whose sites are known: {problem}",
             ref.span,
             "this model",
-            help="transformer models of text and images are supported",
+            help=(
+                "transformer models of text, images and sounds are supported",
+                f"`cq sites {ref.source}` loads it; what is found then is known from there on",
+            ),
         ) from None
 
 
@@ -116,6 +120,21 @@ def _hub_cache() -> Path:
         return Path(os.environ["HF_HUB_CACHE"])
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
     return Path(home) / "hub"
+
+
+def _known(config: Path) -> SiteTable:
+    """The sites that a config tells of, or those that were found when its model was loaded.
+
+    Raises:
+        OutlineError: neither is known.
+    """
+    try:
+        return _read(config, config.stat().st_mtime_ns)
+    except OutlineError:
+        found = recall_table(config)
+        if found is None:
+            raise
+        return found
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 from transformers.utils import logging as hf_logging
@@ -22,6 +23,7 @@ from causalcircuit.models.tools import read_tools
 from causalcircuit.models.weights import read_weights
 from causalcircuit.query import ModelRef, SiteTable
 from causalcircuit.query.outline import OutlineError, site_table
+from causalcircuit.query.tables import remember_table
 
 
 def load(
@@ -49,7 +51,7 @@ def load(
         model = assemble(ref, hf, tokenizer, processor, side)
     except RoleError as problem:
         raise _unsupported(ref, str(problem)) from None
-    _agree(ref, config, model.sites)
+    _agree(ref, config, folder, model.sites)
     try:
         model = proven(model, folder)
     except ContractError as problem:
@@ -70,7 +72,7 @@ def _attention(ref: ModelRef) -> str | None:
     return None if ref.attention == "auto" else ref.attention
 
 
-def _agree(ref: ModelRef, config: Mapping[str, Any], table: SiteTable) -> None:
+def _agree(ref: ModelRef, config: Mapping[str, Any], folder: Path, table: SiteTable) -> None:
     """What was said of the model before it was loaded is what it is.
 
     Raises:
@@ -79,6 +81,7 @@ def _agree(ref: ModelRef, config: Mapping[str, Any], table: SiteTable) -> None:
     try:
         said = site_table(config)
     except OutlineError:
+        remember_table(folder / "config.json", table)  # the config says too little, so that checking needs it
         return
     for tower in said.towers:
         found = next((t for t in table.towers if t.name == tower.name), None)
