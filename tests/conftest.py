@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 # Before anything imports torch or tokenizers: the machine's cores belong to all its users.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,3 +19,10 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Families and fixtures are no tests: imported as such a second time, a family would be registered twice."""
+    inside = {"families", "fixtures"} & set(collection_path.parts)
+    plain = collection_path.suffix == ".py" and not collection_path.name.startswith(("test_", "conftest"))
+    return True if inside and plain else None
