@@ -16,9 +16,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.models import LoadedModel, load
-from causalcircuit.query import ModelRef
+from causalcircuit.query import Address, AddressError, ModelRef, Part
 from tests.truth import tiny
 
 SIZES = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
@@ -32,9 +31,11 @@ def roles(model: LoadedModel, tower: int) -> list[str]:
     """The names of the modules of a tower's last block, and of its norm."""
     stack = model.stacks[tower]
     block = stack.blocks[-1]
-    cross = [] if block.cross is None else [block.cross.module, block.cross.projection]
+    cross = [] if block.cross is None else [block.cross.core, block.cross.projection]
+    assert block.last is not None
+    assert stack.norm is not None
     parts: list[nn.Module] = [
-        block.module, block.attention.module, block.attention.projection, *cross, block.mlp, block.last, stack.norm
+        block.module, block.attention.core, block.attention.projection, *cross, block.mlp.module, block.last, stack.norm
     ]  # fmt: skip
     known = names(model)
     return [known[id(m)] for m in parts]
@@ -86,12 +87,14 @@ def test_families_that_need_no_word_of_their_own(tmp_path: Path, make) -> None:
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_parallel_blocks_are_refused(tmp_path: Path, parallel: bool) -> None:
+def test_parallel_blocks_have_no_stream_between(tmp_path: Path, parallel: bool) -> None:
     """Where the MLP does not read the stream after attention, an assignment there would mean something else."""
     ref = saved(GPTNeoXForCausalLM(GPTNeoXConfig(vocab_size=WORDS, **SIZES, use_parallel_residual=parallel)), tmp_path)
+    model = load(ref)
+    address = Address("m", (Part("layer", 1), Part("resid_mid")))
     if not parallel:
-        assert load(ref).taps
+        assert model.sites.info(address).tensor in model.taps
         return
-    with pytest.raises(DiagnosticError) as caught:
-        load(ref)
-    assert [d.code for d in caught.value.diagnostics] == ["CQ532"]
+    assert "layer[1].resid_mid" not in model.taps
+    with pytest.raises(AddressError, match="read the same stream"):
+        model.sites.info(address)

@@ -180,7 +180,8 @@ def _convict(made: Pass, trial: Trial, identities: list[Identity], readers: tupl
         shown = {n: made.of(n, trial.item) for n in (*identity.parts, identity.result)}
         if identity.holds(shown):
             for name in readers:
-                if name in made.seen and made.gap(name, trial.item) <= _least(made):
+                silent = name in made.seen and _constant(made.of(name, 0))
+                if name in made.seen and not silent and made.gap(name, trial.item) <= _least(made):
                     proof.refused[name] = f"noise in {trial.name}, which it is made of, does not move it"
 
 
@@ -247,6 +248,11 @@ def _noisy(made: Pass, trial: Trial, value: Tensor) -> Tensor:
     return new
 
 
+def _constant(value: Tensor) -> bool:
+    """Whether all positions hold the same numbers: what is read was multiplied by zero, as in a pruned model."""
+    return bool((value == value[:1]).all())
+
+
 def _faults(
     made: Pass, trial: Trial, output: Tensor, identities: list[Identity], readers: tuple[str, ...], proof: Proof
 ) -> Iterator[str]:
@@ -265,7 +271,7 @@ def _faults(
                     yield f"noise at later positions moves an earlier one of {name}: a mask leaks"
         elif far > bar:
             yield f"noise in it moves {name}, which is computed before it or beside it"
-        if name in readers and far <= _least(made):
+        if name in readers and far <= _least(made) and not _constant(made.of(name, 0)):
             yield f"noise in it does not move {name}, which reads it"
     for identity in identities:
         if not identity.holds({n: made.of(n, trial.item) for n in (*identity.parts, identity.result)}):
