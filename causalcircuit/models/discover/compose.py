@@ -209,12 +209,16 @@ def _scaled(m: nn.Module, factor: Factor, records: Records) -> Tensor:
 
 
 def _readers(parts: Parts, stream: Tensor, writer: nn.Module, records: Records) -> list[nn.Module]:
-    """Leaves outside the attentions that are fed a stream, in order of computation."""
+    """Leaves outside the attentions that are fed a stream after `writer` has run, in order of computation.
+
+    An attention whose weights are zero writes nothing: what it is given equals what it leaves.
+    """
     found = [
         m
         for m in parts.block.modules()
         if m in records
         and m not in parts.inside
+        and records[m].order > records[writer].order
         and not any(True for _ in m.children())
         and any(same(x, stream) for x in records[m].inputs)
     ]
