@@ -66,7 +66,9 @@ def test_a_damaged_proof_is_made_anew(folder: Path, damage: str) -> None:
     PROVED.clear()
     path = next(p for p in _folder().glob(f"{kept.key}.json"))
     path.write_text(damage)
-    assert read(folder).proof.assigned == kept.proof.assigned
+    anew = read(folder).proof
+    assert anew.assigned  # what was kept may have grown with the assignments of other tests
+    assert anew.assigned <= kept.proof.assigned
     assert len(PROVED) == 1
 
 
