@@ -18,8 +18,8 @@ from causalcircuit.engine.mass import MassCheck
 from causalcircuit.engine.outcomes import check_finite, make_table
 from causalcircuit.engine.passes import run_batch
 from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.spelling import SpellingCheck
-from causalcircuit.engine.store import Store
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import LoadedModel
 from causalcircuit.query import Cell, Counterfactual, Generated, OutcomeTable, is_text
@@ -85,7 +85,7 @@ class _Execution:
     def __init__(self, prepared: Prepared, meter: _Meter, limit: int) -> None:
         plan = prepared.plan
         self.prepared, self.meter, self.limit = prepared, meter, limit
-        self.store = Store(prepared)
+        self.reads = Reads(prepared)
         self.spelling = SpellingCheck(prepared)
         self.mass = MassCheck(prepared)
         self.cells: dict[Cell, NDArray[Any]] = {
@@ -98,7 +98,7 @@ class _Execution:
         for other in self.prepared.elsewhere:
             before = _Execution(other, self.meter, self.limit)
             before.all()
-            self.store.means.update((m, v) for m, v in before.store.means.items() if m.on == other.data.ref)
+            self.reads.means.update((m, v) for m, v in before.reads.means.items() if m.on == other.data.ref)
         stages = self.prepared.plan.stages
         for stage in stages:
             for chunk in chunks(self.prepared, stage, self.limit):
@@ -106,18 +106,18 @@ class _Execution:
                 if stage is stages[-1]:
                     self.rows_done = chunk.stop
             for i in stage.references:
-                self.store.complete(self.prepared.plan.references[i])
+                self.reads.complete(self.prepared.plan.references[i])
 
     def _chunk(self, stage: Stage, chunk: range) -> None:
         plan = self.prepared.plan
-        self.store.start(chunk)
+        self.reads.start(chunk)
         for level in levels(self.prepared, stage):
             self._level(level, chunk)
         for i in stage.references:
-            self.store.accumulate(plan.references[i])
+            self.reads.accumulate(plan.references[i])
         for i in stage.cells:
             if is_text(plan.cells[i].readout):
-                written = self.store.texts(cast(Counterfactual, plan.formulas[i]))
+                written = self.reads.texts(cast(Counterfactual, plan.formulas[i]))
                 self.cells[plan.cells[i]][chunk.start : chunk.stop] = [w.text for w in written]
                 continue
             values = np.broadcast_to(self._outcome(i), (len(chunk),))
@@ -137,10 +137,10 @@ class _Execution:
         """Run a batch; how many forward passes of single rows it took."""
         said = slots[0].setup.run.said
         if isinstance(said, Generated):
-            return write(model, slots, self.store)
+            return write(model, slots, self.reads)
         if said is not None:
-            slots = [forced(slot, self.store) for slot in slots]
-        logits, left = run_batch(model, slots, self.store)
+            slots = [forced(slot, self.reads) for slot in slots]
+        logits, left = run_batch(model, slots, self.reads)
         for slot in slots:
             self.spelling.look(slot, logits, left)
             self.mass.look(slot, logits, left)
@@ -148,7 +148,7 @@ class _Execution:
 
     def _outcome(self, cell: int) -> NDArray[np.float64]:
         with torch.inference_mode():
-            data = evaluate(self.prepared.plan.formulas[cell], self.store).data
+            data = evaluate(self.prepared.plan.formulas[cell], self.reads).data
         out: NDArray[np.float64] = data.double().cpu().numpy()
         return out
 

@@ -11,7 +11,7 @@ from causalcircuit.diagnostics import Diagnostic, error
 from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.passes import feeds_of
 from causalcircuit.engine.prepared import Prepared, Setup
-from causalcircuit.engine.store import Store
+from causalcircuit.engine.reads import Reads
 from causalcircuit.models import Codec, Feed, LoadedModel, codec_of, places_of
 from causalcircuit.query import Site
 from causalcircuit.query.dictionary import Dictionary
@@ -72,10 +72,10 @@ def _measured(prepared: Prepared, setup: Setup, dictionary: Dictionary) -> float
 
 def _feeds(prepared: Prepared, setup: Setup) -> Iterator[Feed]:
     """What the first rows feed."""
-    store = Store(prepared)
+    reads = Reads(prepared)
     for row in range(min(_ROWS, prepared.data.n)):
         slot = Slot(0, setup, (row,), row, ((0,),))
-        yield feeds_of(setup.model, slot, row, store)[0]
+        yield feeds_of(setup.model, slot, row, reads)[0]
 
 
 def _looked(model: LoadedModel, codec: Codec, feed: Feed) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.passes import Pass, feeds_of, forward
 from causalcircuit.engine.prepared import ReadoutRead, Tokens
-from causalcircuit.engine.store import Store
+from causalcircuit.engine.reads import Reads
 from causalcircuit.models import (
     Cached,
     LoadedModel,
@@ -47,8 +47,8 @@ class _Text:
         return replace(self.slot, setup=setup, items=tuple((first + k,) for k in range(len(rows))))
 
 
-def write(model: LoadedModel, slots: Sequence[Slot], store: Store) -> int:
-    """Let the rows of slots write their texts, and keep these in `store`.
+def write(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> int:
+    """Let the rows of slots write their texts, and keep these in `reads`.
 
     Returns:
         The number of forward passes of single rows.
@@ -58,11 +58,11 @@ def write(model: LoadedModel, slots: Sequence[Slot], store: Store) -> int:
     """
     ends, never = end_tokens(model), no_text(model)
     texts = [_text(slot) for slot in slots]
-    way = _Kept(model, texts, store) if _keeps(model, slots, store) else _Anew(model, texts, store)
+    way = _Kept(model, texts, reads) if _keeps(model, slots, reads) else _Anew(model, texts, reads)
     passes = step = 0
     while any(t.open for t in texts):
         for text, logits in way.step():
-            numbers = [store.number(row) for row in text.slot.rows]
+            numbers = [reads.number(row) for row in text.slot.rows]
             found = choose(logits, text.said.temperature, text.said.seed, numbers, step, never)
             if found is None:
                 raise _no_numbers(text)
@@ -70,7 +70,7 @@ def write(model: LoadedModel, slots: Sequence[Slot], store: Store) -> int:
             passes += len(numbers)
         step += 1
     for text in texts:
-        store.add_texts(text.slot.index, [written(model, text.tokens[row]) for row in text.slot.rows])
+        reads.add_texts(text.slot.index, [written(model, text.tokens[row]) for row in text.slot.rows])
     return passes
 
 
@@ -80,13 +80,13 @@ class _Anew:
 
     model: LoadedModel
     texts: list[_Text]
-    store: Store
+    reads: Reads
 
     def step(self) -> Iterator[tuple[_Text, Tensor]]:
         """The logits that the next token of each row is chosen from."""
         going = [t for t in self.texts if t.open]
         grown = _grown(going)
-        logits, batch = forward(self.model, grown, self.store)
+        logits, batch = forward(self.model, grown, self.reads)
         for text, slot in zip(going, grown, strict=True):
             items = [i for own in slot.items for i in own]
             places = [batch.left[i] + _length(slot, row) - 1 for row, i in zip(slot.rows, items, strict=True)]
@@ -96,10 +96,10 @@ class _Anew:
 class _Kept:
     """The prompt runs once, each step one token: keys and values of what went before are kept."""
 
-    def __init__(self, model: LoadedModel, texts: list[_Text], store: Store) -> None:
-        self._model, self._texts, self._store = model, texts, store
+    def __init__(self, model: LoadedModel, texts: list[_Text], reads: Reads) -> None:
+        self._model, self._texts, self._reads = model, texts, reads
         slots = _grown(texts)
-        self._batch = model.batch([f for s in slots for row in s.rows for f in feeds_of(model, s, row, store)])
+        self._batch = model.batch([f for s in slots for row in s.rows for f in feeds_of(model, s, row, reads)])
         self._lengths = [_length(s, row) for s in slots for row in s.rows]
         self._run = Cached(model, self._batch, self._lengths)
         self._started = False
@@ -109,11 +109,11 @@ class _Kept:
         slots = _grown(self._texts)
         if self._started:
             batch = self._run.feed([self._token(t, row) for t in self._texts for row in t.slot.rows])
-            work = Pass(self._model, slots, self._store, batch, step=True)
+            work = Pass(self._model, slots, self._reads, batch, step=True)
             logits = self._model.forward(batch, work.tensors, work.visit)
             places = [0] * len(self._lengths)
         else:
-            work = Pass(self._model, slots, self._store, self._batch)
+            work = Pass(self._model, slots, self._reads, self._batch)
             logits = self._run.first(work.tensors, work.visit)
             places = [left + n - 1 for left, n in zip(self._batch.left, self._lengths, strict=True)]
         self._started = True
@@ -126,7 +126,7 @@ class _Kept:
         return text.tokens[row][-1] if text.tokens[row] else self._model.pad
 
 
-def _keeps(model: LoadedModel, slots: Sequence[Slot], store: Store) -> bool:
+def _keeps(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> bool:
     """Whether keys and values can be kept: what is assigned leaves them alone, and the model has proved it once.
 
     Keys and values are kept as they come, before an assignment to them; so those, and what is seen beside them inside
@@ -135,13 +135,13 @@ def _keeps(model: LoadedModel, slots: Sequence[Slot], store: Store) -> bool:
     assigned = {edit.info.tensor.rpartition(".")[2] for slot in slots for edit in slot.setup.edits}
     if not cacheable(model) or assigned & {"q", "k", "v", "pattern"}:
         return False
-    if model.ref.name not in store.cached:
+    if model.ref.name not in reads.cached:
         slot = slots[0]
         by_length = sorted(slot.rows, key=lambda row: _length(slot, row))
         rows = dict.fromkeys((by_length[0], by_length[len(by_length) // 2], by_length[-1]))
-        feeds = [f for row in rows for f in feeds_of(model, slot, row, store)]
-        store.cached[model.ref.name] = not any(f.marks for f in feeds) and cache_holds(model, feeds)
-    return store.cached[model.ref.name]
+        feeds = [f for row in rows for f in feeds_of(model, slot, row, reads)]
+        reads.cached[model.ref.name] = not any(f.marks for f in feeds) and cache_holds(model, feeds)
+    return reads.cached[model.ref.name]
 
 
 def _grown(texts: Sequence[_Text]) -> list[Slot]:
@@ -152,12 +152,12 @@ def _grown(texts: Sequence[_Text]) -> list[Slot]:
     return grown
 
 
-def forced(slot: Slot, store: Store) -> Slot:
+def forced(slot: Slot, reads: Reads) -> Slot:
     """A slot whose readouts score a text that was written in another world, row by row."""
     said = slot.setup.run.said
     if not isinstance(said, Counterfactual):
         raise TypeError("a slot without a text to score")
-    texts = store.texts(said)[slot.low : slot.low + len(slot.rows)]
+    texts = reads.texts(said)[slot.low : slot.low + len(slot.rows)]
     own = {row: t.tokens for row, t in zip(slot.rows, texts, strict=True)}
     setup = replace(
         slot.setup,

@@ -11,7 +11,7 @@ from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.outputs import take
 from causalcircuit.engine.prepared import Edit, Positions, SiteRead
 from causalcircuit.engine.readouts import read_out
-from causalcircuit.engine.store import Store
+from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.models import NEW, Batch, Feed, LoadedModel
 from causalcircuit.query import Applied, Counterfactual, Mean, Site, SiteInfo
@@ -53,32 +53,32 @@ class Places:
         return self.rows.to(device), None if self.columns is None else self.columns.to(device)
 
 
-def run_batch(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tensor, tuple[int, ...]]:
-    """Run a batch and keep what its worlds read in `store`.
+def run_batch(model: LoadedModel, slots: list[Slot], reads: Reads) -> tuple[Tensor, tuple[int, ...]]:
+    """Run a batch and keep what its worlds read in `reads`.
 
     Returns:
         The logits [items, positions, vocabulary], and the shift of each item's positions by padding.
     """
-    logits, batch = forward(model, slots, store)
+    logits, batch = forward(model, slots, reads)
     for slot in slots:
         for read in slot.setup.readouts:
-            store.add(slot.index, read.readout, Value(read_out(read, slot, logits, batch.left)))
+            reads.add(slot.index, read.readout, Value(read_out(read, slot, logits, batch.left)))
         for output in slot.setup.outputs:
-            store.add(slot.index, output.output, take(output, slot, logits, batch.left))
+            reads.add(slot.index, output.output, take(output, slot, logits, batch.left))
     return logits, batch.left
 
 
-def forward(model: LoadedModel, slots: list[Slot], store: Store) -> tuple[Tensor, Batch]:
+def forward(model: LoadedModel, slots: list[Slot], reads: Reads) -> tuple[Tensor, Batch]:
     """The pass itself: its logits, and the batch that it was fed."""
-    batch = model.batch([f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, store)])
-    work = Pass(model, slots, store, batch)
+    batch = model.batch([f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, reads)])
+    work = Pass(model, slots, reads, batch)
     return model.forward(batch, work.tensors, work.visit), batch
 
 
-def feeds_of(model: LoadedModel, slot: Slot, row: int, store: Store) -> list[Feed]:
+def feeds_of(model: LoadedModel, slot: Slot, row: int, reads: Reads) -> list[Feed]:
     """The items of a batch that stand for a row: one for each continuation of its text."""
     setup = slot.setup
-    media = {} if setup.images is None else store.media(model, setup.images[row])
+    media = {} if setup.images is None else reads.media(model, setup.images[row])
     source = None if setup.sources is None else setup.sources[row].ids
     if setup.prompts is None:
         return [Feed(None, source, media)]
@@ -92,11 +92,11 @@ class Pass:
     """The assignments and reads of a batch, by the tensor that they concern."""
 
     def __init__(
-        self, model: LoadedModel, slots: list[Slot], store: Store, batch: Batch, *, step: bool = False
+        self, model: LoadedModel, slots: list[Slot], reads: Reads, batch: Batch, *, step: bool = False
     ) -> None:
         """Of a `step`, the batch is one generated token of each item, and nothing else."""
         self._model, self._batch, self._step = model, batch, step
-        self.store = store
+        self.reads = reads
         self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
         self._reads: dict[str, list[tuple[Slot, SiteRead]]] = {}
         for slot in slots:
@@ -121,7 +121,7 @@ class Pass:
                 self._write(slot, edit, tensor, new)
         for slot, read in self._reads.get(name, ()):
             places = self._places(slot, read.info, read.positions, every=False)
-            self.store.add(slot.index, read.site, Value(places.of(new), places.counts))
+            self.reads.add(slot.index, read.site, Value(places.of(new), places.counts))
         return new
 
     def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
@@ -201,17 +201,17 @@ class _Here:
         return self.work.natural(site, self.slot, self.tensor)
 
     def read(self, leaf: Counterfactual) -> Value:
-        return self._own(self.work.store.read(leaf))
+        return self._own(self.work.reads.read(leaf))
 
     def reference(self, mean: Mean) -> Value:
-        return self._here(self.work.store.reference(mean, len(self.slot.rows)))
+        return self._here(self.work.reads.reference(mean, len(self.slot.rows)))
 
     def applied(self, e: Applied) -> Value:
         """The checker lets no function in Python into an assignment."""
         raise TypeError(f"{e.function} is called inside a pass")
 
     def column(self, name: str) -> Value:
-        return self._own(self.work.store.column(name))
+        return self._own(self.work.reads.column(name))
 
     def _own(self, value: Value) -> Value:
         return self._here(value.rows(self.slot.low, self.slot.low + len(self.slot.rows)))

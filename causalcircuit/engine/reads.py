@@ -19,7 +19,7 @@ from causalcircuit.query.network import Numbers
 from causalcircuit.query.plan import Reference
 
 
-class Store:
+class Reads:
     """The reads of one chunk, and the references (`means`); the context in which cells are calculated."""
 
     def __init__(self, prepared: Prepared) -> None:
