@@ -1,6 +1,18 @@
 """The nouns: expressions, worlds, queries, programs, tables, estimates. No torch, no files, no text."""
 
-from causalcircuit.query.address import ALL, FIRST, LAST, Address, Attached, Index, Part, Position, Word, quoted
+from causalcircuit.query.address import (
+    ALL,
+    FIRST,
+    LAST,
+    Address,
+    Attached,
+    Index,
+    Part,
+    Position,
+    Word,
+    quoted,
+    tensor_of,
+)
 from causalcircuit.query.algebra import (
     children,
     is_estimand,
@@ -75,9 +87,10 @@ from causalcircuit.query.program import (
     Testing,
 )
 from causalcircuit.query.render import assignment, number, render
-from causalcircuit.query.sites import AddressError, SiteInfo, SiteTable, Tower, tensor_of
+from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.table import OutcomeTable
 from causalcircuit.query.texts import mentioned, writes
+from causalcircuit.query.towers import AddressError, SiteInfo, Tower
 from causalcircuit.query.units import UnitError, unit_of
 
 __all__ = [

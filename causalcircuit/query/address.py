@@ -154,3 +154,23 @@ def quoted(text: str) -> str:
     """A string literal of the language."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
+
+
+def tensor_of(address: Address) -> tuple[str, tuple[Part, ...]]:
+    """What a concrete address indexes, by its spelling alone.
+
+    Equal for two addresses just where a `SiteTable` gives them the same `SiteInfo.tensor`: planning has no table.
+    """
+    if address.attached and address.path[-1].name == "feature":
+        return address.model, (*address.path[:-1], Part("features"))
+    *lead, last = (Part(p.name) if p.name in ("head", "kv", "neuron", "pattern") else p for p in address.path)
+    layer = lead[-1].index if lead else None
+    if last.name == "embed":
+        return address.model, (*lead, Part("resid", 0))
+    if last.name in ("resid_in", "resid") and isinstance(layer, int):
+        return address.model, (*lead[:-1], Part("resid", layer + (last.name == "resid")))
+    if lead and lead[0].name in ("encoder", "vision") and len(lead) == 1 and last.name == "out":
+        return address.model, (*lead, Part("final_norm"))
+    if last.name in ("k", "v") and lead[-1].name == "head":  # exists only where each query head has its own
+        return address.model, (*lead[:-1], Part("kv"), last)
+    return address.model, (*lead, last)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from causalcircuit.query.program import ModelRef
-from causalcircuit.query.sites import SiteTable, Tower
+from causalcircuit.query.sites import SiteTable
+from causalcircuit.query.towers import Tower
 
 
 @dataclass(frozen=True, slots=True)

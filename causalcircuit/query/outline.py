@@ -21,7 +21,8 @@ from causalcircuit.query.dimensions import (
     plain,
     sparse_layers,
 )
-from causalcircuit.query.sites import Modality, SiteTable, Tower
+from causalcircuit.query.sites import SiteTable
+from causalcircuit.query.towers import Modality, Tower
 
 __all__ = ["NO_NORM", "PARALLEL", "OutlineError", "site_table"]
 

@@ -6,145 +6,15 @@ modules while running. Both must agree. Sites that index the same tensor share `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from causalcircuit.query.address import Address, Index, Part
+from causalcircuit.query import towers as ranks
+from causalcircuit.query.address import Address, Part
 from causalcircuit.query.dictionary import Dictionary
-
-Modality = Literal["text", "image", "audio", "numbers"]
-
-# Where in a block a tensor stands: a later number may depend on an earlier one, never the other way round.
-_IN, _QKV, _PATTERN, _Z, _ATTN, _MID = 1, 2, 3, 4, 5, 6
-_CROSS_QKV, _CROSS_PATTERN, _CROSS_Z, _CROSS = 7, 8, 9, 10
-_MLP_IN, _ROUTER, _NEURON, _EXPERT, _MLP = 11, 12, 13, 14, 15
-_BLOCK = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Tower:
-    """A stack of transformer blocks.
-
-    Attributes:
-        name: its prefix in addresses: empty for the text of a decoder or of a vision-language model, else `encoder`,
-            `decoder`, `vision`.
-        modality: what its positions are: tokens of a text, patches of an image, frames of a sound, lines of numbers.
-        layers: number of blocks. heads: query heads a block. head_dim: width of one head.
-        width: of the residual stream. mlp: hidden width of the MLP.
-        causal: whether a position sees only itself and earlier ones.
-        cross: whether blocks attend to another tower.
-        cls: leading positions that are no patches (ViT's class token).
-        patches: (rows, columns) of the patch grid of an image tower, where it is the same for every image.
-        frames: positions of a tower that are no grid of patches, where their number is fixed.
-        kv_heads: heads of keys and values; 0 where it is one for each query head.
-        experts: of a mixture; 0 for none. sparse: the layers that have them, where not all do.
-        parallel: whether attention and MLP read the same stream, so that neither sees the other's output.
-        missing: sites that this tower has not, as (name, reason): `("resid_mid", "its blocks are parallel")`.
-    """
-
-    name: str
-    modality: Modality
-    layers: int
-    heads: int
-    head_dim: int
-    width: int
-    mlp: int
-    causal: bool
-    cross: bool = False
-    cls: int = 0
-    patches: tuple[int, int] | None = None
-    frames: int = 0
-    kv_heads: int = 0
-    experts: int = 0
-    sparse: tuple[int, ...] | None = None
-    parallel: bool = False
-    missing: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def channel(self) -> str:
-        """The input that its positions stand on, seen from the tower alone (see `SiteTable.channel`)."""
-        return {"image": "image", "audio": "audio"}.get(self.modality, "prefix" if self.name == "decoder" else "input")
-
-    @property
-    def extent(self) -> int:
-        """Positions of one image, class tokens included, or of one sound; 0 where images differ."""
-        return self.cls + self.patches[0] * self.patches[1] if self.patches is not None else self.frames
-
-    @property
-    def groups(self) -> int:
-        """Heads of keys and values."""
-        return self.kv_heads or self.heads
-
-    @property
-    def prefix(self) -> str:
-        """What stands before its tensors' names."""
-        return f"{self.name}." if self.name else ""
-
-    def mixed(self, layer: int) -> bool:
-        """Whether a layer is a mixture of experts."""
-        return self.experts > 0 and (self.sparse is None or layer in self.sparse)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteInfo:
-    """One site: which tensor it indexes, which components of it, and when that is written.
-
-    Attributes:
-        address: the local address (without the model's name).
-        tensor: canonical name of the tensor; `layer[0].resid` and `layer[1].resid_in` share one.
-        start, stop: the half-open range of components (last axis) that the site indexes. Of an attention pattern,
-            whose components are its heads, each with one number a key: the head.
-        size: all components of the tensor.
-        tower: the tower it stands in.
-        rank: position in the order of computation inside the tower.
-        layer: the block, or -1 before the first and `layers` after the last.
-        stand: what its positions stand on: a tower (another one for the keys of a cross-attention), or `projector`.
-        key: of an attention pattern, the position of the key that is looked at, in the tower `keys`.
-        step: the order among what has one rank: what a dictionary finds in a tensor comes after it. The rank is -1
-            where it is not known before the model is loaded.
-    """
-
-    address: str
-    tensor: str
-    start: int
-    stop: int
-    size: int
-    tower: str
-    rank: int
-    layer: int
-    stand: str
-    key: int | None = None
-    keys: str = ""
-    step: int = 0
-
-    @property
-    def width(self) -> int:
-        """Number of components."""
-        return self.stop - self.start
-
-    def overlaps(self, other: SiteInfo) -> bool:
-        """Whether both index a common component of the same tensor."""
-        same = self.tensor == other.tensor and self.key == other.key
-        return same and self.start < other.stop and other.start < self.stop
-
-    def contains(self, other: SiteInfo) -> bool:
-        """Whether every component of `other` is one of this."""
-        same = self.tensor == other.tensor and self.key == other.key
-        return same and self.start <= other.start and other.stop <= self.stop
-
-
-Missing = Literal["layer", "head", "neuron", "expert", "feature", "name"]
-
-
-class AddressError(ValueError):
-    """An address that the table has not. `kind` tells which code of the catalogue fits."""
-
-    def __init__(self, kind: Missing, message: str, known: tuple[str, ...] = ()) -> None:
-        """Say what is wrong; `known` lists what could have stood there."""
-        super().__init__(message)
-        self.kind, self.known = kind, known
+from causalcircuit.query.naming import all_addresses, possible_steps
+from causalcircuit.query.towers import AddressError, SiteInfo, Tower, number, numbers, part_of, whole_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +64,7 @@ class SiteTable:
             return self._of_module(address)
         if self.projector and [str(p) for p in address.path] == ["projector", "out"]:
             seen = next(t for t in self.towers if t.modality != "text")
-            rank = seen.layers * _BLOCK + 2
+            rank = seen.layers * ranks.BLOCK + 2
             return SiteInfo(
                 address.local, "projector.out", 0, self.projector, self.projector, seen.name, rank, seen.layers,
                 "projector",
@@ -203,48 +73,48 @@ class SiteTable:
         end = tower.layers
         name = ".".join(p.name for p in path)
         if name == "embed":
-            return self._whole(tower, address, f"{tower.prefix}resid[0]", 0, -1)
+            return whole_of(tower, address, f"{tower.prefix}resid[0]", 0, -1)
         if name == "final_norm" or (name == "out" and tower.name not in ("", "decoder")):
             if name == "final_norm":
                 self._present(tower, "final_norm", address)
-            return self._whole(tower, address, f"{tower.prefix}final_norm", end * _BLOCK + 1, end)
+            return whole_of(tower, address, f"{tower.prefix}final_norm", end * ranks.BLOCK + 1, end)
         if not path or path[0].name != "layer":
-            raise AddressError("name", f"`{address}` is not a site", self.steps(path[:0], tower))
-        layer = _number(path[0], end, "layer", address)
+            raise AddressError("name", f"`{address}` is not a site", self._steps((), tower))
+        layer = number(path[0], end, "layer", address)
         return self._in_layer(tower, address, layer, path[1:])
 
     def _in_layer(self, tower: Tower, address: Address, layer: int, path: tuple[Part, ...]) -> SiteInfo:
-        base = layer * _BLOCK
+        base = layer * ranks.BLOCK
         at = f"{tower.prefix}layer[{layer}]"
         name = ".".join(p.name for p in path)
         self._present(tower, name, address)
         whole: dict[str, tuple[str, int]] = {
             "resid_in": (f"{tower.prefix}resid[{layer}]", base),
-            "resid": (f"{tower.prefix}resid[{layer + 1}]", base + _BLOCK),
-            "resid_mid": (f"{at}.resid_mid", base + _MID),
-            "attn.in": (f"{at}.attn.in", base + _IN),
-            "attn.out": (f"{at}.attn.out", base + _ATTN),
-            "mlp.in": (f"{at}.mlp.in", base + _MLP_IN),
-            "mlp.out": (f"{at}.mlp.out", base + _MLP),
+            "resid": (f"{tower.prefix}resid[{layer + 1}]", base + ranks.BLOCK),
+            "resid_mid": (f"{at}.resid_mid", base + ranks.MID),
+            "attn.in": (f"{at}.attn.in", base + ranks.IN),
+            "attn.out": (f"{at}.attn.out", base + ranks.ATTN),
+            "mlp.in": (f"{at}.mlp.in", base + ranks.MLP_IN),
+            "mlp.out": (f"{at}.mlp.out", base + ranks.MLP),
         }
         if tower.cross:
-            whole["cross.out"] = (f"{at}.cross.out", base + _CROSS)
+            whole["cross.out"] = (f"{at}.cross.out", base + ranks.CROSS)
         if name in whole and all(p.index is None for p in path):
             tensor, rank = whole[name]
-            return self._whole(tower, address, tensor, rank, layer)
+            return whole_of(tower, address, tensor, rank, layer)
         cross = bool(path) and path[0].name == "cross" and tower.cross
         found = self._of_head(tower, address, layer, path[1:] if cross else path, cross)
         if found is not None:
             return found
         if name == "mlp.neuron" and not tower.mixed(layer):
-            k = _number(path[-1], tower.mlp, "neuron", address)
-            return self._part(tower, address, f"{at}.mlp.neurons", k, k + 1, tower.mlp, base + _NEURON, layer)
+            k = number(path[-1], tower.mlp, "neuron", address)
+            return part_of(tower, address, f"{at}.mlp.neurons", k, k + 1, tower.mlp, base + ranks.NEURON, layer)
         if name == "router" and tower.mixed(layer) and path[0].index is None:
-            return self._part(tower, address, f"{at}.router", 0, tower.experts, tower.experts, base + _ROUTER, layer)
+            return part_of(tower, address, f"{at}.router", 0, tower.experts, tower.experts, base + ranks.ROUTER, layer)
         if name == "expert.out" and tower.mixed(layer):
-            e = _number(path[0], tower.experts, "expert", address)
-            return self._part(tower, address, f"{at}.expert[{e}]", 0, tower.width, tower.width, base + _EXPERT, layer)
-        raise AddressError("name", f"`{address}` is not a site", self.steps(path, tower))
+            e = number(path[0], tower.experts, "expert", address)
+            return part_of(tower, address, f"{at}.expert[{e}]", 0, tower.width, tower.width, base + ranks.EXPERT, layer)
+        raise AddressError("name", f"`{address}` is not a site", self._steps(path, tower))
 
     def _of_head(
         self, tower: Tower, address: Address, layer: int, path: tuple[Part, ...], cross: bool
@@ -260,14 +130,14 @@ class SiteTable:
         if what not in (("out", "q", "k", "v", "pattern") if owner == "head" else ("k", "v")):
             return None
         at = f"{tower.prefix}layer[{layer}]." + ("cross." if cross else "")
-        ranks = (_CROSS_QKV, _CROSS_PATTERN, _CROSS_Z) if cross else (_QKV, _PATTERN, _Z)
-        qkv, pattern, z = (layer * _BLOCK + r for r in ranks)
+        steps = (ranks.CROSS_QKV, ranks.CROSS_PATTERN, ranks.CROSS_Z) if cross else (ranks.QKV, ranks.PATTERN, ranks.Z)
+        qkv, pattern, z = (layer * ranks.BLOCK + step for step in steps)
         keys = self.source(tower).name if cross else tower.name
-        head = _number(path[0], tower.heads if owner == "head" else tower.groups, "head", address)
+        head = number(path[0], tower.heads if owner == "head" else tower.groups, "head", address)
         if what == "pattern":
             if not isinstance(path[1].index, int):
                 raise AddressError("name", f"`{path[1]}` needs one number in `{address}`: the position of a key")
-            info = self._part(tower, address, f"{at}pattern", head, head + 1, tower.heads, pattern, layer)
+            info = part_of(tower, address, f"{at}pattern", head, head + 1, tower.heads, pattern, layer)
             return replace(info, key=path[1].index, keys=keys)
         if owner == "head" and what in ("k", "v") and tower.groups != tower.heads:
             shared = head // (tower.heads // tower.groups)
@@ -280,7 +150,7 @@ class SiteTable:
         count = tower.groups if what in ("k", "v") else tower.heads
         tensor, rank = (f"{at}z", z) if what == "out" else (f"{at}{what}", qkv)
         start, width = head * tower.head_dim, tower.head_dim
-        info = self._part(tower, address, tensor, start, start + width, count * width, rank, layer)
+        info = part_of(tower, address, tensor, start, start + width, count * width, rank, layer)
         return replace(info, stand=keys) if what in ("k", "v") else info
 
     def _of_dictionary(self, address: Address) -> SiteInfo:
@@ -293,7 +163,7 @@ class SiteTable:
         made = replace(base, address=address.local, step=1)
         size = found.features
         if part.name == "feature" and part.index is not None:
-            k = _number(part, size, "feature", address)
+            k = number(part, size, "feature", address)
             return replace(made, tensor=f"{found.name}.features", start=k, stop=k + 1, size=size)
         if part == Part("features"):
             return replace(made, tensor=f"{found.name}.features", start=0, stop=size, size=size)
@@ -372,7 +242,7 @@ class SiteTable:
             found = [
                 (*p, Part(part.name, i))
                 for p in found
-                for i in _numbers(part.index, limits[part.name], part.name, address)
+                for i in numbers(part.index, limits[part.name], part.name, address)
             ]
         out = tuple(Address(address.model, p) for p in found)
         for a in out:
@@ -383,47 +253,15 @@ class SiteTable:
         """The features of a dictionary one by one."""
         found: tuple[Address, ...] = (address,)
         if len(address.path) == 2 and address.path[1].name == "feature" and address.path[1].index is not None:
-            numbers = _numbers(address.path[1].index, self.dictionary(address).features, "feature", address)
-            found = tuple(Address(address.model, (address.path[0], Part("feature", k))) for k in numbers)
+            listed = numbers(address.path[1].index, self.dictionary(address).features, "feature", address)
+            found = tuple(Address(address.model, (address.path[0], Part("feature", k))) for k in listed)
         for a in found:
             self.info(a)
         return found
 
     def addresses(self, neurons: bool = False) -> Iterator[str]:
         """Every local address, in order of computation; neurons and attention patterns by their first one."""
-        for tower in self.towers:
-            yield f"{tower.prefix}embed"
-            for i in range(tower.layers):
-                for name in self._layer_addresses(tower, i, neurons):
-                    if re.sub(r"\[\d+\]", "", name) not in dict(tower.missing):
-                        yield f"{tower.prefix}layer[{i}].{name}"
-            if "final_norm" not in dict(tower.missing):
-                yield f"{tower.prefix}final_norm"
-            if tower.name not in ("", "decoder"):
-                yield f"{tower.prefix}out"
-            if self.projector and tower.modality != "text":
-                yield "projector.out"
-
-    def _layer_addresses(self, tower: Tower, layer: int, neurons: bool) -> Iterator[str]:
-        heads, groups = range(tower.heads), range(tower.groups)
-        yield from ("resid_in", "attn.in")
-        for lead in ("", "cross.") if tower.cross else ("",):
-            if lead:
-                yield "resid_mid"
-            yield from (f"{lead}head[{j}].q" for j in heads)
-            yield from (f"{lead}kv[{j}].{x}" for x in "kv" for j in groups)
-            yield from (f"{lead}head[{j}].pattern[0]" for j in heads)
-            yield from (f"{lead}head[{j}].out" for j in heads)
-            yield f"{lead}out" if lead else "attn.out"
-        if not tower.cross:
-            yield "resid_mid"
-        yield "mlp.in"
-        if tower.mixed(layer):
-            yield "router"
-            yield from (f"expert[{e}].out" for e in range(tower.experts))
-        else:
-            yield from (f"mlp.neuron[{k}]" for k in range(tower.mlp if neurons else 1))
-        yield from ("mlp.out", "resid")
+        return all_addresses(self.towers, bool(self.projector), neurons)
 
     def depends(self, later: SiteInfo, earlier: SiteInfo) -> bool:
         """Whether `later` can depend on `earlier` by the wiring, positions aside, as far as that is known."""
@@ -431,45 +269,19 @@ class SiteTable:
             return False
         if later.tower == earlier.tower:
             if self.tower(later.tower).parallel and later.layer == earlier.layer:
-                ranks = earlier.rank % _BLOCK, later.rank % _BLOCK
-                if ranks[0] in range(_IN, _MID) and ranks[1] >= _MLP_IN:
+                steps = earlier.rank % ranks.BLOCK, later.rank % ranks.BLOCK
+                if steps[0] in range(ranks.IN, ranks.MID) and steps[1] >= ranks.MLP_IN:
                     return False
             return (later.rank, later.step) > (earlier.rank, earlier.step)
         order = [t.name for t in self.towers]
         if order.index(earlier.tower) > order.index(later.tower):
             return False
         if self.tower(later.tower).cross:
-            return later.rank >= _CROSS_QKV
+            return later.rank >= ranks.CROSS_QKV
         return self.projector > 0
 
-    def steps(self, path: tuple[Part, ...], tower: Tower) -> tuple[str, ...]:
-        """Names that could stand in an address of `tower` (for a message)."""
-        inside = [
-            "resid_in",
-            "resid_mid",
-            "resid",
-            "attn.in",
-            "attn.out",
-            "head[j].out",
-            "mlp.in",
-            "mlp.out",
-            "mlp.neuron[k]",
-            "head[j].q",
-            "kv[j].k",
-            "kv[j].v",
-            "head[j].pattern[k]",
-        ]
-        if tower.experts:
-            inside += ["router", "expert[e].out"]
-        if tower.cross:
-            inside += ["cross.head[j].out", "cross.out", "cross.head[j].q", "cross.kv[j].k", "cross.kv[j].v"]
-        inside = [s for s in inside if re.sub(r"\[\w\]", "", s) not in dict(tower.missing)]
-        if path:
-            return tuple(inside)
-        top = [f"{tower.prefix}embed", *(f"{tower.prefix}layer[i].{s}" for s in inside), f"{tower.prefix}final_norm"]
-        if tower.name not in ("", "decoder"):
-            top.append(f"{tower.prefix}out")
-        return tuple([*top, "projector.out"] if self.projector else top)
+    def _steps(self, path: tuple[Part, ...], tower: Tower) -> tuple[str, ...]:
+        return possible_steps(path, tower, bool(self.projector))
 
     def _enter(self, path: tuple[Part, ...]) -> tuple[Tower, tuple[Part, ...]]:
         """The tower that an address enters, and the rest of the path."""
@@ -485,60 +297,3 @@ class SiteTable:
                 tuple(t.name for t in self.towers),
             )
         return plain, path
-
-    @staticmethod
-    def _whole(tower: Tower, address: Address, tensor: str, rank: int, layer: int) -> SiteInfo:
-        return SiteInfo(address.local, tensor, 0, tower.width, tower.width, tower.name, rank, layer, tower.name)
-
-    @staticmethod
-    def _part(
-        tower: Tower, address: Address, tensor: str, start: int, stop: int, size: int, rank: int, layer: int
-    ) -> SiteInfo:
-        return SiteInfo(address.local, tensor, start, stop, size, tower.name, rank, layer, tower.name)
-
-
-def tensor_of(address: Address) -> tuple[str, tuple[Part, ...]]:
-    """What a concrete address indexes, by its spelling alone.
-
-    Equal for two addresses just where a `SiteTable` gives them the same `SiteInfo.tensor`: planning has no table.
-    """
-    if address.attached and address.path[-1].name == "feature":
-        return address.model, (*address.path[:-1], Part("features"))
-    *lead, last = (Part(p.name) if p.name in ("head", "kv", "neuron", "pattern") else p for p in address.path)
-    layer = lead[-1].index if lead else None
-    if last.name == "embed":
-        return address.model, (*lead, Part("resid", 0))
-    if last.name in ("resid_in", "resid") and isinstance(layer, int):
-        return address.model, (*lead[:-1], Part("resid", layer + (last.name == "resid")))
-    if lead and lead[0].name in ("encoder", "vision") and len(lead) == 1 and last.name == "out":
-        return address.model, (*lead, Part("final_norm"))
-    if last.name in ("k", "v") and lead[-1].name == "head":  # exists only where each query head has its own
-        return address.model, (*lead[:-1], Part("kv"), last)
-    return address.model, (*lead, last)
-
-
-def _number(part: Part, limit: int, what: Missing, address: Address) -> int:
-    if not isinstance(part.index, int):
-        raise AddressError("name", f"`{part}` needs a number in `{address}`")
-    if not 0 <= part.index < limit:
-        raise AddressError(what, f"{what} {part.index} is out of range in `{address}`: 0 to {limit - 1} exist")
-    return part.index
-
-
-def _numbers(index: Index, limit: int, what: str, address: Address) -> list[int]:
-    if index == "*":
-        if what == "pattern":
-            raise AddressError("name", f"`pattern[*]` in `{address}`: name the keys, prompts differ in length")
-        return list(range(limit))
-    kinds: dict[str, Missing] = {
-        "layer": "layer", "head": "head", "kv": "head", "expert": "expert", "feature": "feature",
-    }  # fmt: skip
-    kind = kinds.get(what, "neuron")
-    listed: dict[int, None] = {}
-    for item in index if isinstance(index, tuple) else (index,):
-        low, high = item if isinstance(item, tuple) else (item, item)
-        for end in (low, high):
-            _number(Part(what, end), limit, kind, address)
-        if isinstance(low, int) and isinstance(high, int):
-            listed.update(dict.fromkeys(range(low, high + 1)))
-    return list(listed)

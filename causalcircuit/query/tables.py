@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from causalcircuit.query.private import private_folder
-from causalcircuit.query.sites import SiteTable, Tower
+from causalcircuit.query.sites import SiteTable
+from causalcircuit.query.towers import Tower
 
 _BY_ATTENTION = ("head.pattern", "cross.head.pattern")
 
