@@ -15,10 +15,10 @@ from causalcircuit.query import (
     Expr,
     Generated,
     Input,
-    Mean,
     Output,
     Readout,
     Site,
+    Statistic,
     Text,
     World,
     children,
@@ -30,10 +30,14 @@ from causalcircuit.query import (
 )
 
 
+TEXTS = ("input", "prefix")
+"""The inputs that are texts."""
+
+
 def in_world(e: Expr, world: World) -> Expr:
     """`e` as it reads in `world`: each site and readout becomes a `Counterfactual`; a nested world inherits nothing.
 
-    A mean without a world of its own is that of the factual world.
+    A reference without a world of its own is that of the factual world.
     """
     match e:
         case Generated():
@@ -42,11 +46,11 @@ def in_world(e: Expr, world: World) -> Expr:
             said = replace(e, answer=in_world(answer, world))
             return Counterfactual(said, projected(world, e.model), span=e.span)
         case Site() | Output():
-            return Counterfactual(e, projected(_prompted(world), model_of(e)), span=e.span)
+            return Counterfactual(e, projected(_prompted(world, model_of(e)), model_of(e)), span=e.span)
         case Counterfactual(value=value, world=own):
             return in_world(value, own)
-        case Mean(of=of):
-            return replace(e, of=in_world(_at_prompt(of), FACTUAL))
+        case Statistic():
+            return rebuild(e, lambda part: in_world(_at_prompt(part), FACTUAL))
         case Input():
             raise error(
                 "CQ352",
@@ -58,9 +62,13 @@ def in_world(e: Expr, world: World) -> Expr:
             return rebuild(e, lambda child: in_world(child, world))
 
 
-def _prompted(world: World) -> World:
-    """`world` less what holds at generated positions only: a pass without a text has none."""
-    kept = tuple(a for a in world.assignments if not isinstance(a.target, Site) or a.target.position.prompted)
+def _prompted(world: World, model: str) -> World:
+    """`world` less what holds at generated positions of `model` only: a pass without a text has none."""
+    kept = tuple(
+        a
+        for a in world.assignments
+        if not isinstance(a.target, Site) or a.target.position.prompted or a.target.address.model != model
+    )
     return world if len(kept) == len(world.assignments) else World(kept, world.span)
 
 
@@ -91,7 +99,7 @@ def assigned(a: Assignment, world: World) -> Expr:
         DiagnosticError: CQ352, a value that an assignment cannot take.
     """
     if isinstance(a.target, Input):
-        return _fed(a)
+        return _fed(a, world)
     if not isinstance(a.target, Site):
         raise error(
             "CQ352", f"`{render(a.target)}` cannot be assigned", a.span, help="assign a site at positions, or an input"
@@ -110,7 +118,7 @@ def assigned(a: Assignment, world: World) -> Expr:
                     a.span or e.span,
                     help=f"name the world it is read in: `({render(e)} | do())`",
                 )
-            case Counterfactual() | Mean() | Input():
+            case Counterfactual() | Statistic() | Input():
                 return in_world(e, world)
             case _:
                 return rebuild(e, visit)
@@ -125,20 +133,26 @@ def _less_tensor(world: World, address: Address) -> World:
     return World(tuple(kept), world.span)
 
 
-def _fed(a: Assignment) -> Expr:
-    """What an input is fed: a column, a string, or what another world feeds it."""
+def _fed(a: Assignment, world: World) -> Expr:
+    """What an input is fed in `world`: a column, a string, a text that a model writes, or what another world feeds it.
+
+    A bare text is written in `world` less this assignment.
+    """
     value = a.value
     if isinstance(value, Counterfactual) and value.value == a.target:
         found = value.world.value_of(a.target)
         if found is not None:
-            return _fed(Assignment(a.target, found, a.span))
+            return _fed(Assignment(a.target, found, a.span), value.world)
     if isinstance(value, Column | Text):
         return value
+    own = isinstance(value, Generated) and value.model == target_model(a.target)  # it would read what it writes
+    if is_text(value) and not own and isinstance(a.target, Input) and a.target.channel in TEXTS:
+        return in_world(value, World(tuple(x for x in world.assignments if x.target != a.target), world.span))
     raise error(
         "CQ352",
         f"`{render(a.target)}` cannot be fed `{render(value)}`",
         a.span or value.span,
-        help='an input takes a column or a string: `row.source`, `"a"`',
+        help='an input takes a column, a string, or what another model writes: `row.source`, `"a"`, `(m.text(tokens = 9) | do())`',
     )
 
 
@@ -168,27 +182,27 @@ def target_model(target: Expr) -> str:
 
 
 def leaves(formula: Expr) -> Iterator[Counterfactual]:
-    """The reads in other worlds that a formula is made of; those of its means are not among them."""
+    """The reads in other worlds that a formula is made of; those of its references are not among them."""
     if isinstance(formula, Counterfactual):
         yield formula
-    elif not isinstance(formula, Mean):
+    elif not isinstance(formula, Statistic):
         for child in children(formula):
             yield from leaves(child)
 
 
-def means(formula: Expr) -> Iterator[Mean]:
+def statistics(formula: Expr) -> Iterator[Statistic]:
     """The references that a formula is made of, outermost only."""
-    if isinstance(formula, Mean):
+    if isinstance(formula, Statistic):
         yield formula
     else:
         for child in children(formula):
-            yield from means(child)
+            yield from statistics(child)
 
 
 def bare_sites(formula: Expr) -> Iterator[Site]:
     """The natural values that a formula is made of."""
     if isinstance(formula, Site):
         yield formula
-    elif not isinstance(formula, Counterfactual | Mean):
+    elif not isinstance(formula, Counterfactual | Statistic):
         for child in children(formula):
             yield from bare_sites(child)

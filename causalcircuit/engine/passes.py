@@ -14,7 +14,7 @@ from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.models import NEW, Batch, Feed, LoadedModel
-from causalcircuit.query import Applied, Counterfactual, Mean, Site, SiteInfo
+from causalcircuit.query import Applied, Counterfactual, Site, SiteInfo, Statistic
 
 
 @dataclass(eq=False)
@@ -53,26 +53,38 @@ class Places:
         return self.rows.to(device), None if self.columns is None else self.columns.to(device)
 
 
-def run_batch(model: LoadedModel, slots: list[Slot], reads: Reads) -> tuple[Tensor, tuple[int, ...]]:
+def run_batch(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> tuple[Tensor, tuple[int, ...]]:
     """Run a batch and keep what its worlds read in `reads`.
 
     Returns:
         The logits [items, positions, vocabulary], and the shift of each item's positions by padding.
     """
     logits, batch = forward(model, slots, reads)
-    for slot in slots:
-        for read in slot.setup.readouts:
-            reads.add(slot.index, read.readout, Value(read_out(read, slot, logits, batch.left)))
-        for output in slot.setup.outputs:
-            reads.add(slot.index, output.output, take(output, slot, logits, batch.left))
+    keep_outputs(slots, reads, logits, batch.left)
     return logits, batch.left
 
 
-def forward(model: LoadedModel, slots: list[Slot], reads: Reads) -> tuple[Tensor, Batch]:
+def keep_outputs(slots: Sequence[Slot], reads: Reads, logits: Tensor, left: tuple[int, ...]) -> None:
+    """Keep what worlds read off the logits of a batch; arguments as `run_batch` returns them."""
+    for slot in slots:
+        for read in slot.setup.readouts:
+            reads.add(slot.index, read.readout, Value(read_out(read, slot, logits, left)))
+        for output in slot.setup.outputs:
+            reads.add(slot.index, output.output, take(output, slot, logits, left))
+
+
+def forward(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> tuple[Tensor, Batch]:
     """The pass itself: its logits, and the batch that it was fed."""
-    batch = model.batch([f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, reads)])
+    batch = model.batch(feeds_in(model, slots, reads))
     work = Pass(model, slots, reads, batch)
-    return model.forward(batch, work.tensors, work.visit), batch
+    logits = model.forward(batch, work.tensors, work.visit)
+    work.keep()
+    return logits, batch
+
+
+def feeds_in(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> list[Feed]:
+    """The items of a batch."""
+    return [f for slot in slots for row in slot.rows for f in feeds_of(model, slot, row, reads)]
 
 
 def feeds_of(model: LoadedModel, slot: Slot, row: int, reads: Reads) -> list[Feed]:
@@ -92,10 +104,18 @@ class Pass:
     """The assignments and reads of a batch, by the tensor that they concern."""
 
     def __init__(
-        self, model: LoadedModel, slots: list[Slot], reads: Reads, batch: Batch, *, step: bool = False
+        self,
+        model: LoadedModel,
+        slots: Sequence[Slot],
+        reads: Reads,
+        batch: Batch,
+        *,
+        step: bool = False,
+        first: int = 0,
     ) -> None:
-        """Of a `step`, the batch is one generated token of each item, and nothing else."""
-        self._model, self._batch, self._step = model, batch, step
+        """Of a `step`, the batch is one generated token of each item; columns before `first` are not in it."""
+        self._model, self._batch, self._step, self._first = model, batch, step, first
+        self._found: list[tuple[int, Expr, Value]] = []
         self.reads = reads
         self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
         self._reads: dict[str, list[tuple[Slot, SiteRead]]] = {}
@@ -121,8 +141,13 @@ class Pass:
                 self._write(slot, edit, tensor, new)
         for slot, read in self._reads.get(name, ()):
             places = self._places(slot, read.info, read.positions, every=False)
-            self.reads.add(slot.index, read.site, Value(places.of(new), places.counts))
+            self._found.append((slot.index, read.site, Value(places.of(new), places.counts)))
         return new
+
+    def keep(self) -> None:
+        """Keep what was read: the pass was what it should be."""
+        for index, site, value in self._found:
+            self.reads.add(index, site, value)
 
     def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
         counts = tuple(len(self._at(slot, edit.positions, row)) for row in slot.rows)
@@ -203,8 +228,8 @@ class _Here:
     def read(self, leaf: Counterfactual) -> Value:
         return self._own(self.work.reads.read(leaf))
 
-    def reference(self, mean: Mean) -> Value:
-        return self._here(self.work.reads.reference(mean, len(self.slot.rows)))
+    def reference(self, e: Statistic) -> Value:
+        return self._here(self.work.reads.reference(e, len(self.slot.rows)))
 
     def applied(self, e: Applied) -> Value:
         """The checker lets no function in Python into an assignment."""

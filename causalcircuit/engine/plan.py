@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from causalcircuit.engine.formulas import assigned, in_world, leaves, means, model_of, said_in, target_model
-from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, Mean, World, cells_of
+from causalcircuit.engine.formulas import assigned, in_world, leaves, model_of, said_in, statistics, target_model
+from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, Statistic, World, cells_of
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
 from causalcircuit.rows import Dataset, load
 
@@ -27,18 +27,18 @@ def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:
     return _plan(data, tuple(cells), ())
 
 
-def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Mean]) -> Plan:
+def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic]) -> Plan:
     """The plan of cells, and of references that another plan wants of these data."""
     draft = _Draft(data.ref)
-    for mean in wanted:
-        draft.reference(mean)
+    for statistic in wanted:
+        draft.reference(statistic)
     formulas = tuple(in_world(c.readout, c.world) for c in cells)
     stages = [draft.depend(f)[1] for f in formulas]
     runs = tuple(draft.finished())
     references = tuple(draft.references.values())
     count = 1 + max([*stages, *(r.stage for r in references)], default=0)
     sweeps = tuple(_stage(s, draft, runs, references, formulas, stages) for s in range(count))
-    others = tuple(_plan(load(ref), (), means) for ref, means in draft.elsewhere.items())
+    others = tuple(_plan(load(ref), (), asked) for ref, asked in draft.elsewhere.items())
     return Plan(data.ref, data.n, cells, formulas, runs, references, sweeps, others)
 
 
@@ -47,10 +47,10 @@ class _Draft:
 
     def __init__(self, data: DataRef) -> None:
         self.data = data
-        self.elsewhere: dict[DataRef, dict[Mean, None]] = {}
+        self.elsewhere: dict[DataRef, dict[Statistic, None]] = {}
         self.runs: list[Run] = []
         self.reads: list[dict[Expr, None]] = []
-        self.references: dict[Mean, Reference] = {}
+        self.references: dict[Statistic, Reference] = {}
         self.indices: dict[tuple[str, World, Expr | None], int] = {}
 
     def finished(self) -> Iterator[Run]:
@@ -67,11 +67,11 @@ class _Draft:
             self.reads[index][leaf.value] = None
             needs[index] = None
             stage = max(stage, self.runs[index].stage)
-        for mean in means(formula):
-            if mean.on is not None and mean.elsewhere(self.data):  # known before the first stage
-                self.elsewhere.setdefault(mean.on, {})[mean] = None
+        for found in statistics(formula):
+            if found.on is not None and found.elsewhere(self.data):  # known before the first stage
+                self.elsewhere.setdefault(found.on, {})[found] = None
             else:
-                stage = max(stage, self.reference(mean).stage + 1)
+                stage = max(stage, self.reference(found).stage + 1)
         return tuple(needs), stage
 
     def run(self, model: str, world: World, said: Expr | None = None) -> int:
@@ -88,12 +88,13 @@ class _Draft:
             self.reads.append({})
         return self.indices[model, world, said]
 
-    def reference(self, mean: Mean) -> Reference:
-        """A mean over all rows."""
-        if mean not in self.references:
-            needs, stage = self.depend(mean.of)
-            self.references[mean] = Reference(mean, needs, stage)
-        return self.references[mean]
+    def reference(self, statistic: Statistic) -> Reference:
+        """A statistic over all rows, after what each of its parts needs."""
+        if statistic not in self.references:
+            found = [self.depend(part) for part in statistic.parts]
+            needs = tuple(dict.fromkeys(i for own, _ in found for i in own))
+            self.references[statistic] = Reference(statistic, needs, max(stage for _, stage in found))
+        return self.references[statistic]
 
 
 def _stage(

@@ -62,7 +62,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     setups = [work.setup(run) for run in plan.runs]
     work.assigned(setups)
     found: dict[Expr, Shape] = {}
-    for formula in (*plan.formulas, *(r.mean for r in plan.references)):
+    for formula in (*plan.formulas, *(r.statistic for r in plan.references)):
         with work.problems.keep():
             found[formula] = work.shapes(None).of(formula)
     with work.problems.keep():
@@ -71,7 +71,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
     spellings = tuple(_spellings(plan, complete, work.answers))
-    shapes = {r.mean: found[r.mean] for r in plan.references}
+    shapes = {r.statistic: found[r.statistic] for r in plan.references}
     notes = [
         *work.feeds.notes(),
         *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),

@@ -9,7 +9,7 @@ from pathlib import Path
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.shapes import Shape
 from causalcircuit.models import LoadedModel, Prompt
-from causalcircuit.query import Counterfactual, Expr, Generated, Mean, Output, Readout, Site, SiteInfo
+from causalcircuit.query import Counterfactual, Expr, Generated, Output, Readout, Site, SiteInfo, Statistic
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset
 
@@ -141,6 +141,6 @@ class Prepared:
     data: Dataset
     setups: tuple[Setup, ...]
     spellings: tuple[Spelling, ...]
-    shapes: Mapping[Mean, Shape]
+    shapes: Mapping[Statistic, Shape]
     elsewhere: tuple[Prepared, ...]
     notes: tuple[Diagnostic, ...] = ()

@@ -1,4 +1,4 @@
-"""Values between worlds: what a chunk of rows has read so far, and the means over all rows."""
+"""Values between worlds: what a chunk of rows has read so far, and the references over all rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from causalcircuit.engine.formulas import model_of, said_in
 from causalcircuit.engine.functions import by_row, each_row
 from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.references import Partial, joined, kind_of
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.models import LoadedModel, Written, media, number_feed
-from causalcircuit.query import Applied, Column, Counterfactual, Expr, Mean, Site, Text, Truth, is_text
+from causalcircuit.query import Applied, Column, Counterfactual, Expr, Site, Statistic, Text, Truth, is_text
 from causalcircuit.query.network import Numbers
 from causalcircuit.query.plan import Reference
 
@@ -31,9 +32,8 @@ class Reads:
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(prepared.plan.runs)}
         self._texts: dict[int, list[Written]] = {}
         self.cached: dict[str, bool] = {}
-        self._sums: dict[Mean, Tensor] = {}
-        self._types: dict[Mean, torch.dtype] = {}
-        self.means: dict[Mean, Tensor] = {}
+        self._totals: dict[Statistic, Partial] = {}
+        self.means: dict[Statistic, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
         self._media: dict[tuple[str, Path | Numbers], Mapping[str, Tensor]] = {}
         first = next(iter(prepared.models.values()), None)
@@ -108,45 +108,29 @@ class Reads:
             return [written.text for written in self.texts(e)]
         return by_row(evaluate(e, self), len(self._chunk))
 
-    def reference(self, mean: Mean, rows: int | None = None) -> Value:
-        """A mean over all rows, for so many rows (those of the chunk)."""
-        data = self.means[mean]
-        if mean.pooled or data.ndim < 2:
+    def reference(self, e: Statistic, rows: int | None = None) -> Value:
+        """A statistic over all rows, for so many rows (those of the chunk)."""
+        data = self.means[e]
+        if e.pooled or data.ndim < 2:
             return Value(data)
         n = len(self._chunk) if rows is None else rows
         return Value(data.repeat(n, 1), (len(data),) * n)
 
+    def partial(self, reference: Reference) -> Partial:
+        """What the rows of the chunk give to a statistic."""
+        e = reference.statistic
+        values = [evaluate(part, self) for part in e.parts]
+        return kind_of(e).partial(e, values, self.weights[self._chunk.start : self._chunk.stop])
+
     def accumulate(self, reference: Reference) -> None:
-        """Add the rows of the chunk to a mean: in float64, each row with its weight."""
-        mean = reference.mean
-        value = evaluate(mean.of, self)
-        n, weights = len(self._chunk), self.weights[self._chunk.start : self._chunk.stop]
-        self._types[mean] = value.data.dtype
-        data = value.data.double()
-        if value.scalar:
-            total = (data * weights).sum().reshape(1)
-        elif mean.pooled:
-            total = (_row_means(value, n) * weights[:, None]).sum(0, keepdim=True)
-        else:
-            # Every row has the same number of positions: one mean at each.
-            total = (data.reshape(n, -1, data.shape[-1]) * weights[:, None, None]).sum(0)
-        self._sums[mean] = total + self._sums.get(mean, torch.zeros_like(total))
+        """Add the rows of the chunk to a statistic."""
+        e = reference.statistic
+        self._totals[e] = joined(self._totals.get(e), self.partial(reference))
 
     def complete(self, reference: Reference) -> None:
-        """A mean whose rows have all been added, in the type of its activations."""
-        mean = reference.mean
-        self.means[mean] = (self._sums.pop(mean) / self.weights.sum()).to(self._types[mean])
-
-
-def _row_means(value: Value, rows: int) -> Tensor:
-    """[rows, width] the mean over each row's positions: rows weigh the same, however long they are."""
-    data = value.data.double()
-    if value.counts is None:
-        return data.expand(rows, -1)
-    counts = torch.tensor(value.counts, device=data.device)
-    index = torch.arange(rows, device=data.device).repeat_interleave(counts)
-    sums = torch.zeros((rows, data.shape[-1]), dtype=torch.float64, device=data.device).index_add_(0, index, data)
-    return sums / counts[:, None]
+        """A statistic whose rows have all been added; it takes the type of the activations where it is written."""
+        e = reference.statistic
+        self.means[e] = kind_of(e).complete(e, self._totals.pop(e))
 
 
 def _weights(prepared: Prepared) -> Tensor:

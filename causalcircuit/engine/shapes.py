@@ -20,6 +20,7 @@ from causalcircuit.query import (
     Negative,
     Number,
     Site,
+    Statistic,
     Text,
     Truth,
     is_text,
@@ -53,7 +54,7 @@ Look = Callable[[Site | Counterfactual], tuple[int, Places] | None]
 class Shapes:
     """Works out shapes; raises `RowError` and keeps row problems."""
 
-    def __init__(self, data: Dataset, problems: Problems, look: Look, elsewhere: Mapping[Mean, Shape]) -> None:
+    def __init__(self, data: Dataset, problems: Problems, look: Look, elsewhere: Mapping[Statistic, Shape]) -> None:
         """Look sites up with `look`, and references over other data in `elsewhere`."""
         self._data, self._problems, self._look, self._elsewhere = data, problems, look, elsewhere
 
@@ -72,8 +73,8 @@ class Shapes:
             case Site() | Counterfactual():
                 found = self._look(e)
                 return Shape() if found is None else Shape(found[0], counted(found[1]))
-            case Mean(of=of, pooled=pooled):
-                return self._known(e) if e.elsewhere(self._data.ref) else self._mean(self.of(of), pooled, e)
+            case Statistic():
+                return self._known(e) if e.elsewhere(self._data.ref) else self._statistic(e)
             case Negative(operand=operand):
                 return self.of(operand)
             case Binary(left=left, right=right):
@@ -138,17 +139,18 @@ class Shapes:
         width = widths.pop() if widths else None
         return Shape() if width is None else Shape(width, (1,) * self._data.n)
 
-    def _known(self, e: Mean) -> Shape:
+    def _known(self, e: Statistic) -> Shape:
         """The shape of a reference over other data, on these rows: their rows have one number of positions."""
         if e not in self._elsewhere:
             raise DiagnosticError()  # what is wrong with it was found on the other data
         found = self._elsewhere[e]
         return Shape(found.width, None if found.counts is None else found.counts[:1] * self._data.n)
 
-    def _mean(self, inner: Shape, pooled: bool, e: Mean) -> Shape:
+    def _statistic(self, e: Statistic) -> Shape:
+        inner = self.of(e.of)
         if inner.scalar:
             return inner
-        if pooled or inner.counts is None:
+        if e.pooled or inner.counts is None:
             return Shape(inner.width)
         lengths = {c for c in inner.counts if c is not None}
         if len(lengths) > 1:

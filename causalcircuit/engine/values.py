@@ -17,10 +17,10 @@ from causalcircuit.query import (
     Column,
     Counterfactual,
     Expr,
-    Mean,
     Negative,
     Number,
     Site,
+    Statistic,
     render,
 )
 
@@ -71,8 +71,8 @@ class Context(Protocol):
     def read(self, leaf: Counterfactual) -> Value:
         """What was read in another world."""
 
-    def reference(self, mean: Mean) -> Value:
-        """A mean over all rows."""
+    def reference(self, e: Statistic) -> Value:
+        """A statistic over all rows."""
 
     def column(self, name: str) -> Value:
         """A column of numbers, or of lists of numbers."""
@@ -92,7 +92,7 @@ def evaluate(e: Expr, context: Context) -> Value:
             return context.natural(e)
         case Counterfactual():
             return context.read(e)
-        case Mean():
+        case Statistic():
             return context.reference(e)
         case Negative(operand=operand):
             inner = evaluate(operand, context)

@@ -65,9 +65,11 @@ from causalcircuit.query.expr import (
     Readout,
     Similarity,
     Site,
+    Statistic,
     Term,
     Text,
     Truth,
+    Wire,
     Within,
     World,
 )
@@ -86,6 +88,7 @@ from causalcircuit.query.program import (
     Split,
     Testing,
 )
+from causalcircuit.query.relations import relation
 from causalcircuit.query.render import assignment, number, render
 from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.table import OutcomeTable
@@ -152,6 +155,7 @@ __all__ = [
     "SiteInfo",
     "SiteTable",
     "Split",
+    "Statistic",
     "Term",
     "Tested",
     "Testing",
@@ -161,6 +165,7 @@ __all__ = [
     "Turn",
     "UnitError",
     "Verdict",
+    "Wire",
     "Within",
     "Word",
     "World",
@@ -181,6 +186,7 @@ __all__ = [
     "quoted",
     "rebuild",
     "references",
+    "relation",
     "render",
     "site_table",
     "tensor_of",

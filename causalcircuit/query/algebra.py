@@ -21,13 +21,14 @@ from causalcircuit.query.expr import (
     Input,
     Items,
     Logic,
-    Mean,
     Mentions,
     Negative,
     Output,
     Probability,
     Readout,
     Site,
+    Statistic,
+    Wire,
     Within,
     World,
 )
@@ -44,8 +45,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (answer,)
         case ClassScore(label=label):
             return (label,)
-        case Mean(of=of):
-            return (of,)
+        case Statistic():
+            return e.parts
         case Call(arguments=arguments) | Applied(arguments=arguments):
             return arguments
         case Binary(left=left, right=right) | Compare(left=left, right=right):
@@ -60,6 +61,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (value, words)
         case Counterfactual(value=value):
             return (value,)
+        case Wire(source=source, target=target):
+            return (source, target)
         case Expect(value=value, condition=condition) | Probability(event=value, condition=condition):
             return (value,) if condition is None else (value, condition)
         case Chat(parts=parts):
@@ -79,7 +82,7 @@ def walk(e: Expr, worlds: bool = True, on: DataRef | None = None) -> Iterator[Ex
     With `on`, the data that `e` is asked on, nothing inside references to other data: what is of other rows.
     """
     yield e
-    if on is not None and isinstance(e, Mean) and e.elsewhere(on):
+    if on is not None and isinstance(e, Statistic) and e.elsewhere(on):
         return
     for child in children(e):
         yield from walk(child, worlds, on)
@@ -95,13 +98,14 @@ def walk_world(world: World, on: DataRef | None = None) -> Iterator[Expr]:
         yield from walk(a.value, on=on)
 
 
-def references(e: Expr, data: DataRef) -> Iterator[tuple[Mean, DataRef]]:
+def references(e: Expr, data: DataRef) -> Iterator[tuple[Statistic, DataRef]]:
     """Every reference in `e`, which is asked on `data`, with the data that it is computed over."""
-    for mean in walk(e, on=data):
-        if isinstance(mean, Mean):
-            yield mean, mean.on or data
-            if mean.on is not None and mean.elsewhere(data):
-                yield from references(mean.of, mean.on)
+    for found in walk(e, on=data):
+        if isinstance(found, Statistic):
+            yield found, found.on or data
+            if found.on is not None and found.elsewhere(data):
+                for part in found.parts:
+                    yield from references(part, found.on)
 
 
 def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[World], World] | None = None) -> Expr:
@@ -116,7 +120,7 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, answer=change(answer))
         case ClassScore(label=label):
             return replace(e, label=change(label))
-        case Mean(of=of):
+        case Statistic(of=of):
             return replace(e, of=change(of))
         case Call(arguments=arguments) | Applied(arguments=arguments):
             return replace(e, arguments=tuple(map(change, arguments)))
@@ -132,6 +136,8 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, value=change(value), words=change(words))
         case Counterfactual(value=value, world=world):
             return replace(e, value=change(value), world=keep(world))
+        case Wire(source=source, target=target):
+            return replace(e, source=change(source), target=change(target))
         case Expect(value=value, world=world, condition=condition):
             return replace(e, value=change(value), world=keep(world), condition=condition and change(condition))
         case Probability(event=event, world=world, condition=condition):

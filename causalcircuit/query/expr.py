@@ -166,21 +166,31 @@ class Mentions(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Mean(Expr):
-    """`mean(A)`: the mean of a site over the rows of the data, computed once and held fixed.
+class Statistic(Expr):
+    """A reference: computed once over all rows of the data, and held fixed.
 
-    One value a position where rows align; with `pooled` one value over rows and positions: each row's average over
-    its positions, rows weighing the same (or by the data's weight), however long they are. The data are the
-    question's own unless `on` names others; references inside `of` are then those data's too.
+    One value a position where rows align; with `pooled` one value over rows and positions: rows weigh the same (or by
+    the data's weight), however long they are. The data are the question's own unless `on` names others; references
+    inside `of` are then those data's too.
     """
 
     of: Expr
     pooled: bool = False
     on: DataRef | None = None
 
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        """What it is computed from, row by row."""
+        return (self.of,)
+
     def elsewhere(self, data: DataRef) -> bool:
         """Whether it is computed over other rows than those of `data`, on which it is used."""
         return self.on is not None and self.on != data
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Statistic):
+    """`mean(A)`: the mean of a site; pooled, of each row's average over its positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +245,19 @@ class Logic(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Wire(Expr):
+    """`(A -> B)`: what `target` reads of `source`'s own write. It is assigned, never read.
+
+    The source is a `Site`; the target a `Site` that is a read, an `Output`, or arithmetic over outputs.
+    """
+
+    source: Expr
+    target: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """`target = value` inside `do(…)`; the target is a `Site` or an `Input`."""
+    """`target = value` inside `do(…)`; the target is a `Site`, an `Input` or a `Wire`."""
 
     target: Expr
     value: Expr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from causalcircuit.query.compile import Cell
-from causalcircuit.query.expr import Expr, Mean, World
+from causalcircuit.query.expr import Expr, Statistic, World
 from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import render
 
@@ -18,7 +18,7 @@ class Run:
         model: whose pass it is. world: the assignments that concern this model.
         targets: what is assigned in this model, a `Site` or an `Input` each.
         values: to what, with every nested world written out: a leaf is a bare `Site` (the natural value, known
-            inside the pass), a `Counterfactual` of a site or readout, a `Mean`, a column, a string or a number.
+            inside the pass), a `Counterfactual` of a site or readout, a `Statistic`, a column, a string or a number.
         reads: the sites and readouts that are kept. needs: runs whose reads enter the values, by index.
         stage: how many rounds of references precede it. depth: how many runs of its stage precede it.
         said: the text that it is made for: a `Generated` that it writes, or a `Counterfactual` of one that it is
@@ -38,9 +38,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A mean over all rows, complete at the end of its `stage`; `mean.of` has its worlds written out."""
+    """A statistic over all rows, complete at the end of its `stage`; its parts have their worlds written out."""
 
-    mean: Mean
+    statistic: Statistic
     needs: tuple[int, ...]
     stage: int
 
@@ -109,5 +109,5 @@ class Plan:
                 kept = ", ".join(render(r) for r in run.reads) or "nothing"
                 text = "" if run.said is None else f", saying {render(run.said)}"
                 lines.append(f"  {run.model} in {render(run.world)}{text}: keeps {kept}")
-            lines.extend(f"  then {render(self.references[i].mean)}" for i in stage.references)
+            lines.extend(f"  then {render(self.references[i].statistic)}" for i in stage.references)
         return "\n".join(lines)

@@ -131,7 +131,7 @@ def test_one_reference_serves_all_questions(text: Engine, more: DataRef) -> None
         [cell(LOGIT, do((HEAD, there))), cell(LOGIT, do(*pairs(other), (HEAD, op(2, "*", there))))], text.data
     )
     (sub,) = plan.elsewhere
-    assert [r.mean.on for r in sub.references] == [more]
+    assert [r.statistic.on for r in sub.references] == [more]
     assert plan.row_passes == 2 * 4 + 3
     assert plan.references == ()
     assert len(plan.stages) == 1

@@ -54,7 +54,7 @@ def test_a_bare_target_is_natural_and_another_site_is_read_without_the_assignmen
 
 def test_a_mean_is_factual_unless_it_names_a_world(text: Engine) -> None:
     plan = make_plan([Expect(LD, do((A, mean(A)))), Expect(LD, do((A, mean(given(A, OTHER)))))], text.data)
-    assert [r.mean.of for r in plan.references] == [Counterfactual(A, do()), Counterfactual(A, OTHER)]
+    assert [r.statistic.of for r in plan.references] == [Counterfactual(A, do()), Counterfactual(A, OTHER)]
     assert [len(s.runs) for s in plan.stages] == [2, 2]
     assert plan.row_passes == 4 * text.data.n
 

@@ -13,7 +13,7 @@ from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
 from causalcircuit.check.templates import has_template
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.query import Command, DataRef, Estimation, Mean, ModelRef, Query, SiteTable, references
+from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Query, SiteTable, Statistic, references
 from causalcircuit.rows import clusters, load, peek
 
 for _module in iter_modules(__path__):
@@ -33,7 +33,7 @@ def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic
         return list(problem.diagnostics)
     templated = frozenset(name for name, ref in models.items() if has_template(ref))
     queries = queries_of(command)
-    asked: dict[DataRef, list[Mean]] = {command.data: []}
+    asked: dict[DataRef, list[Statistic]] = {command.data: []}
     for query in queries:
         for mean, ref in references(query.expr, command.data):
             asked.setdefault(ref, []).append(mean)
@@ -46,7 +46,7 @@ def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic
 def _examined(
     command: Command,
     queries: tuple[Query, ...],
-    means: list[Mean],
+    means: list[Statistic],
     tables: Mapping[str, SiteTable],
     templated: frozenset[str],
 ) -> dict[Diagnostic, None]:

@@ -9,12 +9,12 @@ from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     Command,
     Expr,
-    Mean,
     Moment,
     Query,
     Site,
     SiteInfo,
     SiteTable,
+    Statistic,
     World,
     compile_estimand,
     walk,
@@ -37,7 +37,7 @@ class Context:
 
     command: Command
     queries: tuple[Query, ...]
-    references: tuple[Mean, ...]
+    references: tuple[Statistic, ...]
     data: Dataset
     all_rows: Dataset
     tables: Mapping[str, SiteTable]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.query import Counterfactual, Expr, Mean, Output, Site, children, render
+from causalcircuit.query import Counterfactual, Expr, Input, Output, Site, Statistic, World, children, render
 
 
 @rule
@@ -16,7 +16,9 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
     for world, place in context.worlds():
         for a in world.assignments:
             for value in _bare(a.value):  # the first one found is enough
-                if isinstance(value, Output):
+                if isinstance(value, Output) and isinstance(a.target, Input):
+                    downstream = a.target.model in _moving(value.model, world)
+                elif isinstance(value, Output):
                     downstream = not isinstance(a.target, Site) or a.target.address.model == value.model
                 elif isinstance(a.target, Site) and a.target.address.model == value.address.model:
                     table = context.tables[value.address.model]
@@ -35,10 +37,26 @@ def cycles(context: Context) -> Iterator[Diagnostic]:
                     break
 
 
+def _moving(model: str, world: World) -> set[str]:
+    """The models that `model` depends on in a world, itself among them, by bare values of its assignments."""
+    found: set[str] = set()
+    todo = {model}
+    while todo:
+        name = todo.pop()
+        found.add(name)
+        own = (a for a in world.assignments if _model(a.target) == name)
+        todo |= {_model(value) for a in own for value in _bare(a.value)} - found
+    return found
+
+
+def _model(e: Expr) -> str:
+    return e.address.model if isinstance(e, Site) else e.model if isinstance(e, Output | Input) else ""
+
+
 def _bare(e: Expr) -> Iterator[Site | Output]:
     """Sites and readouts that are meant in the world itself."""
     if isinstance(e, Site | Output):
         yield e
-    elif not isinstance(e, Counterfactual | Mean):
+    elif not isinstance(e, Counterfactual | Statistic):
         for child in children(e):
             yield from _bare(child)

@@ -16,9 +16,9 @@ from causalcircuit.query import (
     Input,
     Items,
     Logic,
-    Mean,
     Probability,
     Site,
+    Statistic,
     Truth,
     is_event,
 )
@@ -55,7 +55,8 @@ def no_events(context: Context, e: Expr) -> Iterator[Diagnostic]:
                 "not true or false",
                 help=(f"compare it: `{shown(e)} = …`, `{shown(e)} > …`",),
             )
-    elif not (is_event(e) or isinstance(e, Truth | Site | Input | Items | Mean | Generated)):  # see scalars, generation
+    # The rules of scalars and of generation see to the rest.
+    elif not (is_event(e) or isinstance(e, Truth | Site | Input | Items | Statistic | Generated)):
         yield Diagnostic(
             "CQ314",
             f"`{shown(e)}` is a value, and an event is needed",

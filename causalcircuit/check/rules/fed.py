@@ -14,11 +14,12 @@ from causalcircuit.query import (
     Counterfactual,
     Expect,
     Expr,
+    Generated,
     Input,
-    Mean,
     Output,
     Probability,
     Site,
+    Statistic,
     World,
     children,
     render,
@@ -68,7 +69,7 @@ def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World
         yield from _inside(world)
     elif isinstance(e, Counterfactual):
         yield from _read(e.value, e.world, e.span or span)
-    elif not isinstance(e, Mean):  # references are asked by themselves
+    elif not isinstance(e, Statistic):  # references are asked by themselves
         for child in children(e):
             yield from _read(child, world, span)
     if isinstance(e, Applied) or (isinstance(e, Call) and e.function in VECTOR_CALLS):
@@ -79,12 +80,14 @@ def _inside(world: World) -> Iterator[tuple[str, World, Span | None]]:
     """The worlds that the assignments of a world take values from."""
     for a in world.assignments:
         yield from _values(a.value)
+        if isinstance(a.value, Generated):  # a text that is written in this very world, for another model to read
+            yield a.value.model, world, a.value.span
 
 
 def _values(e: Expr) -> Iterator[tuple[str, World, Span | None]]:
     if isinstance(e, Counterfactual):
         yield from _read(e.value, e.world, e.span)
-    elif not isinstance(e, Mean):
+    elif not isinstance(e, Statistic):
         for child in children(e):
             yield from _values(child)
 

@@ -14,11 +14,12 @@ from causalcircuit.query import (
     Compare,
     Counterfactual,
     Expr,
+    Generated,
     Items,
-    Mean,
     Mentions,
     Readout,
     Site,
+    Statistic,
     Text,
     cells,
     children,
@@ -111,7 +112,7 @@ def _read(e: Expr) -> Iterator[Site]:
     """Sites at generated positions that are read; those of references are looked at by themselves."""
     if isinstance(e, Site) and e.position.new:
         yield e
-    elif not isinstance(e, Mean):
+    elif not isinstance(e, Statistic):
         for child in children(e):
             yield from _read(child)
 
@@ -129,7 +130,7 @@ def _unread(site: Site, place: Span | None) -> Diagnostic:
     )
 
 
-def _reference(mean: Mean) -> Iterator[Diagnostic]:
+def _reference(mean: Statistic) -> Iterator[Diagnostic]:
     of = mean.of.value if isinstance(mean.of, Counterfactual) else mean.of
     if isinstance(of, Site) and of.position.prompted is None:
         yield Diagnostic(
@@ -165,7 +166,7 @@ def _assigned(a: Assignment, place: Span | None) -> Iterator[Diagnostic]:
 def _bare(e: Expr) -> Iterator[Site]:
     if isinstance(e, Site):
         yield e
-    elif not isinstance(e, Counterfactual | Mean):
+    elif not isinstance(e, Counterfactual | Statistic):
         for child in children(e):
             yield from _bare(child)
 
@@ -173,7 +174,7 @@ def _bare(e: Expr) -> Iterator[Site]:
 def _nested(e: Expr) -> Iterator[Counterfactual]:
     if isinstance(e, Counterfactual):
         yield e
-    elif not isinstance(e, Mean):
+    elif not isinstance(e, Statistic):
         for child in children(e):
             yield from _nested(child)
 
@@ -187,10 +188,11 @@ def idle(context: Context) -> Iterator[Diagnostic]:
         for part in (moment.value, moment.condition):
             for cell in cells(part, moment.world) if part is not None else ():
                 targets = [a.target for a in cell.world.assignments if isinstance(a.target, Site)]
+                read = {a.value.model for a in cell.world.assignments if isinstance(a.value, Generated)}
                 for target in (t for t in targets if t.position.new):
                     seen.setdefault(target, target.span or query.span)
                     text = is_text(cell.readout) or (isinstance(cell.readout, Readout) and is_text(cell.readout.answer))
-                    if text or target.position.prompted is not None:
+                    if text or target.position.prompted is not None or target.address.model in read:
                         used.add(target)
     for target, span in seen.items():
         if target not in used:

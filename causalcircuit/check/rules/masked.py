@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from causalcircuit.check.rules.context import Context, rule
-from causalcircuit.check.rules.overlaps import relation
 from causalcircuit.diagnostics import Diagnostic, Label, Span, warning
-from causalcircuit.query import Expr, Site, SiteInfo, children, render
+from causalcircuit.query import Expr, Site, SiteInfo, children, relation, render
 
 # A tensor, and those of the same block whose only way on is through it, position by position.
 _ONLY_WAY = {

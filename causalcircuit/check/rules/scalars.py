@@ -21,13 +21,13 @@ from causalcircuit.query import (
     Input,
     Items,
     Logic,
-    Mean,
     Mentions,
     Negative,
     Number,
     Output,
     Readout,
     Site,
+    Statistic,
     Within,
     children,
     compile_estimand,
@@ -55,7 +55,7 @@ def scalars(context: Context) -> Iterator[Diagnostic]:
 
 
 def _vectors(e: Expr) -> Iterator[Expr]:
-    if isinstance(e, Site | Mean | Input | Items | Distribution):
+    if isinstance(e, Site | Statistic | Input | Items | Distribution):
         yield e
     elif isinstance(e, Counterfactual | Mentions):  # what is mentioned may be a list
         yield from _vectors(e.value)
