@@ -77,6 +77,17 @@ test-system: $(STAMP)  ## run the tests that drive a terminal
 coverage: $(STAMP)  ## simulate the coverage of the intervals, full grid (minutes)
 	$(BIN)/python -m benchmarks.coverage --full
 
+# The peers of the benchmarks stay out of .venv; see benchmarks/requirements-peers.txt.
+BENCH := .venv-bench/bin
+$(BENCH)/.installed: pyproject.toml constraints.txt benchmarks/requirements-peers.txt
+	@test -x $(BENCH)/python || $(PYTHON) -m venv .venv-bench
+	@$(BENCH)/python -m pip --disable-pip-version-check --quiet install torch==2.13.0 -c constraints.txt $(PIP_ARGS)
+	@$(BENCH)/python -m pip --disable-pip-version-check --quiet install -e . -r benchmarks/requirements-peers.txt \
+	  -c constraints.txt $(PIP_ARGS)
+	@touch $@
+
 .PHONY: bench
-bench: $(STAMP)  ## measure startup
+bench: $(STAMP) $(BENCH)/.installed  ## measure startup and interventions, peers beside them (about an hour)
 	$(BIN)/python -m benchmarks.startup
+	$(BENCH)/python -m benchmarks.interventions
+	@if [ -f benchmarks/second_run.py ]; then $(BIN)/python -m benchmarks.second_run; fi
