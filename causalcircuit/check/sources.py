@@ -13,6 +13,7 @@ from causalcircuit.query import Classes, ModelRef, OutlineError, SiteTable, clas
 from causalcircuit.query.config import ConfigError, check_numbers, read_json
 from causalcircuit.query.hub import Online, fetch
 from causalcircuit.query.network import network_table
+from causalcircuit.query.private import hugging_face
 from causalcircuit.query.tables import recall_table
 
 
@@ -118,8 +119,7 @@ def _hub_cache() -> Path:
     """Where the hub's client keeps its files, by the variables that it reads."""
     if "HF_HUB_CACHE" in os.environ:
         return Path(os.environ["HF_HUB_CACHE"])
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    return Path(home) / "hub"
+    return hugging_face() / "hub"
 
 
 def _known(config: Path) -> SiteTable:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from causalcircuit.query.private import private_folder
+from causalcircuit.query.private import private_folder, write_whole
 from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.towers import Tower
 
@@ -24,10 +22,7 @@ def remember_table(config: Path, table: SiteTable) -> None:
         return
     towers = tuple(replace(t, missing=tuple(m for m in t.missing if m[0] not in _BY_ATTENTION)) for t in table.towers)
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump(asdict(replace(table, towers=towers, dictionaries=(), modules=None)), file)
-        os.replace(file.name, path)
+        write_whole(path, json.dumps(asdict(replace(table, towers=towers, dictionaries=(), modules=None))).encode())
     except OSError:
         return
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
+
+from causalcircuit.query.private import user_cache, write_whole
 
 _HEADS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
 
@@ -20,14 +20,10 @@ def keep_image(content: bytes) -> str:
     folder = image_cache() / digest[:2]
     path = folder / (digest + next((end for head, end in _HEADS.items() if content.startswith(head)), ".img"))
     if not path.is_file() or path.stat().st_size != len(content):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, written = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(written).replace(path)  # at once: another run never reads half a file
+        write_whole(path, content)
     return str(path)
 
 
 def image_cache() -> Path:
     """The folder of such files, which may be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "causalcircuit" / "images"
+    return user_cache() / "causalcircuit" / "images"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from causalcircuit.diagnostics import DiagnosticError, Span, error, instead_of, nearest
+from causalcircuit.query.private import hugging_face
 from causalcircuit.rows.pictures import keep_image
 
 _SHARD = re.compile(r"(?P<name>.+?)-(?P<split>\w+(\.\w+)*)(-\d{5}-of-\d{5})?\.arrow")
@@ -208,8 +209,7 @@ def _cache() -> Path:
     """Where the library `datasets` keeps what it loaded, by the variables that it reads."""
     if "HF_DATASETS_CACHE" in os.environ:
         return Path(os.environ["HF_DATASETS_CACHE"])
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    return Path(home) / "datasets"
+    return hugging_face() / "datasets"
 
 
 def _snake(name: str) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from causalcircuit.query.private import private_folder
+from causalcircuit.query.private import private_folder, write_whole
 
 
 def recall(key: str) -> dict[str, Any] | None:
@@ -30,10 +28,7 @@ def remember(key: str, proof: Mapping[str, Any]) -> None:
     if path is None:
         return
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            json.dump(proof, file)
-        os.replace(file.name, path)
+        write_whole(path, json.dumps(proof).encode())
     except OSError:
         return
 
