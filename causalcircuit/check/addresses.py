@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lark import Token, Tree
@@ -138,8 +138,7 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
     if info.rank < 0:  # a module: what it is, and its positions, is known when the model is loaded
         return Site(address, position, span=span)
     words, patches = table.stands_on(info)
-    flat = position.parts or (position,)
-    for p in flat:
+    for p in _flat(position):
         if p.kind in ("token", "span") and not words:
             raise error(
                 "CQ516", "an image tower has patches, not words", where, help="`@ inside(row.mask)`, `@ image[k]`"
@@ -147,18 +146,26 @@ def place(path: Path, position: Position, span: Span, where: Span | None = None)
         if p.kind in ("inside", "outside", "image") and not patches:
             way = "a text has tokens: `@ last`, `@ 5`, `@ token(row.word)`"
             raise error("CQ516", f"`@ {p}` needs a site over image patches", where, help=way)
-        if p.kind == "each":
+        if p.kind == "each" and p is not position:
             raise error(
                 "CQ517",
-                "`@ each` is not available in this version",
+                "`@ each` stands alone: it goes through positions one by one",
                 where,
-                help="use `@ all` for all positions jointly, or name one",
+                help="`@ each [token(row.w), last]` goes through these, `@ all` is all of them jointly",
             )
         if p.new:
             check_new(path.model, table, info, p, where)
         _within_length(p, table, where)
     members = tuple(Site(a, position, span=span) for a in found)
     return members[0] if address.concrete else Items(members, span=span)
+
+
+def _flat(position: Position) -> Iterator[Position]:
+    """A position, and those that it is made of."""
+    if position.kind not in ("list", "except") or not position.parts:
+        yield position
+    for part in position.parts:
+        yield from _flat(part)
 
 
 def unplaced(path: Path) -> Exception:
@@ -269,10 +276,18 @@ def position_of(tree: Tree[Token], statement: Span, lower: Callable[[Tree[Token]
             return Position("index", index=_integer(parts[0], span))
         case "place_back":
             return Position("index", index=-_integer(parts[0], span))
-        case "place_image":
+        case "place_of":
+            within = [position_of(p, statement, lower) for p in parts[1:] if isinstance(p, Tree)]
+            if _name(parts[0]) == "each":
+                return Position("each", parts=tuple(dict.fromkeys(within)))
             if _name(parts[0]) != "image":
                 raise _unknown_place(_name(parts[0]), span)
-            return Position("image", index=_integer(parts[1], span))
+            if len(within) != 1 or within[0] != Position("index", index=within[0].index):
+                raise error("CQ516", f"`image` takes the number of a patch, not `{span.text}`", span, help="`image[3]`")
+            return Position("image", index=within[0].index)
+        case "place_except":
+            whole, less = (position_of(p, statement, lower) for p in parts if isinstance(p, Tree))
+            return Position("except", parts=(whole, less) if whole.kind != "except" else (*whole.parts, less))
         case "places":
             found = [position_of(p, statement, lower) for p in parts if isinstance(p, Tree)]
             return Position("list", parts=tuple(found)) if len(found) > 1 else found[0]

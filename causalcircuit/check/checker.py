@@ -89,7 +89,7 @@ class Checker:
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
-        self.scope.folder = self.folder
+        self.scope.folder, self.scope.models = self.folder, self.models
         low = Lowering(statement.span, self.scope)
         word, tree = statement.word, statement.tree
         before = len(self.found)

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses, calls
+from causalcircuit.check import addresses, calls, sets
 from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.generation import mentions
 from causalcircuit.check.scope import Scope
@@ -289,7 +289,14 @@ class Lowering:
         for child in inner(node):
             item = self.expr(child)
             flat.extend(item.items if isinstance(item, Items) else [item])
-        return Items(tuple(flat), span=self.span(node))
+        return Items(sets.union(flat), span=self.span(node))
+
+    def _except(self, node: Tree[Token]) -> Items:
+        left, right = (self.expr(n) for n in inner(node))
+        return sets.difference(left, right, self.scope.sites, self.span(node))
+
+    def _complement(self, node: Tree[Token]) -> Items:
+        return sets.outside(self.expr(inner(node)[0]), self.scope.sites, self.span(node))
 
     def _binary(self, node: Tree[Token]) -> Expr:
         left, right = inner(node)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from causalcircuit.check.sources import sites
 from causalcircuit.check.values import Builtin, Foreign, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
+from causalcircuit.query import ModelRef, SiteTable
 from causalcircuit.query.functions import arity, registered
 
 FUNCTIONS = ("mean", "norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known")
@@ -17,7 +20,8 @@ _CONSTANTS = ("true", "false")
 class Scope:
     """The names of a file, or of a function's call inside it (`parent`).
 
-    `columns` are those of all declared data; `folder` is what the file's relative paths are relative to.
+    `columns` are those of all declared data;
+    `folder` is what the file's relative paths are relative to; `models` are those of the program.
     """
 
     names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
@@ -26,6 +30,14 @@ class Scope:
     later: dict[str, Span] = field(default_factory=dict)
     columns: set[str] = field(default_factory=set)
     folder: Path | None = None
+    models: Mapping[str, ModelRef] = field(default_factory=dict)
+
+    def sites(self, model: str) -> SiteTable:
+        """The sites of a declared model, by the name that its addresses start with."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return sites(scope.models[model])
 
     def resolve(self, path: str) -> str:
         """A path as this file means it, absolute."""

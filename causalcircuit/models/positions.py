@@ -73,6 +73,8 @@ def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
             return (index if index >= 0 else ground.length + index,)
         case "list":
             return tuple(dict.fromkeys(p for part in position.parts for p in resolve(part, ground)))
+        case "except":
+            return _less(position, ground)
         case "token":
             return _word(position, ground)[-1:]
         case "span":
@@ -91,6 +93,17 @@ def _bare(position: Position, ground: Ground) -> tuple[int, ...]:
                     "write positions of what it reads: `@ all`",
                 )  # fmt: skip
             return (NEW,)
+
+
+def _less(position: Position, ground: Ground) -> tuple[int, ...]:
+    whole, *less = (resolve(part, ground) for part in position.parts)
+    found = tuple(p for p in whole if not any(p in other for other in less))
+    if not found:
+        raise RowError(
+            "CQ525", f"`@ {position}` is empty", f"nothing is left of {len(whole)} positions",
+            "leave such rows out with `where`, or leave less out",
+        )  # fmt: skip
+    return found
 
 
 def _patches(position: Position, ground: Ground) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ class Address:
 
 
 PositionKind = Literal[
-    "last", "first", "all", "each", "new", "index", "token", "span", "inside", "outside", "image", "list"
+    "last", "first", "all", "each", "new", "index", "token", "span", "inside", "outside", "image", "list", "except"
 ]
 
 
@@ -99,7 +99,8 @@ class Position:
         number: for `token` and `span`: which occurrence, from 1; `None` where the word occurs once.
         mask: for `inside` and `outside`: the column with the mask image.
         offset: added to every resolved position: `@ (token(row.s) + 1)`.
-        parts: for `list`: the positions taken together.
+        parts: for `list`: the positions taken together; for `each`: those to go through, or none for all of them;
+            for `except`: a position, and those that are left out of it.
     """
 
     kind: PositionKind
@@ -142,6 +143,13 @@ class Position:
             return f"{self.kind}(row.{self.mask})"
         if self.kind == "list":
             return f"[{', '.join(map(str, self.parts))}]"
+        if self.kind == "each" and self.parts:
+            return f"each [{', '.join(map(str, self.parts))}]"
+        if self.kind == "except":
+            base, *less = self.parts
+            *inner, last = less
+            whole = replace(self, parts=(base, *inner)) if inner else base
+            return f"({whole} except {last})"
         return self.kind
 
 

@@ -38,7 +38,7 @@ def test_reserved_words_are_those_of_the_reference() -> None:
 
 def test_opening_words_are_those_of_this_version() -> None:
     declaring = {"model", "data", "node", "let", "graph", "use"}
-    assert set(opening_words()) == declaring | {"estimate", "hypothesis", "family", "test"}
+    assert set(opening_words()) == declaring | {"estimate", "hypothesis", "family", "test", "show"}
 
 
 @pytest.mark.parametrize("word", WORDS)
