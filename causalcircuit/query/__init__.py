@@ -38,9 +38,11 @@ from causalcircuit.query.compile import (
     compile_estimand,
     measured,
 )
+from causalcircuit.query.draws import draws_in, numbered, times, unnumbered
 from causalcircuit.query.estimate import Estimate, Interval, Result, Tested, Verdict
 from causalcircuit.query.expr import (
     FACTUAL,
+    ROW,
     Applied,
     Assignment,
     Binary,
@@ -50,6 +52,7 @@ from causalcircuit.query.expr import (
     Compare,
     Counterfactual,
     Distribution,
+    Draw,
     Expect,
     Expr,
     Generated,
@@ -61,6 +64,7 @@ from causalcircuit.query.expr import (
     Negative,
     Number,
     Output,
+    OwnRow,
     Probability,
     Readout,
     Similarity,
@@ -73,6 +77,7 @@ from causalcircuit.query.expr import (
     Within,
     World,
 )
+from causalcircuit.query.given import Noise, Vector
 from causalcircuit.query.outline import OutlineError, site_table
 from causalcircuit.query.program import (
     Claim,
@@ -91,6 +96,7 @@ from causalcircuit.query.program import (
 from causalcircuit.query.relations import relation
 from causalcircuit.query.render import assignment, number, render
 from causalcircuit.query.sites import SiteTable
+from causalcircuit.query.statistics import Component, Direction
 from causalcircuit.query.table import OutcomeTable
 from causalcircuit.query.texts import mentioned, writes
 from causalcircuit.query.towers import AddressError, SiteInfo, Tower
@@ -101,6 +107,7 @@ __all__ = [
     "FACTUAL",
     "FIRST",
     "LAST",
+    "ROW",
     "VECTOR_CALLS",
     "Address",
     "AddressError",
@@ -117,9 +124,12 @@ __all__ = [
     "Column",
     "Command",
     "Compare",
+    "Component",
     "Counterfactual",
     "DataRef",
+    "Direction",
     "Distribution",
+    "Draw",
     "Estimate",
     "Estimation",
     "Expect",
@@ -136,11 +146,13 @@ __all__ = [
     "ModelRef",
     "Moment",
     "Negative",
+    "Noise",
     "Number",
     "Options",
     "OutcomeTable",
     "OutlineError",
     "Output",
+    "OwnRow",
     "Part",
     "Picture",
     "Position",
@@ -164,6 +176,7 @@ __all__ = [
     "Truth",
     "Turn",
     "UnitError",
+    "Vector",
     "Verdict",
     "Wire",
     "Within",
@@ -176,6 +189,7 @@ __all__ = [
     "classes_of",
     "columns",
     "compile_estimand",
+    "draws_in",
     "is_estimand",
     "is_event",
     "is_text",
@@ -183,6 +197,7 @@ __all__ = [
     "mentioned",
     "models_of",
     "number",
+    "numbered",
     "quoted",
     "rebuild",
     "references",
@@ -190,8 +205,10 @@ __all__ = [
     "render",
     "site_table",
     "tensor_of",
+    "times",
     "unit_of",
     "unite",
+    "unnumbered",
     "walk",
     "walk_world",
     "world_of",

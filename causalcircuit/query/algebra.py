@@ -15,6 +15,7 @@ from causalcircuit.query.expr import (
     ClassScore,
     Compare,
     Counterfactual,
+    Draw,
     Expect,
     Expr,
     Generated,
@@ -34,6 +35,7 @@ from causalcircuit.query.expr import (
 )
 from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import assignment
+from causalcircuit.query.statistics import Direction
 
 
 def children(e: Expr) -> tuple[Expr, ...]:
@@ -47,6 +49,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (label,)
         case Statistic():
             return e.parts
+        case Draw(per=per, outside=outside):
+            return tuple(c for c in (per, outside) if c is not None)
         case Call(arguments=arguments) | Applied(arguments=arguments):
             return arguments
         case Binary(left=left, right=right) | Compare(left=left, right=right):
@@ -120,6 +124,8 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, answer=change(answer))
         case ClassScore(label=label):
             return replace(e, label=change(label))
+        case Direction(of=of, than=than):
+            return replace(e, of=change(of), than=change(than))
         case Statistic(of=of):
             return replace(e, of=change(of))
         case Call(arguments=arguments) | Applied(arguments=arguments):

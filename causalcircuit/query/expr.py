@@ -69,6 +69,33 @@ class Column(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRow(Expr):
+    """`row` itself: the target in `do(row = u)`."""
+
+
+ROW = OwnRow()
+
+
+@dataclass(frozen=True, slots=True)
+class Draw(Expr):
+    """`draw u per row.io seed 3`: for each row another row of the data, its donor.
+
+    A donor is fixed by (seed, name, row): any other row, of the same value of `per` and another of `outside` where
+    they are given, in proportion to the data's weights.
+
+    Attributes:
+        times: how many donors a row has. number: which of them is meant, once a plan is made; `None` where it has one.
+    """
+
+    name: str
+    seed: int
+    per: Column | None = None
+    outside: Column | None = None
+    times: int = 1
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site(Expr):
     """A tensor inside a model, at positions: `m.layer[1].head[3].out @ last`."""
 
@@ -278,6 +305,12 @@ class World:
     def factual(self) -> bool:
         """Whether nothing is assigned."""
         return not self.assignments
+
+    @property
+    def donor(self) -> Draw | None:
+        """The draw whose rows this world runs on; `None` for the row itself."""
+        found = self.value_of(ROW)
+        return found if isinstance(found, Draw) else None
 
     def value_of(self, target: Expr) -> Expr | None:
         """What `target` is set to, or `None` where it is left alone."""

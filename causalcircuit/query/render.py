@@ -16,26 +16,31 @@ from causalcircuit.query.expr import (
     Compare,
     Counterfactual,
     Distribution,
+    Draw,
     Expect,
     Expr,
     Generated,
     Input,
     Items,
     Logic,
-    Mean,
     Mentions,
     Negative,
     Number,
+    OwnRow,
     Probability,
     Readout,
     Similarity,
     Site,
+    Statistic,
     Term,
     Text,
     Truth,
+    Wire,
     Within,
     World,
 )
+from causalcircuit.query.given import Noise, Vector
+from causalcircuit.query.statistics import Component, Direction
 
 Names = Mapping[Expr | World, str]
 _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
@@ -93,9 +98,21 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"{model}.text({', '.join(said)})"
         case Mentions(value=value, words=words):
             return _wrap(f"{_expr(value, names, 1)} mentions {_expr(words, names, 1)}", 0, outer)
-        case Mean(of=of, pooled=pooled, on=on):
-            said = [_expr(of, names, 0), *(["pooled"] if pooled else []), *([] if on is None else [f"on = {on.label}"])]
-            return f"mean({', '.join(said)})"
+        case Statistic(pooled=pooled, on=on):
+            name, said = _statistic(e, names)
+            said += [*(["pooled"] if pooled else []), *([] if on is None else [f"on = {on.label}"])]
+            return f"{name}({', '.join(said)})"
+        case OwnRow():
+            return "row"
+        case Draw(name=drawn, seed=seed, per=per, outside=outside, times=times, number=k):
+            said = [quoted(drawn), f"seed = {seed}"]
+            said += [f"{w} = {_expr(c, {}, 0)}" for w, c in (("per", per), ("outside", outside)) if c is not None]
+            said += [f"times = {times}"] if times > 1 else []
+            return f"draw({', '.join(said)})" + ("" if k is None else f"[{k}]")
+        case Noise(sd=sd, seed=seed):
+            return f"noise(sd = {number(sd)}, seed = {seed})"
+        case Vector(file=file, name=name, sha256=digest):
+            return f"vector({quoted(file)}, {quoted(name)}, sha256 = {quoted(digest[:16])})"
         case Call(function=function, arguments=arguments) | Applied(function=function, arguments=arguments):
             return f"{function}({', '.join(_expr(a, names, 0) for a in arguments)})"
         case Negative(operand=operand):
@@ -123,6 +140,8 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return _wrap(text, 0, outer)
         case Counterfactual(value=value, world=world):
             return f"({_expr(value, names, 0)} | {_world(world, names)})"
+        case Wire(source=source, target=target):
+            return f"({_expr(source, names, 0)} -> {_expr(target, names, 0)})"
         case Expect(value=value, world=world, condition=condition):
             return f"E[{_conditioned(value, world, condition, names)}]"
         case Probability(event=event, world=world, condition=condition):
@@ -135,6 +154,17 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return "image"
         case _:  # pragma: no cover - every class of the algebra is listed above
             raise TypeError(f"no canonical text for {type(e).__name__}")
+
+
+def _statistic(e: Statistic, names: Names) -> tuple[str, list[str]]:
+    """The name of a reference, and what it is taken of."""
+    match e:
+        case Direction(of=Counterfactual(value=of, world=to), than=Counterfactual(world=base)):
+            return "direction", [_expr(of, names, 0), _world(to, names), _world(base, names)]
+        case Component(of=of):
+            return "pc1", [_expr(of, names, 0)]
+        case _:
+            return "mean", [_expr(e.of, names, 0)]
 
 
 def _turn(turn: Turn, names: Names) -> str:
