@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from causalcircuit.engine.prepared import Prepared, Setup
 from causalcircuit.query import Generated
@@ -27,31 +27,6 @@ class Slot:
     items: tuple[tuple[int, ...], ...]
 
 
-def chunks(prepared: Prepared, stage: Stage, limit: int) -> Iterator[range]:
-    """The rows of a sweep in chunks, such that a level of worlds about fills one pass of `limit` positions.
-
-    Rows are outermost: what is read in one world for another lives for one chunk only, and an interrupted run has
-    whole rows.
-    """
-    n = prepared.data.n
-    setups = [prepared.setups[i] for i in stage.runs]
-    if not setups:
-        if n:
-            yield range(n)
-        return
-    levels = len({s.run.depth for s in setups})
-    row = 0
-    while row < n:
-        end, spent = row, 0
-        while end < n:
-            cost = sum(s.cost(end) for s in setups)
-            if end > row and spent + cost > limit * levels:
-                break
-            spent, end = spent + cost, end + 1
-        yield range(row, end)
-        row = end
-
-
 def levels(prepared: Prepared, stage: Stage) -> Iterator[list[int]]:
     """The runs of a sweep that can share passes: of one model, needing only earlier ones; texts by themselves."""
     found: dict[tuple[int, str, str], list[int]] = {}
@@ -63,22 +38,55 @@ def levels(prepared: Prepared, stage: Stage) -> Iterator[list[int]]:
         yield found[key]
 
 
-def batches(prepared: Prepared, level: Sequence[int], chunk: range, limit: int) -> Iterator[list[Slot]]:
-    """The passes of one level: (row, world) pairs along the batch axis, each pass within `limit` padded positions."""
+def slots_of(
+    prepared: Prepared, worlds: Sequence[int], chunk: range, limit: int, share: float = 1.0
+) -> Iterator[list[Slot]]:
+    """Passes of some worlds: (row, world) pairs along the batch axis, each pass within `limit` padded positions.
+
+    Args:
+        prepared: whose runs. worlds: their numbers. chunk: the rows.
+        limit: positions a pass. share: of them, those that are computed.
+    """
     current: list[tuple[int, int]] = []
     longest = items = 0
-    for index in level:
+    for index in worlds:
         setup = prepared.setups[index]
         for row in chunk:
             count = len(setup.continuations[row])
             length = setup.cost(row) // count
-            if current and max(longest, length) * (items + count) > limit:
+            if current and max(longest, length) * (items + count) * share > limit:
                 yield _slots(prepared, current, chunk)
                 current, longest, items = [], 0, 0
             current.append((index, row))
             longest, items = max(longest, length), items + count
     if current:
         yield _slots(prepared, current, chunk)
+
+
+def halves(slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
+    """A batch in two of about the same number of rows; the second is empty where there is one row only."""
+    pairs = [(slot, k) for slot in slots for k in range(len(slot.rows))]
+    middle = (len(pairs) + 1) // 2
+    return _regrouped(pairs[:middle]), _regrouped(pairs[middle:])
+
+
+def _regrouped(pairs: Sequence[tuple[Slot, int]]) -> list[Slot]:
+    grouped: dict[int, tuple[Slot, list[int]]] = {}
+    for slot, k in pairs:
+        grouped.setdefault(id(slot), (slot, []))[1].append(k)
+    out: list[Slot] = []
+    item = 0
+    for slot, chosen in grouped.values():
+        items: list[tuple[int, ...]] = []
+        for k in chosen:
+            count = len(slot.items[k])
+            items.append(tuple(range(item, item + count)))
+            item += count
+        # Rows of a slot follow each other in the chunk, one by one.
+        out.append(
+            replace(slot, rows=tuple(slot.rows[k] for k in chosen), low=slot.low + chosen[0], items=tuple(items))
+        )
+    return out
 
 
 def _slots(prepared: Prepared, pairs: Sequence[tuple[int, int]], chunk: range) -> list[Slot]:

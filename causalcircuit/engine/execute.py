@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.engine.batches import Slot, batches, chunks, levels
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
+from causalcircuit.engine.batches import halves
 from causalcircuit.engine.generate import forced, write
 from causalcircuit.engine.mass import MassCheck
 from causalcircuit.engine.outcomes import check_finite, make_table
-from causalcircuit.engine.passes import run_batch
+from causalcircuit.engine.passes import keep_outputs
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.reads import Reads
+from causalcircuit.engine.schedule import BARE, How, PassPlan, Schedule
+from causalcircuit.engine.sharing import Sharing
 from causalcircuit.engine.spelling import SpellingCheck
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import LoadedModel
@@ -29,16 +31,21 @@ Progress = Callable[[int, int], None]
 """Called with the (row, world) pairs done and in all."""
 
 
-def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: int = 2048) -> OutcomeTable:
+def execute(
+    prepared: Prepared, progress: Progress | None = None, max_tokens: int = 2048, how: How = "full"
+) -> OutcomeTable:
     """Run a prepared plan.
 
-    Worlds that need nothing of each other share passes along the batch axis. Chunks depend on the plan, the rows and
-    `max_tokens` only, so runs on a CPU are repeatable bit for bit. Ctrl-C ends the run and keeps whole rows.
+    Worlds that need nothing of each other share passes along the batch axis, and what they have in common is computed
+    once (see `Schedule`). Chunks depend on the plan, the rows, `max_tokens` and `how` only, so runs on a CPU are
+    repeatable bit for bit. Ctrl-C ends the run and keeps whole rows.
 
     Args:
         prepared: from `prepare`.
         progress: told after every pass.
-        max_tokens: padded positions a pass, over all towers: the memory limit.
+        max_tokens: padded positions a pass, over all towers: the memory limit. Passes that do not fit the device's
+            memory all the same are halved.
+        how: `naive` runs every world whole; the numbers agree to rounding.
 
     Returns:
         The table; `complete` is false and the rows are the first ones where the run was interrupted.
@@ -49,7 +56,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: in
     """
     start = time.perf_counter()
     meter = _Meter(prepared.plan.row_passes, progress)
-    run = _Execution(prepared, meter, max_tokens)
+    run = _Execution(prepared, meter, max_tokens, how)
     complete = True
     try:
         run.all()
@@ -59,7 +66,7 @@ def execute(prepared: Prepared, progress: Progress | None = None, max_tokens: in
     cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start}
     rows = prepared.data.n if complete else run.rows_done
     table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
-    return replace(table, elsewhere=prepared.plan.others, notes=tuple(run.mass.notes()))
+    return replace(table, elsewhere=prepared.plan.others, notes=(*run.mass.notes(), *run.notes()))
 
 
 @dataclass
@@ -82,26 +89,29 @@ class _Meter:
 class _Execution:
     """The state of one run on one data set."""
 
-    def __init__(self, prepared: Prepared, meter: _Meter, limit: int) -> None:
+    def __init__(self, prepared: Prepared, meter: _Meter, limit: int, how: How) -> None:
         plan = prepared.plan
-        self.prepared, self.meter, self.limit = prepared, meter, limit
+        self.prepared, self.meter, self.limit, self.how = prepared, meter, limit, how
         self.reads = Reads(prepared)
+        self.schedule = Schedule(prepared, limit, how)
+        self.sharing = Sharing(self.reads)
         self.spelling = SpellingCheck(prepared)
         self.mass = MassCheck(prepared)
         self.cells: dict[Cell, NDArray[Any]] = {
             c: np.full(prepared.data.n, np.nan, dtype=object if is_text(c.readout) else np.float64) for c in plan.cells
         }
         self.rows_done = 0
+        self.halved = 0
 
     def all(self) -> None:
         """References over other data, then every sweep; rows are done when the last one has passed them."""
         for other in self.prepared.elsewhere:
-            before = _Execution(other, self.meter, self.limit)
+            before = _Execution(other, self.meter, self.limit, self.how)
             before.all()
             self.reads.means.update((m, v) for m, v in before.reads.means.items() if m.on == other.data.ref)
         stages = self.prepared.plan.stages
         for stage in stages:
-            for chunk in chunks(self.prepared, stage, self.limit):
+            for chunk in self.schedule.chunks(stage):
                 self._chunk(stage, chunk)
                 if stage is stages[-1]:
                     self.rows_done = chunk.stop
@@ -111,8 +121,9 @@ class _Execution:
     def _chunk(self, stage: Stage, chunk: range) -> None:
         plan = self.prepared.plan
         self.reads.start(chunk)
-        for level in levels(self.prepared, stage):
-            self._level(level, chunk)
+        self.sharing.start()
+        for plan_of_pass in self.schedule.passes(stage, chunk):
+            self._pass(plan_of_pass)
         for i in stage.references:
             self.reads.accumulate(plan.references[i])
         for i in stage.cells:
@@ -124,33 +135,58 @@ class _Execution:
             check_finite(self.prepared.data, plan.cells[i], values, chunk)
             self.cells[plan.cells[i]][chunk.start : chunk.stop] = values
 
-    def _level(self, level: list[int], chunk: range) -> None:
-        model = self.prepared.setups[level[0]].model
-        for slots in batches(self.prepared, level, chunk, self.limit):
-            try:
-                passes = self._pass(model, slots)
-            except torch.OutOfMemoryError:
-                raise _too_large(model, self.limit) from None
-            self.meter.add(sum(len(slot.rows) for slot in slots), passes)
+    def _pass(self, plan: PassPlan) -> None:
+        """Make a pass; one that the device's memory does not hold is made in two halves."""
+        try:
+            passes = self._made(plan)
+        except (torch.OutOfMemoryError, RuntimeError) as problem:
+            if not _no_memory(problem):
+                raise
+            one, two = halves(plan.slots)
+            if not two or plan.records:
+                raise _too_large(plan.model, self.limit) from None
+            self.halved += 1
+            for slots in (one, two):
+                self._pass(replace(plan, slots=tuple(slots)))
+            return
+        self.meter.add(sum(len(slot.rows) for slot in plan.slots if slot.index != BARE), passes)
 
-    def _pass(self, model: LoadedModel, slots: list[Slot]) -> int:
+    def _made(self, plan: PassPlan) -> int:
         """Run a batch; how many forward passes of single rows it took."""
-        said = slots[0].setup.run.said
-        if isinstance(said, Generated):
-            return write(model, slots, self.reads)
+        said = plan.slots[0].setup.run.said
+        if isinstance(said, Generated) and plan.base is None:
+            return write(plan.model, list(plan.slots), self.reads)
         if said is not None:
-            slots = [forced(slot, self.reads) for slot in slots]
-        logits, left = run_batch(model, slots, self.reads)
-        for slot in slots:
-            self.spelling.look(slot, logits, left)
-            self.mass.look(slot, logits, left)
-        return sum(len(items) for slot in slots for items in slot.items)
+            plan = replace(plan, slots=tuple(forced(slot, self.reads) for slot in plan.slots))
+        for made in list(self.sharing.run(plan)):  # kept when all went well: what fails is tried again
+            made.work.keep()
+            keep_outputs(made.slots, self.reads, made.logits, made.left)
+            for slot in made.slots:
+                self.spelling.look(slot, made.logits, made.left)
+                self.mass.look(slot, made.logits, made.left)
+        return sum(len(items) for slot in plan.slots for items in slot.items)
+
+    def notes(self) -> Iterator[Diagnostic]:
+        """What the report says of how it went."""
+        yield from self.sharing.notes()
+        if self.halved:
+            yield Diagnostic(
+                "CQ705",
+                f"{self.halved} passes did not fit the memory and were made in halves",
+                severity="note",
+                help=(f"a limit below {self.limit} positions a pass avoids the attempt",),
+            )
 
     def _outcome(self, cell: int) -> NDArray[np.float64]:
         with torch.inference_mode():
             data = evaluate(self.prepared.plan.formulas[cell], self.reads).data
         out: NDArray[np.float64] = data.double().cpu().numpy()
         return out
+
+
+def _no_memory(problem: BaseException) -> bool:
+    """Whether a device, or this machine, refused memory; on a CPU torch says so in words only."""
+    return isinstance(problem, torch.OutOfMemoryError) or "allocate memory" in str(problem)
 
 
 def _too_large(model: LoadedModel, limit: int) -> DiagnosticError:

@@ -86,10 +86,10 @@ class _Anew:
         """The logits that the next token of each row is chosen from."""
         going = [t for t in self.texts if t.open]
         grown = _grown(going)
-        logits, batch = forward(self.model, grown, self.reads)
+        logits, left, _ = forward(self.model, grown, self.reads)
         for text, slot in zip(going, grown, strict=True):
             items = [i for own in slot.items for i in own]
-            places = [batch.left[i] + _length(slot, row) - 1 for row, i in zip(slot.rows, items, strict=True)]
+            places = [left[i] + _length(slot, row) - 1 for row, i in zip(slot.rows, items, strict=True)]
             yield text, as_rows(logits, items, places)
 
 

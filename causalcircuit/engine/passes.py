@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.models import NEW, Batch, Feed, LoadedModel
-from causalcircuit.query import Applied, Counterfactual, Site, SiteInfo, Statistic
+from causalcircuit.query import Applied, Counterfactual, Expr, Site, SiteInfo, Statistic
 
 
 @dataclass(eq=False)
@@ -53,19 +54,13 @@ class Places:
         return self.rows.to(device), None if self.columns is None else self.columns.to(device)
 
 
-def run_batch(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> tuple[Tensor, tuple[int, ...]]:
-    """Run a batch and keep what its worlds read in `reads`.
-
-    Returns:
-        The logits [items, positions, vocabulary], and the shift of each item's positions by padding.
-    """
-    logits, batch = forward(model, slots, reads)
-    keep_outputs(slots, reads, logits, batch.left)
-    return logits, batch.left
-
-
 def keep_outputs(slots: Sequence[Slot], reads: Reads, logits: Tensor, left: tuple[int, ...]) -> None:
-    """Keep what worlds read off the logits of a batch; arguments as `run_batch` returns them."""
+    """Keep what worlds read off the logits of a batch.
+
+    Args:
+        slots: where its worlds stand. reads: where to.
+        logits: [items, positions, vocabulary], or as the model gives them. left: the shift of each item's positions.
+    """
     for slot in slots:
         for read in slot.setup.readouts:
             reads.add(slot.index, read.readout, Value(read_out(read, slot, logits, left)))
@@ -73,13 +68,11 @@ def keep_outputs(slots: Sequence[Slot], reads: Reads, logits: Tensor, left: tupl
             reads.add(slot.index, output.output, take(output, slot, logits, left))
 
 
-def forward(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> tuple[Tensor, Batch]:
-    """The pass itself: its logits, and the batch that it was fed."""
+def forward(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> tuple[Tensor, tuple[int, ...], Pass]:
+    """A whole pass: its logits, the shift of each item's positions in them, and what it read of sites."""
     batch = model.batch(feeds_in(model, slots, reads))
     work = Pass(model, slots, reads, batch)
-    logits = model.forward(batch, work.tensors, work.visit)
-    work.keep()
-    return logits, batch
+    return model.forward(batch, work.tensors, work.visit), batch.left, work
 
 
 def feeds_in(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> list[Feed]:
@@ -140,7 +133,7 @@ class Pass:
             for slot, edit in self._edits[name]:
                 self._write(slot, edit, tensor, new)
         for slot, read in self._reads.get(name, ()):
-            places = self._places(slot, read.info, read.positions, every=False)
+            places = self._places(slot, read.info, read.positions)
             self._found.append((slot.index, read.site, Value(places.of(new), places.counts)))
         return new
 
@@ -150,18 +143,49 @@ class Pass:
             self.reads.add(index, site, value)
 
     def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
-        counts = tuple(len(self._at(slot, edit.positions, row)) for row in slot.rows)
+        at = [self._at(slot, edit.positions, row) for row in slot.rows]
         here = _Here(self, slot, natural, edit.site.position.new)
-        value = evaluate(edit.value, here).spread(counts).to(new.device, new.dtype)
-        if len(value) > 1:  # one line for all otherwise
-            value = value[_repeated(counts, [len(i) for i in slot.items], new.device)]
-        self._places(slot, edit.info, edit.positions, every=True).put(new, value)
+        value = evaluate(edit.value, here).spread(tuple(map(len, at))).to(new.device, new.dtype)
+        places, lines = self._targets(slot, edit.info, at)
+        if len(value) > 1 and lines != list(range(len(value))):  # one line for all otherwise
+            value = value[torch.tensor(lines, dtype=torch.long, device=value.device)]
+        places.put(new, value)
+
+    def _targets(self, slot: Slot, info: SiteInfo, at: Sequence[tuple[int, ...]]) -> tuple[Places, list[int]]:
+        """Where an assignment goes in every item of its rows, and for each place the line of its value.
+
+        Columns that come from a cache are left out: nothing differs there.
+        """
+        stream = self._batch.streams[info.stand]
+        keys = None if info.key is None else self._batch.streams[info.keys]
+        places: list[int] = []
+        columns: list[int] = []
+        lines: list[int] = []
+        line = 0
+        for positions, own in zip(at, slot.items, strict=True):
+            for item in own:
+                start, shift = stream.starts[item], self._first - stream.columns[item] if self._first else 0
+                kept = [k for k, p in enumerate(positions) if p >= shift] if shift > 0 else range(len(positions))
+                places.extend([start + positions[k] for k in kept])
+                lines.extend([line + k for k in kept])
+                if keys is not None and info.key is not None:
+                    columns.extend([keys.column(item, info.key)] * len(kept))
+            line += len(positions)
+        device = self._model.device
+        found = Places(
+            torch.tensor(places, dtype=torch.long, device=device),
+            (),
+            info.start,
+            info.stop,
+            None if keys is None else torch.tensor(columns, dtype=torch.long, device=device),
+        )
+        return found, lines
 
     def natural(self, site: Site, slot: Slot, tensor: Tensor) -> Value:
         """The value that a site of the assigned tensor has before the assignments."""
         # A bare site is the target's own, at whatever positions.
         edit = next(e for e in slot.setup.edits if e.site.address == site.address)
-        places = self._places(slot, edit.info, slot.setup.naturals[site], every=False)
+        places = self._places(slot, edit.info, slot.setup.naturals[site])
         return Value(places.of(tensor), places.counts)
 
     def _at(self, slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
@@ -176,37 +200,26 @@ class Pass:
         made = range(start, start + len(text)) if slot.setup.run.said is not None else ()
         return (*(p for p in own if p != NEW), *made)
 
-    def _places(self, slot: Slot, info: SiteInfo, positions: tuple[tuple[int, ...], ...], *, every: bool) -> Places:
-        """The places of a slot's rows: in every item of a row (assignments) or in its first (reads)."""
+    def _places(self, slot: Slot, info: SiteInfo, positions: Positions) -> Places:
+        """The places of a slot's rows, in the first item of each, to read from."""
         stream = self._batch.streams[info.stand]
         keys = None if info.key is None else self._batch.streams[info.keys]
         places: list[int] = []
         columns: list[int] = []
-        for row, own in zip(slot.rows, slot.items, strict=True):
-            for item in own if every else own[:1]:
-                at = self._at(slot, positions, row)
-                places.extend(stream.place(item, p) for p in at)
-                if keys is not None and info.key is not None:
-                    columns.extend([keys.column(item, info.key)] * len(at))
-        counts = tuple(len(self._at(slot, positions, row)) for row in slot.rows)
+        at = [self._at(slot, positions, row) for row in slot.rows]
+        for own, found in zip(slot.items, at, strict=True):
+            start = stream.starts[own[0]]
+            places.extend([start + p for p in found])
+            if keys is not None and info.key is not None:
+                columns.extend([keys.column(own[0], info.key)] * len(found))
         device = self._model.device
         return Places(
             torch.tensor(places, dtype=torch.long, device=device),
-            counts,
+            tuple(map(len, at)),
             info.start,
             info.stop,
             None if keys is None else torch.tensor(columns, dtype=torch.long, device=device),
         )
-
-
-def _repeated(counts: tuple[int, ...], times: list[int], device: torch.device) -> Tensor:
-    """Indices that repeat each row's lines as often as it has items."""
-    index: list[int] = []
-    start = 0
-    for count, repeat in zip(counts, times, strict=True):
-        index.extend(list(range(start, start + count)) * repeat)
-        start += count
-    return torch.tensor(index, dtype=torch.long, device=device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

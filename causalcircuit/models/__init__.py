@@ -3,6 +3,7 @@
 from causalcircuit.models.answers import check_answers, encode_answer, other_spelling, respelled
 from causalcircuit.models.cached import Cached, cache_holds, cacheable
 from causalcircuit.models.chat import has_template, spoken
+from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.places import places_of
 from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, no_text, writes_text, written
 from causalcircuit.models.dictionary import Codec, codec_of, with_dictionaries
@@ -12,10 +13,13 @@ from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.module_net import number_feed
 from causalcircuit.models.modules import Wanted, with_modules
+from causalcircuit.models.narrow import narrowed
+from causalcircuit.models.overlay import needed, unsettled
 from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
 from causalcircuit.models.proofs import assure
+from causalcircuit.models.replay import Trace, has_prefix, rebatched, record, resumed
 from causalcircuit.models.sounds import check_sound
 from causalcircuit.models.taps import Visit
 
@@ -30,6 +34,7 @@ __all__ = [
     "Pictures",
     "Prompt",
     "RowError",
+    "Trace",
     "Visit",
     "Wanted",
     "Written",
@@ -42,22 +47,30 @@ __all__ = [
     "check_sound",
     "check_tokens",
     "choose",
+    "close",
     "codec_of",
     "encode_answer",
     "end_tokens",
+    "has_prefix",
     "has_template",
     "illustrated",
     "load",
     "media",
+    "narrowed",
+    "needed",
     "no_text",
     "number_feed",
     "open_image",
     "other_spelling",
     "places_of",
+    "rebatched",
+    "record",
     "resolve",
     "respelled",
+    "resumed",
     "spoken",
     "tokenize",
+    "unsettled",
     "with_dictionaries",
     "with_modules",
     "writes_text",

@@ -45,11 +45,13 @@ class Stream:
     Attributes:
         starts: the place of each item's first own position. columns: the same along its own row of keys (padding).
         total: all places, where they are known before the pass: those of images and sounds.
+        length: of a padded text.
     """
 
     starts: tuple[int, ...]
     columns: tuple[int, ...]
     total: int | None = None
+    length: int = 0
 
     def place(self, item: int, position: int) -> int:
         """The flat place of an item's position."""
@@ -143,7 +145,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 
 def _padded(length: int, left: tuple[int, ...]) -> Stream:
-    return Stream(tuple(i * length + shift for i, shift in enumerate(left)), left)
+    return Stream(tuple(i * length + shift for i, shift in enumerate(left)), left, length=length)
 
 
 def _counted(sizes: Sequence[int]) -> Stream:

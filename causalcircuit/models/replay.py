@@ -1,23 +1,26 @@
-"""Resuming a pass in a later block: earlier ones return what they returned in a pass that was recorded.
+"""Resuming a pass: earlier blocks, and earlier positions, are what they were in a pass that was recorded.
 
 The model's own forward runs, so masks, rotations and whatever else it makes on the way are its own; only the `forward`
 of blocks whose input cannot have changed is replaced by a look-up. Towers that are computed before are replaced as a
-whole, block by block.
+whole, block by block. Positions before a column of the batch come from the model's own cache of keys and values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from causalcircuit.models.contract.places import count_of
-from causalcircuit.models.feed import Batch, Feed
+from causalcircuit.models.feed import Batch, Feed, Stream
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.taps import Visit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,22 +29,46 @@ class Trace:
 
     Attributes:
         batch: what was run, of the items `feeds`. logits: what the model gave. outputs: by block.
+        cache: keys and values of all layers, where they were asked for.
     """
 
     batch: Batch
     feeds: tuple[Feed, ...]
     logits: Tensor
     outputs: dict[nn.Module, Any]
+    cache: Any = None
+
+    @property
+    def columns(self) -> int:
+        """Positions of its padded texts; 0 without a text."""
+        return next((v.shape[1] for k, v in self.batch.keywords.items() if k.endswith("input_ids")), 0)
 
 
-def record(model: LoadedModel, feeds: Sequence[Feed]) -> Trace:
-    """A pass without assignments, with the outputs of all blocks kept.
+def record(
+    model: LoadedModel,
+    feeds: Sequence[Feed],
+    batch: Batch | None = None,
+    taps: Iterable[str] = (),
+    visit: Visit | None = None,
+    *,
+    cache: bool = False,
+) -> Trace:
+    """A pass with the outputs of all blocks kept.
+
+    Args:
+        model: whose pass. feeds: the items. batch: the same, joined, where that is done.
+        taps, visit: as of `LoadedModel.forward`; what is assigned is part of the trace.
+        cache: whether keys and values are kept too, in the model's own cache; see `has_prefix`.
 
     Returns:
-        The trace; its memory is that of one stream for each block.
+        The trace; its memory is that of one stream for each block, thrice that with the cache.
     """
-    batch = model.batch(feeds)
+    batch = batch or model.batch(feeds)
     outputs: dict[nn.Module, Any] = {}
+    kept = DynamicCache(config=model.hf.config.get_text_config(decoder=True)) if cache else None
+    run = batch
+    if kept is not None:
+        run = replace(batch, keywords={**batch.keywords, "past_key_values": kept, "use_cache": True})
 
     def keep(block: nn.Module, _: Any, output: Any) -> None:
         outputs[block] = output
@@ -50,12 +77,47 @@ def record(model: LoadedModel, feeds: Sequence[Feed]) -> Trace:
         for tower in model.stacks:
             for block in tower.blocks:
                 stack.callback(block.module.register_forward_hook(keep).remove)
-        logits = model.forward(batch, (), lambda _, x: x)
-    return Trace(batch, tuple(feeds), logits, outputs)
+        logits = model.forward(run, taps, visit or _same)
+    return Trace(batch, tuple(feeds), logits, outputs, kept)
+
+
+def has_prefix(model: LoadedModel) -> bool:
+    """Whether earlier positions may come from a cache: the model is a plain decoder that takes one."""
+    takes = model.takes
+    plain = len(model.stacks) == 1 and model.sites.channels == ("input",) and not takes.text
+    return plain and model.sites.readout_tower.causal and {"past_key_values", "use_cache"} <= takes.names
+
+
+def rebatched(model: LoadedModel, trace: Trace, items: Sequence[int], first: int = 0) -> Batch:
+    """Items of a trace again, each as often as it is named, from the column `first` of their texts on."""
+    made: dict[str, Any] = {}
+    index = torch.tensor(items, device=model.device)
+    for name, value in trace.batch.keywords.items():
+        if trace.feeds and name in trace.feeds[0].media:
+            ends = [0, *accumulate(len(f.media[name]) for f in trace.feeds)]
+            made[name] = torch.cat([value[ends[i] : ends[i + 1]] for i in items])
+        else:
+            whole = value.index_select(0, index)
+            made[name] = whole if not first or "mask" in name else whole[:, first:]
+    streams: dict[str, Stream] = {}
+    for name, stream in trace.batch.streams.items():
+        if stream.total is not None:
+            sizes = [count_of(model, trace.feeds[i], name) for i in items]
+            ends = [0, *accumulate(sizes)]
+            streams[name] = Stream(tuple(ends[:-1]), (0,) * len(items), ends[-1])
+        else:
+            length = stream.length - first
+            shifts = [stream.columns[i] for i in items]
+            starts = tuple(k * length + s - first for k, s in enumerate(shifts))
+            streams[name] = Stream(starts, tuple(shifts), length=length)
+    left = tuple(trace.batch.left[i] - first for i in items) if trace.batch.left else ()
+    return Batch(made, len(items), streams, left)
 
 
 @contextmanager
-def resumed(model: LoadedModel, trace: Trace, items: Sequence[int], tower: int, layer: int) -> Iterator[None]:
+def resumed(
+    model: LoadedModel, trace: Trace, items: Sequence[int], tower: int, layer: int, first: int = 0
+) -> Iterator[dict[str, Any]]:
     """Passes inside the context start at block `layer` of the `tower`-th stack.
 
     Args:
@@ -63,24 +125,50 @@ def resumed(model: LoadedModel, trace: Trace, items: Sequence[int], tower: int, 
         trace: a pass over items that are fed the same.
         items: for each item of the passes to come, the item of the trace that it repeats.
         tower: number of the stack in order of computation. layer: its first block that runs.
+        first: the first column that is computed, as of `rebatched`.
+
+    Yields:
+        Keywords that the one pass inside the context needs besides those of its batch.
     """
-    frozen = [b.module for s in model.stacks[:tower] for b in s.blocks]
-    frozen += [b.module for b in model.stacks[tower].blocks[:layer]]
+    before = [b.module for s in model.stacks[:tower] for b in s.blocks]
+    own = [b.module for b in model.stacks[tower].blocks[:layer]]
     names = {b.module: s.tower.name for s in model.stacks for b in s.blocks}
     places: dict[str, Tensor] = {}
-    for name in {names[m] for m in frozen}:
+    for name in {names[m] for m in (*before, *own)}:
         stream = trace.batch.streams[name]
         places[name] = torch.tensor(
             [stream.starts[i] + p for i in items for p in range(_width(model, trace, name, i))], device=model.device
         )
     index = torch.tensor(items, device=model.device)
     whole = list(items) == list(range(trace.batch.size))
+
+    def known(block: nn.Module) -> Any:
+        found = trace.outputs[block]
+        made = found if whole else _chosen(found, index, trace.batch.size, places[names[block]])
+        return _later(made, first, trace.columns) if first else made
+
+    # In the tower that is read from, a block is read by the next one only, which is replaced too: the last one counts,
+    # and the others hand on what has the same form.
+    alike = len(own) if tower == len(model.stacks) - 1 else 0
     with ExitStack() as stack:
-        for block in frozen:
-            known = trace.outputs[block]
-            made = known if whole else _chosen(known, index, trace.batch.size, places[names[block]])
+        for block in (*before, *(own[-1:] if alike else own)):
+            made = known(block)
             stack.enter_context(_returning(block, made))
-        yield
+        for block in own[:-1] if alike else ():
+            stack.enter_context(_returning(block, made))
+        yield {} if not first else _prefix(model, trace, index, layer, first)
+
+
+def _prefix(model: LoadedModel, trace: Trace, index: Tensor, layer: int, first: int) -> dict[str, Any]:
+    """Keys and values of the columns before `first`."""
+    cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
+    for i, kept in enumerate(trace.cache.layers):
+        if getattr(kept, "is_sliding", False) and kept.sliding_window <= trace.columns:
+            raise NotImplementedError("a window that has slid has no prefix")
+        # Earlier layers do not run: they only say how many positions there are.
+        own = index if i >= layer else index[:1]
+        cache.update(kept.keys[:, :, :first].index_select(0, own), kept.values[:, :, :first].index_select(0, own), i)
+    return {"past_key_values": cache, "use_cache": True}
 
 
 def _width(model: LoadedModel, trace: Trace, name: str, item: int) -> int:
@@ -95,15 +183,24 @@ def _chosen(output: Any, index: Tensor, size: int, places: Tensor) -> Any:
     """An output for other items: of every tensor that has the items on its first axis, or all places packed on one."""
     if isinstance(output, Tensor):
         if len(output) == size:
-            return output.index_select(0, index)
+            return output.index_select(0, index.to(output.device))
         if len(places) and output.ndim == 2:
-            return output.index_select(0, places)
+            return output.index_select(0, places.to(output.device))
         if len(places) and output.ndim == 3:  # tiles: several lines an item
-            flat = output.reshape(-1, output.shape[-1]).index_select(0, places)
+            flat = output.reshape(-1, output.shape[-1]).index_select(0, places.to(output.device))
             return flat.reshape(-1, *output.shape[1:])
         return output
     if isinstance(output, tuple):
         return tuple(_chosen(x, index, size, places) for x in output)
+    return output
+
+
+def _later(output: Any, first: int, columns: int) -> Any:
+    """The columns of an output from `first` on."""
+    if isinstance(output, tuple):
+        return tuple(_later(x, first, columns) for x in output)
+    if isinstance(output, Tensor) and output.ndim == 3 and output.shape[1] == columns:
+        return output[:, first:]
     return output
 
 
@@ -119,3 +216,7 @@ def _returning(block: nn.Module, output: Any) -> Iterator[None]:
         yield
     finally:
         del block.__dict__["forward"]
+
+
+def _same(_: str, tensor: Tensor) -> Tensor:
+    return tensor
