@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.batches import Slot
+from causalcircuit.engine.kept import Item
 from causalcircuit.engine.prepared import Prepared, ReadoutRead, Tokens
 from causalcircuit.query import Column, Counterfactual, Items, Position, Readout, Text, render
 
@@ -23,38 +26,34 @@ class _Group:
 
     run: int
     reads: tuple[ReadoutRead, ...]
-    total: float = 0.0
-    least: float = 1.0
-    most: float = 0.0
-    rows: int = 0
+    item: Item
+    values: NDArray[np.float64]
 
 
 class MassCheck:
-    """Adds up the probability of answers, row by row, while the worlds run."""
+    """Looks at the probability of answers, row by row, while the worlds run."""
 
     def __init__(self, prepared: Prepared) -> None:
         """Look at nothing yet."""
         self._prepared = prepared
-        self._groups = list(_groups(prepared))
+        self.groups = list(_groups(prepared))
 
     def look(self, slot: Slot, logits: Tensor, left: tuple[int, ...]) -> None:
         """Add the rows of a slot."""
-        for group in self._groups:
+        for group in self.groups:
             if group.run == slot.index:
-                mass = held(group.reads, slot, logits, left)
-                group.total += float(mass.sum())
-                group.least, group.most = min(group.least, float(mass.min())), max(group.most, float(mass.max()))
-                group.rows += len(mass)
+                group.values[list(slot.rows)] = held(group.reads, slot, logits, left).cpu().numpy()
 
     def notes(self) -> Iterator[Diagnostic]:
         """What the report says of each group: a note, or a warning where the answers are not what the model says."""
-        for group in self._groups:
-            if group.rows:
-                yield self._note(group)
+        for group in self.groups:
+            seen = group.values[~np.isnan(group.values)]
+            if len(seen):
+                yield self._note(group, seen)
 
-    def _note(self, group: _Group) -> Diagnostic:
+    def _note(self, group: _Group, seen: NDArray[np.float64]) -> Diagnostic:
         first = group.reads[0].readout
-        mean = group.total / group.rows
+        mean = float(seen.mean())
         answers = [a for read in group.reads for row in read.answers for a in row]
         rows = range(self._prepared.data.n)
         several = max(len({a for read in group.reads for a in read.answers[i]}) for i in rows)
@@ -64,8 +63,8 @@ class MassCheck:
         return Diagnostic(
             "CQ494" if little else "CQ493",
             f"{_named(group.reads)} of `{first.model}` @ {first.position} hold{'s' * (len(_parts(group.reads)) == 1)} "
-            f"{_share(mean)} of the probability on average over {group.rows} rows{where} "
-            f"({_share(group.least)} to {_share(group.most)})",
+            f"{_share(mean)} of the probability on average over {len(seen)} rows{where} "
+            f"({_share(float(seen.min()))} to {_share(float(seen.max()))})",
             first.span,
             severity="warning" if little else "note",
             help=("the model mostly says something else: are these the words that it would use?",) if little else (),
@@ -84,7 +83,9 @@ def _groups(prepared: Prepared) -> Iterator[_Group]:
         run = min(worlds, key=lambda r: len(plan.runs[r].targets))
         reads = tuple(r for r in prepared.setups[run].readouts if r.readout in worlds[run])
         if reads and not (len(_parts(reads)) == 1 and reads[0].readout.kind == "prob"):  # the estimate says it itself
-            yield _Group(run, reads)
+            world = plan.runs[run].world
+            item = Item("mass", tuple(Counterfactual(r.readout, world) for r in reads))
+            yield _Group(run, reads, item, np.full(prepared.data.n, np.nan))
 
 
 def _written(readout: Readout) -> bool:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.engine.batches import Slot
+from causalcircuit.engine.kept import Item
 from causalcircuit.engine.prepared import Prepared, Spelling
 from causalcircuit.engine.readouts import probabilities
 from causalcircuit.models import respelled
-from causalcircuit.query import Column, Items, Text, render
+from causalcircuit.query import Column, Counterfactual, Items, Text, render
 
 _RATIO, _FLOOR = 10.0, 0.01
 
 
-@dataclass
-class _Sums:
-    written: float = 0.0
-    other: float = 0.0
-    rows: int = 0
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """One answer: for each row the probability as written, that of the other spelling, and whether there is one."""
+
+    check: Spelling
+    item: Item
+    values: NDArray[np.float64]
 
 
 class SpellingCheck:
@@ -28,24 +33,25 @@ class SpellingCheck:
 
     def __init__(self, prepared: Prepared) -> None:
         """Look at nothing yet."""
-        self._checks = [(s, _Sums()) for s in prepared.spellings]
+        self.looks = [_look(s, prepared) for s in prepared.spellings]
 
     def look(self, slot: Slot, logits: Tensor, left: tuple[int, ...]) -> None:
         """Add the rows of a slot."""
-        for check, sums in self._checks:
+        for look in self.looks:
+            check = look.check
             if check.run != slot.index:
                 continue
             written = tuple(check.read.answers[row][check.answer][0] for row in slot.rows)
             other = tuple(
                 w if (o := check.other[row]) is None else o for row, w in zip(slot.rows, written, strict=True)
             )
-            counted = [k for k, row in enumerate(slot.rows) if check.other[row] is not None]
-            if counted:
-                p = probabilities(check.read, written, slot, logits, left)
-                q = probabilities(check.read, other, slot, logits, left)
-                sums.written += float(p[counted].sum())
-                sums.other += float(q[counted].sum())
-                sums.rows += len(counted)
+            counted = np.array([check.other[row] is not None for row in slot.rows])
+            found = np.zeros((len(slot.rows), 3))
+            if counted.any():
+                p = probabilities(check.read, written, slot, logits, left).cpu().numpy()
+                q = probabilities(check.read, other, slot, logits, left).cpu().numpy()
+                found[counted] = np.stack([p, q, np.ones(len(p))], 1)[counted]
+            look.values[list(slot.rows)] = found
 
     def raise_wrong(self) -> None:
         """Raise for every answer whose other spelling is ten times likelier.
@@ -53,13 +59,20 @@ class SpellingCheck:
         Raises:
             DiagnosticError: CQ702.
         """
-        DiagnosticError.raise_if(d for check, sums in self._checks if (d := _verdict(check, sums)) is not None)
+        DiagnosticError.raise_if(d for look in self.looks if (d := _verdict(look)) is not None)
 
 
-def _verdict(check: Spelling, sums: _Sums) -> Diagnostic | None:
-    if not sums.rows:
+def _look(spelling: Spelling, prepared: Prepared) -> _Look:
+    world = prepared.plan.runs[spelling.run].world
+    item = Item("spelling", (Counterfactual(spelling.read.readout, world),), spelling.answer)
+    return _Look(spelling, item, np.full((prepared.data.n, 3), np.nan))
+
+
+def _verdict(look: _Look) -> Diagnostic | None:
+    check, seen = look.check, look.values[look.values[:, 2] == 1]
+    if not len(seen):
         return None
-    written, other = sums.written / sums.rows, sums.other / sums.rows
+    written, other = float(seen[:, 0].mean()), float(seen[:, 1].mean())
     if other < _FLOOR or other < _RATIO * written:
         return None
     readout = check.read.readout
@@ -72,7 +85,7 @@ def _verdict(check: Spelling, sums: _Sums) -> Diagnostic | None:
     return Diagnostic(
         "CQ702",
         f"`{render(readout)}` asks for a spelling that the model does not write: its mean probability is "
-        f"{written:.2g}, with the leading space the other way {other:.2g}, over {sums.rows} rows",
+        f"{written:.2g}, with the leading space the other way {other:.2g}, over {len(seen)} rows",
         answer.span or readout.span,
         help=(help_,),
     )
