@@ -23,7 +23,7 @@ _USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
 _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
-_QUESTIONS = ("estimate", "test")
+_QUESTIONS = ("estimate", "test", "show")
 
 
 @dataclass(slots=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from lark import Token, Tree
 
-from causalcircuit.check.addresses import unplaced
 from causalcircuit.check.expressions import Lowering
-from causalcircuit.check.values import Path as AddressPath
+from causalcircuit.check.sweeps import Sweep, sweep_of
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
-from causalcircuit.query import Column, DataRef, Expr, Graph, Input, Items, Number, Options, Site, render
+from causalcircuit.query import Column, DataRef, Graph, Number, Options
+from causalcircuit.query.showing import Form
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
 
 METHODS = ("bootstrap", "bca", "percentile", "basic", "student", "fieller", "delta", "wilson")
@@ -27,7 +27,8 @@ class Given:
     options: Options = field(default_factory=Options)
     data: DataRef | None = None
     per: Column | None = None
-    sweep: tuple[str, tuple[Expr, ...], Span] | None = None
+    sweeps: tuple[Sweep, ...] = ()
+    form: Form | None = None
     correction: str | None = None
     alpha: float | None = None
     seen: dict[str, Span] = field(default_factory=dict)
@@ -46,7 +47,7 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
         kind = str(node.data).rstrip("_")
         span = span_of(node, low.statement)
         word = _WORDS.get(kind, kind)
-        if kind in given.seen:
+        if kind in given.seen and kind != "for_each":
             raise error(
                 "CQ112",
                 f"`{word}` stands twice",
@@ -124,28 +125,27 @@ def _per(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 
 def _for(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     name, over = inner(node)
-    value = low.value(over)
-    if isinstance(value, Site | Input):
-        members: tuple[Expr, ...] = (value,)
-    elif isinstance(value, AddressPath):
-        raise unplaced(value)
-    else:
-        members = tuple(dict.fromkeys(value.items)) if isinstance(value, Items) else ()
-    if not members:
-        raise error(
-            "CQ221",
-            f"`{low.span(over).text}` is nothing to go through",
-            low.span(over),
-            help="go through sites: `for H in m.layer[*].head[*].out @ last`, or a list `[a, b]`",
-        )
-    given.sweep = (low.word(name), members, low.span(name))
+    made = sweep_of(name, over, low)
+    twin = next((s for s in given.sweeps if s.name == made.name), None)
+    if twin is not None and twin.span is not None:
+        place = low.span(name)
+        raise error("CQ112", f"`for {made.name}` stands twice", place, labels=[Label(twin.span, "first here")],
+                    help="give the second one a name of its own")  # fmt: skip
+    given.sweeps += (made,)
 
 
 def _as(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
-    words = [low.word(w) for w in inner(node)]
-    if words != ["population"]:
-        raise error("CQ105", f"`as {', '.join(words)}` is not available in this version", span, help="`as population`")
-    given.options = replace(given.options, population=True)
+    for at in inner(node):
+        word = low.word(at)
+        if word == "population":
+            given.options = replace(given.options, population=True)
+        elif word == "heatmap" or word == "table":
+            if given.form not in (None, word):
+                raise error("CQ112", f"`as {given.form}` and `as {word}` exclude each other", span, help="keep one")
+            given.form = "heatmap" if word == "heatmap" else "table"
+        else:
+            way = "`as population`, `as table`, `as heatmap`"
+            raise error("CQ105", f"`as {word}` is not available in this version", span, help=way)
 
 
 def _by(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
@@ -195,11 +195,6 @@ def on_data(low: Lowering) -> str:
     """The way out where no data is named: with the data that is declared."""
     names = [name for name, (value, _) in low.scope.names.items() if isinstance(value, DataRef)]
     return f"add `on {names[0]}`" if len(names) == 1 else "add `on d`, where `d` is declared data"
-
-
-def described(sweep: Expr) -> str:
-    """A member of a sweep as results name it."""
-    return render(sweep)
 
 
 _READ = {

@@ -10,8 +10,9 @@ from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.measure import unit
-from causalcircuit.check.options import described, on_data, read
-from causalcircuit.check.scope import Scope
+from causalcircuit.check.options import on_data, read
+from causalcircuit.check.reachable import reachable
+from causalcircuit.check.sweeps import Member, Sweep, check_sweeps, points, spread
 from causalcircuit.check.values import Family, kind_of
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
@@ -19,6 +20,7 @@ from causalcircuit.query import (
     Binary,
     Claim,
     Compare,
+    DataRef,
     Estimation,
     Expr,
     Number,
@@ -29,6 +31,8 @@ from causalcircuit.query import (
     is_estimand,
     number,
 )
+from causalcircuit.query.each import sites_at_each
+from causalcircuit.query.showing import Showing
 from causalcircuit.query.units import WRITTEN
 from causalcircuit.syntax.trees import Node, inner, text_of, unquote
 
@@ -42,6 +46,7 @@ _IN_UNITS = {
     "ratio": "write the bound as a plain number or in %",
     "": "write the bound as a plain number",
 }
+_SHOW = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram")
 _HEADS = frozenset({*_ESTIMATE, *_TEST, "as_"})
 
 
@@ -58,32 +63,59 @@ def estimate(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
     given = read(options, low, _ESTIMATE)
     if given.data is None:
         raise error("CQ217", "this estimate says not on which data", low.span(tree), help=on_data(low))
-    queries = [q for head in heads for q in _swept(head, low, given.sweep)]
-    checker.command(Estimation(tuple(queries), given.data, given.options, given.per, comments, span=low.statement), low)
+    if given.form is not None:
+        place, way = given.seen["as"], f"write `show … as {given.form}`"
+        raise error("CQ112", f"`as {given.form}` is an option of `show`, not of `estimate`", place, help=way)
+    queries, _ = _reached(checker, _swept(heads, low, given.sweeps), low)
+    checker.command(Estimation(queries, given.data, given.options, given.per, comments, span=low.statement), low)
 
 
-def _swept(head: Node, low: Lowering, sweep: tuple[str, tuple[Expr, ...], Span] | None) -> list[Query]:
-    """One query, or one for each member of a sweep."""
-    name = text_of(head, low.statement)
+def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
+    """`show effect(H) on d for H in m.layer[*].head[*].out @ last as heatmap`."""
+    heads, options = _split(tree)
+    given = read(options, low, _SHOW)
+    data = given.data or _only_data(low)
+    if data is None:
+        raise error("CQ217", "this says not on which data to show it", low.span(tree), help=on_data(low))
+    swept = _swept(heads, low, given.sweeps)
+    if given.form == "heatmap" and not all(q.at or sites_at_each(q.expr) for q in swept):
+        raise error(
+            "CQ249",
+            "a heat map needs a sweep, and this asks for single numbers",
+            given.seen["as"],
+            help="add `for H in m.layer[*].head[*].out @ last`, or leave `as heatmap` out",
+        )
+    queries, left = _reached(checker, swept, low)
+    made = Showing(
+        queries, data, given.options, given.per, comments, low.statement, given.form or "table", left
+    )  # fmt: skip
+    checker.command(made, low)
+
+
+def _only_data(low: Lowering) -> DataRef | None:
+    """The declared data, where there is one set of them."""
+    found = [value for value, _ in low.scope.names.values() if isinstance(value, DataRef)]
+    return found[0] if len(found) == 1 else None
+
+
+def _swept(heads: list[Node], low: Lowering, sweeps: tuple[Sweep, ...]) -> list[Query]:
+    """A query for each head, at each point of a sweep."""
+    check_sweeps(sweeps, heads, low)
     out: list[Query] = []
-    for at, inside in _members(low, sweep):
-        value = inside.expr(head)
-        _estimand(value, low.span(head))
-        out.append(Query(name, value, at=at, span=low.span(head)))
+    for head in heads:
+        name, span = text_of(head, low.statement), low.span(head)
+        for point in points(sweeps, low):
+            value = point.low.expr(head)
+            _estimand(value, span)
+            out += spread(Query(name, value, at=point.at, span=span, members=point.members))
     return out
 
 
-def _members(
-    low: Lowering, sweep: tuple[str, tuple[Expr, ...], Span] | None
-) -> list[tuple[tuple[tuple[str, str], ...], Lowering]]:
-    if sweep is None:
-        return [((), low)]
-    name, members, span = sweep
-    out: list[tuple[tuple[tuple[str, str], ...], Lowering]] = []
-    for member in members:
-        scope = Scope(names={name: (member, span)}, parent=low.scope)
-        out.append((((name, described(member)),), replace(low, scope=scope)))
-    return out
+def _reached(checker: Checker, queries: list[Query], low: Lowering) -> tuple[tuple[Query, ...], tuple[str, ...]]:
+    """The queries whose members can have an effect, and the names of the others, which are told."""
+    kept, left, notes = reachable(queries, low.scope.sites, low.statement)
+    checker.found.extend(notes)
+    return kept, left
 
 
 def _estimand(value: Expr, span: Span) -> None:
@@ -237,21 +269,22 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     given = read(options, low, _TEST)
     if given.data is None:
         raise error("CQ217", "this test says not on which data", low.span(tree), help=on_data(low))
+    check_sweeps(given.sweeps, heads, low)
     claims: list[Claim] = []
     name, correction, alpha = "", given.correction, given.alpha
     for head in heads:
-        for at, inside in _members(low, given.sweep):
-            value = inside.value(head)
+        for point in points(given.sweeps, low):
+            value = point.low.value(head)
             if isinstance(value, Family):
-                if len(heads) > 1 or given.sweep is not None:
+                if len(heads) > 1 or given.sweeps:
                     raise error("CQ228", "a family is tested alone", low.span(head), help="give it a `test` of its own")
                 claims.extend(value.claims)
                 name, correction, alpha = value.name, correction or value.correction, alpha or value.alpha
             elif isinstance(value, Claim):
                 claims.append(replace(value, named=True))
             else:
-                text = text_of(head, low.statement)
-                claims.append(claim(inside.as_expr(value, head), text, low.span(head), at))
+                claims += _claims(point.low.as_expr(value, head), head, point, low)
+    claims = _claims_reached(checker, claims, low)
     if len(claims) > 1 and correction is None:
         raise error(
             "CQ229",
@@ -263,7 +296,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         Testing(
             tuple(claims),
             given.data,
-            name or (text_of(heads[0], low.statement) if given.sweep else ""),
+            name or (text_of(heads[0], low.statement) if given.sweeps else ""),
             "holm" if correction == "holm" else "none",
             alpha or 0.05,
             given.options,
@@ -272,3 +305,16 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         ),
         low,
     )
+
+
+def _claims(condition: Expr, head: Node, point: Member, low: Lowering) -> list[Claim]:
+    """The claim of one point of a sweep, or one for each position that it goes through."""
+    made = claim(condition, text_of(head, low.statement), low.span(head), point.at)
+    return [replace(made, query=q) for q in spread(replace(made.query, members=point.members))]
+
+
+def _claims_reached(checker: Checker, claims: list[Claim], low: Lowering) -> list[Claim]:
+    """The claims whose members can have an effect."""
+    kept, _ = _reached(checker, [c.query for c in claims], low)
+    found = set(map(id, kept))
+    return [c for c in claims if id(c.query) in found]

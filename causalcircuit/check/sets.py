@@ -132,7 +132,7 @@ def outside(value: Expr, tables: Tables, span: Span | None) -> Items:
 
 def _less(site: Site, info: SiteInfo, taken: Site, other: SiteInfo, span: Span | None) -> Site | None:
     """A site without another of the same tensor; `None` where nothing is left."""
-    if info.rank < 0 and site.address != taken.address or info.rank >= 0 and not info.overlaps(other):
+    if (info.rank < 0 and site.address != taken.address) or (info.rank >= 0 and not info.overlaps(other)):
         return site
     where = relation(site.position, taken.position)
     if where == "apart":

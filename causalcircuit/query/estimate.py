@@ -11,6 +11,7 @@ from causalcircuit.diagnostics import Diagnostic, to_json
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
@@ -164,7 +165,7 @@ class Tested:
 class Result:
     """Everything that a program answered.
 
-    `tables` holds the outcomes behind it, a table for each data set that was run.
+    `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for.
     """
 
     estimates: tuple[Estimate, ...] = ()
@@ -173,6 +174,7 @@ class Result:
     tables: Mapping[str, OutcomeTable] = field(default_factory=dict, compare=False, repr=False)
     comments: tuple[str, ...] = ()
     interrupted: bool = False
+    shown: tuple[Shown, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -182,7 +184,7 @@ class Result:
     @property
     def remarks(self) -> tuple[Diagnostic, ...]:
         """Every diagnostic of the program and of its answers, each once."""
-        answers: tuple[Estimate | Tested, ...] = (*self.estimates, *self.hypotheses)
+        answers: tuple[Estimate | Tested | Shown, ...] = (*self.estimates, *self.hypotheses, *self.shown)
         return tuple(dict.fromkeys((*self.diagnostics, *(d for x in answers for d in x.diagnostics))))
 
     def __getitem__(self, name: str) -> Estimate | Tested:
@@ -206,6 +208,8 @@ class Result:
             "hypotheses": [h.to_json() for h in self.hypotheses],
             "diagnostics": [to_json(d) for d in self.remarks],
         }
+        if self.shown:
+            out["shown"] = [s.to_json() for s in self.shown]
         if self.interrupted:
             out["interrupted"] = True
         return out
@@ -216,6 +220,7 @@ class Result:
 
         kinds = [("estimate", e.to_json()) for e in self.estimates]
         kinds += [("hypothesis", h.to_json()) for h in self.hypotheses]
+        kinds += [("shown", item) for s in self.shown for item in s.to_json()["estimates"]]
         lines = []
         for kind, item in kinds:
             interval = item.pop("interval") or [None, None]

@@ -121,7 +121,8 @@ class Options:
 class Query:
     """An estimand with its regime: arithmetic over expectations of readouts in worlds.
 
-    `expr` is fully expanded: it names sites, columns, numbers and worlds, no declared names.
+    `expr` is fully expanded: it names sites, columns, numbers and worlds, no declared names. Of a sweep, `at` says
+    which member it is of, (variable, as written), and `members` holds what each variable stands for.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Query:
     regime: Literal["intervention"] = "intervention"
     at: tuple[tuple[str, str], ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    members: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from causalcircuit.check import region_text
 from causalcircuit.diagnostics import DiagnosticError
-from causalcircuit.inference import decide, infer, sample_of
+from causalcircuit.inference import Inferred, decide, infer, sample_of
 from causalcircuit.query import (
     Command,
     Estimate,
@@ -38,7 +38,7 @@ def answer(
         DiagnosticError: the table has no answer to it (CQ7xx).
     """
     if isinstance(command, Estimation):
-        groups = _groups(command, table)
+        groups = groups_of(command, table)
         return [
             _estimate(query, command, table, names, at, mask) for query in command.queries for at, mask in groups
         ], []
@@ -54,7 +54,7 @@ def located(query: Query) -> Iterator[None]:
         raise DiagnosticError(*(d.at(query.span) for d in problem.diagnostics)) from None
 
 
-def _groups(
+def groups_of(
     command: Estimation, table: OutcomeTable
 ) -> list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_] | None]]:
     """The row groups of `per`, in order of their labels; one of all rows without it."""
@@ -79,6 +79,18 @@ def _estimate(
 ) -> Estimate:
     with located(query):
         found = infer(sample_of(query.expr, table, mask), command.options)
+    return estimate_of(query, command, table, names, group, found)
+
+
+def estimate_of(
+    query: Query,
+    command: Estimation,
+    table: OutcomeTable,
+    names: Mapping[Expr | World, str],
+    group: tuple[tuple[str, str], ...],
+    found: Inferred,
+) -> Estimate:
+    """What was inferred of a query, with all that is to be said of it."""
     text, where = symbols(query.expr, names)
     return Estimate(
         name=query.name,

@@ -27,7 +27,10 @@ from causalcircuit.query import (
     compile_estimand,
     render,
 )
+from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.answer import answer
+from causalcircuit.runs.show import show
+from causalcircuit.runs.spread import spread
 
 if TYPE_CHECKING:
     from causalcircuit.engine import Prepared
@@ -56,18 +59,22 @@ class Runner:
     def run(self, program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
         """Answer all questions of a program (see `run_program`)."""
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
+        commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
         prepared = self._prepare(commands, program)
         tables = self._fill(prepared, progress)
         estimates: list[Estimate] = []
         tested: list[Tested] = []
-        found = [*program.warnings, *(note for ready, _ in prepared.values() for note in ready.notes)]
+        displays: list[Shown] = []
+        found = [*program.warnings, *remarks, *(note for ready, _ in prepared.values() for note in ready.notes)]
         found.extend(note for table in tables.values() for note in table.notes)
         interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(prepared)
         failed: DiagnosticError | None = None
         try:
             for command in commands:
                 table = tables.get(command.data)
-                if table is not None:
+                if table is not None and isinstance(command, Showing):
+                    displays += show(command, table, program.names)
+                elif table is not None:
                     more, judged = answer(command, table, program.names)
                     estimates += more
                     tested += judged
@@ -82,6 +89,7 @@ class Runner:
             _labelled(tables),
             program.comments if commands else (),
             interrupted=interrupted,
+            shown=tuple(displays),
         )
         if failed is not None:
             raise self._after(failed, result) from None

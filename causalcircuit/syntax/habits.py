@@ -11,7 +11,7 @@ from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
     *("circuit", "draw", "identify", "fit", "discover", "observe"),
-    *("check", "repair", "save", "revise", "show", "freeze", "release"),
+    *("check", "repair", "save", "revise", "freeze", "release"),
 )
 """Opening words of the language that this version does not run yet."""
 
