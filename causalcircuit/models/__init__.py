@@ -20,6 +20,7 @@ from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
 from causalcircuit.models.proofs import assure
 from causalcircuit.models.replay import Trace, has_prefix, rebatched, record, resumed
+from causalcircuit.models.sketch import block_lists, sketch
 from causalcircuit.models.sounds import check_sound
 from causalcircuit.models.taps import Visit
 
@@ -40,6 +41,7 @@ __all__ = [
     "Written",
     "as_rows",
     "assure",
+    "block_lists",
     "cache_holds",
     "cacheable",
     "check_answers",
@@ -68,6 +70,7 @@ __all__ = [
     "resolve",
     "respelled",
     "resumed",
+    "sketch",
     "spoken",
     "tokenize",
     "unsettled",

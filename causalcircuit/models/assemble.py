@@ -50,7 +50,7 @@ def assemble(
         (),
         {},
         takes,
-        _pad(hf, tokenizer),
+        padding_number(hf, tokenizer),
         "right",
         probe,
         Proof(),
@@ -153,7 +153,7 @@ def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:
     return "classes" if "Classification" in type(hf).__name__ else "none"
 
 
-def _pad(hf: Any, tokenizer: Any) -> int:
+def padding_number(hf: Any, tokenizer: Any) -> int:
     """Any token will do, since padding is masked and its outputs are never read.
 
     But a decoder that scores classes looks for its last token that is no padding, by number.

@@ -14,8 +14,11 @@ _NEEDED = ["config.json", "*.safetensors", "*.safetensors.index.json"]
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
-def find_folder(ref: ModelRef) -> Path:
+def find_folder(ref: ModelRef, *, weights: bool = True) -> Path:
     """The folder of a model: the declared one, or a snapshot in the local cache. Nothing is downloaded.
+
+    Args:
+        ref: the declaration. weights: whether a snapshot must have them.
 
     Raises:
         DiagnosticError: CQ501 no such folder, CQ503 a hub name that is not in the cache.
@@ -41,7 +44,11 @@ def find_folder(ref: ModelRef) -> Path:
     try:
         # Only what a model is made of must be there: nobody needs the other files of its repository.
         found = snapshot_download(
-            ref.source, revision=ref.revision, local_files_only=True, allow_patterns=_NEEDED, ignore_patterns=["*/*"]
+            ref.source,
+            revision=ref.revision,
+            local_files_only=True,
+            allow_patterns=_NEEDED if weights else _NEEDED[:1],
+            ignore_patterns=["*/*"],
         )
         return Path(found)
     except (OSError, ValueError):
@@ -58,8 +65,11 @@ def find_folder(ref: ModelRef) -> Path:
         ) from None
 
 
-def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
+def read_config(ref: ModelRef, folder: Path, *, weights: bool = True) -> dict[str, Any]:
     """The model's `config.json`, after checking that its weights are safetensors.
+
+    Args:
+        ref, folder: of the model. weights: whether there must be any.
 
     Raises:
         DiagnosticError: CQ502 no model in the folder, CQ530 weights that only unpickling could read,
@@ -88,7 +98,7 @@ def read_config(ref: ModelRef, folder: Path) -> dict[str, Any]:
         check_numbers(config)
     except ConfigError as problem:
         raise broken(ref, f"config.json is not believed: {problem}") from None
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         pickles = [p.name for pattern in _PICKLES for p in folder.glob(pattern)]
         if pickles:
             raise pickled(ref, ", ".join(sorted(pickles)[:3]))

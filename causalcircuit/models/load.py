@@ -43,7 +43,7 @@ def load(
         return load_network(ref)
     folder = find_folder(ref)
     config = read_config(ref, folder)
-    with _quiet():
+    with quiet():
         hf = read_weights(ref, folder, config, attention or _attention(ref))
         takes = signature_of(hf)
         tokenizer, processor = read_tools(ref, folder, takes.wants)
@@ -108,7 +108,7 @@ def _unsupported(ref: ModelRef, why: str) -> DiagnosticError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Transformers without its progress bars and log lines: what matters becomes a diagnostic."""
     level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity(hf_logging.CRITICAL)

@@ -62,6 +62,11 @@ class LoadedModel:
         return next(p.dtype for p in _parameters(self.hf) if p.is_floating_point())
 
     @property
+    def sketched(self) -> bool:
+        """Whether its weights were never read (see `sketch`): it can be planned with, and not be run."""
+        return self.ref.net is None and self.device.type == "meta"
+
+    @property
     def text_channel(self) -> Literal["input", "prefix"] | None:
         """The input that the readout tower's tokens come from."""
         if "prefix" in self.sites.channels:

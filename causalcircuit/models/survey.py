@@ -30,6 +30,8 @@ _DTYPES = {
     "BOOL": torch.bool,
 }
 _SPARE_MODULES, _MODULES_A_TENSOR = 1000, 10
+_MOST_TENSORS, _MOST_NUMBERS = 100_000, 10**13
+"""Beyond what any published model has; the limits where no file sets one."""
 
 
 class SurveyError(ValueError):
@@ -70,6 +72,26 @@ def survey(kind: Any, config: Any, headers: Headers, dtype: torch.dtype, *, pack
         _compare(model, headers, dtype)  # which ties what the files leave to be tied
     shared = {id(t): t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())}
     return Survey(model, sum(shared.values()))
+
+
+def outlined(kind: Any, config: Any, dtype: torch.dtype, headers: Headers | None) -> nn.Module:
+    """The same model, without holding it against files: there may be none.
+
+    Args:
+        kind, config, dtype: as in `survey`. headers: of the files, where they are there.
+
+    Raises:
+        SurveyError: it is larger than the files, or than any model.
+    """
+    numbers = _MOST_NUMBERS if headers is None else sum(e.size * 8 for e in headers.values())
+    with bounded(_MOST_TENSORS if headers is None else len(headers), numbers), ExitStack() as contexts:
+        for context in kind.get_init_context(dtype, False, False, False):
+            contexts.enter_context(context)
+        made: nn.Module = kind(config)
+    tie = getattr(made, "tie_weights", None)
+    if tie is not None:
+        tie()
+    return made
 
 
 @contextmanager

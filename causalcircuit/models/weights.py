@@ -43,7 +43,7 @@ def read_weights(ref: ModelRef, folder: Path, config: Mapping[str, Any], attenti
     check_packages(ref, config)
     headers = read_files(ref, folder, config)
     with offline():
-        kind, made = _described(ref, folder, config)
+        kind, made = described(ref, folder, config)
         if attention is not None:
             made._attn_implementation = attention
         seen = _surveyed(ref, kind, made, headers, method_of(config))
@@ -66,8 +66,12 @@ def read_files(ref: ModelRef, folder: Path, config: Mapping[str, Any]) -> Header
         raise broken(ref, first_line(problem)) from None
 
 
-def _described(ref: ModelRef, folder: Path, config: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The class of the model, and its config."""
+def described(ref: ModelRef, folder: Path, config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The class of the model, and its config.
+
+    Raises:
+        DiagnosticError: CQ531, CQ532, CQ542.
+    """
     settings = None
     if ref.trust_remote_code:
         kind, settings = brought_class(ref, folder, config)

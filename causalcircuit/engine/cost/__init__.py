@@ -1,0 +1,1 @@
+"""What passes cost: operations, memory, seconds."""
