@@ -49,7 +49,7 @@ def _first(prepared: Prepared) -> Iterator[Setup]:
     """The first world of each model that has dictionaries."""
     seen: set[str] = set()
     for setup in prepared.setups:
-        if setup.model.ref.dictionaries and setup.run.model not in seen:
+        if setup.model.ref.dictionaries and not setup.model.sketched and setup.run.model not in seen:
             seen.add(setup.run.model)
             yield setup
 
