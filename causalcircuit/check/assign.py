@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from causalcircuit.check import wires
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
@@ -19,6 +20,7 @@ from causalcircuit.query import (
     Output,
     Site,
     Text,
+    Wire,
     World,
     is_estimand,
     is_event,
@@ -37,8 +39,8 @@ def world(given: Iterable[Assignment], span: Span | None = None) -> World:
     """
     unfolded: list[Assignment] = []
     for a in given:
-        for target in a.target.items if isinstance(a.target, Items) else (a.target,):
-            value = _member(a.value, a.target, target)
+        for target, whole, member in _members(a.target):
+            value = _member(a.value, whole, member)
             _assignable(target, a)
             _givable(target, value, a)
             unfolded.append(Assignment(target, value, span=a.span))
@@ -52,6 +54,15 @@ def assignment(target: Expr, value: Expr, span: Span, scope: Scope) -> Assignmen
     return Assignment(target, value, span=span)
 
 
+def _members(target: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:
+    """The members of a target, each with what the value may name and what then stands in its place."""
+    if isinstance(target, Wire):
+        yield from wires.unfolded(target)
+        return
+    for member in target.items if isinstance(target, Items) else (target,):
+        yield member, target, member
+
+
 def _member(value: Expr, whole: Expr, member: Expr) -> Expr:
     """The value for one member of a set: where the value names the set, the member stands in its place."""
     if whole == member:
@@ -63,6 +74,9 @@ def _member(value: Expr, whole: Expr, member: Expr) -> Expr:
 
 def _assignable(target: Expr, a: Assignment) -> None:
     if isinstance(target, Site | Input):
+        return
+    if isinstance(target, Wire):
+        wires.check(target, a.span)
         return
     span = target.span or a.span
     if isinstance(target, Output):

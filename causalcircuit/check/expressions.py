@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses, calls, sets
+from causalcircuit.check import addresses, calls, wires, sets
 from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.generation import mentions
 from causalcircuit.check.scope import Scope
@@ -356,8 +356,15 @@ class Lowering:
         given: list[Assignment] = []
         for child in inner(node):
             target, value = inner(tree_of(child))
-            given.append(assignment(self.expr(target), self.expr(value), self.span(child), self.scope))
+            given.append(assignment(self._target(target), self.expr(value), self.span(child), self.scope))
         return world(given, self.span(node))
+
+    def _target(self, node: Node) -> Expr:
+        """What is assigned: a wire is one, and no value."""
+        return wires.wire(self, node) if isinstance(node, Tree) and node.data == "wire" else self.expr(node)
+
+    def _wire(self, node: Tree[Token]) -> Value:
+        raise wires.misplaced(self.span(node).text, self.span(node))
 
     def _counterfactual(self, node: Tree[Token]) -> Expr:
         value, given = inner(node)

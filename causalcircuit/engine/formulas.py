@@ -8,18 +8,23 @@ from dataclasses import replace
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
+    ROW,
     Address,
     Assignment,
     Column,
     Counterfactual,
+    Draw,
     Expr,
     Generated,
     Input,
+    Noise,
     Output,
+    OwnRow,
     Readout,
     Site,
     Statistic,
     Text,
+    Wire,
     World,
     children,
     is_text,
@@ -28,7 +33,6 @@ from causalcircuit.query import (
     render,
     tensor_of,
 )
-
 
 TEXTS = ("input", "prefix")
 """The inputs that are texts."""
@@ -49,6 +53,8 @@ def in_world(e: Expr, world: World) -> Expr:
             return Counterfactual(e, projected(_prompted(world, model_of(e)), model_of(e)), span=e.span)
         case Counterfactual(value=value, world=own):
             return in_world(value, own)
+        case Column() if world.donor is not None:
+            return Counterfactual(e, _of_donor(world), span=e.span)
         case Statistic():
             return rebuild(e, lambda part: in_world(_at_prompt(part), FACTUAL))
         case Input():
@@ -60,6 +66,18 @@ def in_world(e: Expr, world: World) -> Expr:
             )
         case _:
             return rebuild(e, lambda child: in_world(child, world))
+
+
+def _of_donor(world: World) -> World:
+    """`do(row = u)` of a world that has a donor."""
+    return World(tuple(a for a in world.assignments if a.target == ROW))
+
+
+def column_of(e: Expr) -> tuple[Column, Draw | None] | None:
+    """The column that a leaf of a formula is, with the draw whose donors it is of; `None` for other leaves."""
+    if isinstance(e, Counterfactual) and isinstance(e.value, Column):
+        return e.value, e.world.donor
+    return (e, None) if isinstance(e, Column) else None
 
 
 def _prompted(world: World, model: str) -> World:
@@ -100,11 +118,13 @@ def assigned(a: Assignment, world: World) -> Expr:
     """
     if isinstance(a.target, Input):
         return _fed(a, world)
+    if isinstance(a.target, OwnRow):
+        return a.value
     if not isinstance(a.target, Site):
         raise error(
             "CQ352", f"`{render(a.target)}` cannot be assigned", a.span, help="assign a site at positions, or an input"
         )
-    address = a.target.address
+    target, address = a.target, a.target.address
     before = _less_tensor(world, address)
 
     def visit(e: Expr) -> Expr:
@@ -118,8 +138,10 @@ def assigned(a: Assignment, world: World) -> Expr:
                     a.span or e.span,
                     help=f"name the world it is read in: `({render(e)} | do())`",
                 )
-            case Counterfactual() | Statistic() | Input():
+            case Counterfactual() | Statistic() | Input() | Column():
                 return in_world(e, world)
+            case Noise():
+                return replace(e, site=target)
             case _:
                 return rebuild(e, visit)
 
@@ -139,7 +161,7 @@ def _fed(a: Assignment, world: World) -> Expr:
     A bare text is written in `world` less this assignment.
     """
     value = a.value
-    if isinstance(value, Counterfactual) and value.value == a.target:
+    if isinstance(value, Counterfactual) and value.value == a.target and value.world.donor == world.donor:
         found = value.world.value_of(a.target)
         if found is not None:
             return _fed(Assignment(a.target, found, a.span), value.world)
@@ -169,7 +191,7 @@ def projected(world: World, model: str) -> World:
     """The assignments of `world` that can move `model`: its own, and those of models that their values read."""
     concerned = {model}
     while True:
-        kept = tuple(a for a in world.assignments if target_model(a.target) in concerned)
+        kept = tuple(a for a in world.assignments if a.target == ROW or target_model(a.target) in concerned)
         grown = concerned.union(*(models_of(a.value) for a in kept))
         if grown == concerned:
             return world if len(kept) == len(world.assignments) else World(kept, world.span)
@@ -177,14 +199,19 @@ def projected(world: World, model: str) -> World:
 
 
 def target_model(target: Expr) -> str:
-    """The model that an assignment's target belongs to."""
+    """The model that an assignment's target belongs to; none of `row`, on which all of them run."""
+    if isinstance(target, OwnRow):
+        return ""
+    if isinstance(target, Wire):
+        return model_of(target.source)
     return target.model if isinstance(target, Input) else model_of(target)
 
 
 def leaves(formula: Expr) -> Iterator[Counterfactual]:
     """The reads in other worlds that a formula is made of; those of its references are not among them."""
     if isinstance(formula, Counterfactual):
-        yield formula
+        if not isinstance(formula.value, Column):
+            yield formula
     elif not isinstance(formula, Statistic):
         for child in children(formula):
             yield from leaves(child)

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from causalcircuit.engine.formulas import assigned, in_world, leaves, model_of, said_in, statistics, target_model
-from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, Statistic, World, cells_of
+from causalcircuit.engine.formulas import in_world, leaves, model_of, said_in, statistics
+from causalcircuit.engine.wires import Wires
+from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, SiteTable, Statistic, World, cells_of, numbered
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
 from causalcircuit.rows import Dataset, load
 
 
-def make_plan(queries: Iterable[Expr | Cell], data: Dataset) -> Plan:
+def make_plan(queries: Iterable[Expr | Cell], data: Dataset, tables: Mapping[str, SiteTable] | None = None) -> Plan:
     """Plan the worlds that `queries` need.
 
     Args:
         queries: estimands, or cells of the table.
         data: the rows that they are asked on.
+        tables: the sites of each model, needed where wires are assigned (else CQ575).
 
     Raises:
-        DiagnosticError: CQ352, a value that no assignment can take; CQ4xx, other data of a reference cannot be read.
+        DiagnosticError: CQ352, a value that no assignment can take; CQ4xx, other data of a reference cannot be read;
+            CQ239 and CQ303, wires that are entangled or cyclic.
     """
     cells: dict[Cell, None] = {}
     for query in queries:
-        cells.update(dict.fromkeys((query,) if isinstance(query, Cell) else cells_of(query)))
-    return _plan(data, tuple(cells), ())
+        asked = (query,) if isinstance(query, Cell) else cells_of(query)
+        cells.update(dict.fromkeys(one for cell in asked for one in numbered(cell)))
+    return _plan(data, tuple(cells), (), tables or {})
 
 
-def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic]) -> Plan:
+def _plan(
+    data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic], tables: Mapping[str, SiteTable]
+) -> Plan:
     """The plan of cells, and of references that another plan wants of these data."""
-    draft = _Draft(data.ref)
+    wires = Wires(tables)
+    draft = _Draft(data.ref, wires)
     for statistic in wanted:
         draft.reference(statistic)
-    formulas = tuple(in_world(c.readout, c.world) for c in cells)
+    formulas = tuple(in_world(wires.ended(c.readout, c.world), c.world) for c in cells)
     stages = [draft.depend(f)[1] for f in formulas]
     runs = tuple(draft.finished())
     references = tuple(draft.references.values())
     count = 1 + max([*stages, *(r.stage for r in references)], default=0)
     sweeps = tuple(_stage(s, draft, runs, references, formulas, stages) for s in range(count))
-    others = tuple(_plan(load(ref), (), asked) for ref, asked in draft.elsewhere.items())
-    return Plan(data.ref, data.n, cells, formulas, runs, references, sweeps, others)
+    others = tuple(_plan(load(ref), (), asked, tables) for ref, asked in draft.elsewhere.items())
+    return Plan(data.ref, data.n, cells, formulas, runs, references, sweeps, others, tuple(wires.endings.values()))
 
 
 class _Draft:
     """Runs and references as they are found, each after all that it needs."""
 
-    def __init__(self, data: DataRef) -> None:
-        self.data = data
+    def __init__(self, data: DataRef, wires: Wires) -> None:
+        self.data, self.wires = data, wires
         self.elsewhere: dict[DataRef, dict[Statistic, None]] = {}
         self.runs: list[Run] = []
         self.reads: list[dict[Expr, None]] = []
@@ -77,14 +84,14 @@ class _Draft:
     def run(self, model: str, world: World, said: Expr | None = None) -> int:
         """The index of a world of a model; `said` as in `Run`."""
         if (model, world, said) not in self.indices:
-            own = [a for a in world.assignments if target_model(a.target) == model]
-            values = tuple(assigned(a, world) for a in own)
+            edits = self.wires.edits(world, model)
+            targets, values = (tuple(side) for side in zip(*edits, strict=True)) if edits else ((), ())
             found = [self.depend(v) for v in (*values, *([said] if isinstance(said, Counterfactual) else []))]
             needs = tuple(dict.fromkeys(i for n, _ in found for i in n))
             stage = max((s for _, s in found), default=0)
             depth = 1 + max((self.runs[i].depth for i in needs), default=-1)
             self.indices[model, world, said] = len(self.runs)
-            self.runs.append(Run(model, world, tuple(a.target for a in own), values, (), needs, stage, depth, said))
+            self.runs.append(Run(model, world, targets, values, (), needs, stage, depth, said))
             self.reads.append({})
         return self.indices[model, world, said]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from causalcircuit.query.compile import Cell
-from causalcircuit.query.expr import Expr, Statistic, World
+from causalcircuit.query.expr import Expr, Statistic, Wire, World
 from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import render
 
@@ -46,6 +46,20 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A world of a model in which something is read as some wires make it.
+
+    Attributes:
+        wires: those that end in what is read. brief: what the world holds, it holds at the prompt's positions only.
+    """
+
+    model: str
+    world: World
+    wires: tuple[Wire, ...]
+    brief: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One sweep over all rows: the runs in order of dependency, the references and cells that it completes.
 
@@ -66,6 +80,7 @@ class Plan:
         cells: what is asked for, distinct. formulas: each cell with its worlds written out.
         runs, references: distinct, in order of dependency. stages: the sweeps.
         elsewhere: plans of references over other data, which are run first.
+        endings: the worlds that are run for wires.
     """
 
     data: DataRef
@@ -76,6 +91,7 @@ class Plan:
     references: tuple[Reference, ...]
     stages: tuple[Stage, ...]
     elsewhere: tuple[Plan, ...] = ()
+    endings: tuple[Ending, ...] = ()
 
     @property
     def row_passes(self) -> int:

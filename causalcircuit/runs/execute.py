@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import causalcircuit.rows as rows
-from causalcircuit.check import queries_of
+from causalcircuit.check import queries_of, sites
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.query import (
     Column,
@@ -107,7 +107,8 @@ class Runner:
         for ref, asked in groups.items():
             try:
                 data = rows.load(ref)
-                plan = make_plan([q.expr for c in asked for q in queries_of(c)], data)
+                queries = [q.expr for c in asked for q in queries_of(c)]
+                plan = make_plan(queries, data, {name: sites(ref) for name, ref in program.models.items()})
                 models = {name: self._model(program.models[name]) for name in plan.models}
                 out[ref] = prepare(plan, models, data), _with_columns(data, asked)
             except DiagnosticError as problem:

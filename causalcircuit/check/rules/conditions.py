@@ -25,6 +25,7 @@ from causalcircuit.query import (
     Probability,
     Site,
     Text,
+    Wire,
     World,
     children,
     is_text,
@@ -32,6 +33,7 @@ from causalcircuit.query import (
     number,
     walk,
 )
+from causalcircuit.query.wiring import end_of, model_of_wire
 from causalcircuit.rows import holds
 
 
@@ -148,6 +150,11 @@ def _downstream(context: Context, e: Expr, world: World) -> bool:
         for a in world.assignments:
             if isinstance(a.target, Input) and a.target.model == e.address.model:
                 return True
+            if isinstance(a.target, Wire) and model_of_wire(a.target)[1] == e.address.model:
+                ends = end_of(table, a.target.target)
+                info = context.info(e)
+                if any(i is not None and (table.depends(info, i) or info.overlaps(i)) for i in (ends.site, ends.head)):
+                    return True
             if (
                 isinstance(a.target, Site)
                 and a.target.address.model == e.address.model

@@ -25,7 +25,7 @@ def masked(context: Context) -> Iterator[Diagnostic]:
     seen: set[tuple[Span | None, Expr]] = set()
     for world, place in context.worlds():
         for a, b in permutations(world.assignments, 2):
-            if not (isinstance(a.target, Site) and isinstance(b.target, Site)) or _natural(b.value, b.target):
+            if not (isinstance(a.target, Site) and isinstance(b.target, Site)) or natural(b.value, b.target):
                 continue
             if a.target.address.model == b.target.address.model and _covers(context, a.target, b.target):
                 where = a.span or place
@@ -42,9 +42,9 @@ def masked(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
-def _natural(value: Expr, target: Site) -> bool:
+def natural(value: Expr, target: Site) -> bool:
     """Whether a value uses what its target would have been: then what comes before still matters."""
-    return value == target or any(_natural(c, target) for c in children(value))
+    return value == target or any(natural(c, target) for c in children(value))
 
 
 def _covers(context: Context, a: Site, b: Site) -> bool:
