@@ -66,7 +66,9 @@ class Workload:
 WORKLOADS = {
     w.name: w
     for w in (
-        Workload("exact", "exact interchange, 144 heads × 32 pairs of 16 tokens", "gpt2", 32, bar=2.0, rounds=1, quick=1),
+        Workload(
+            "exact", "exact interchange, 144 heads × 32 pairs of 16 tokens", "gpt2", 32, bar=2.0, rounds=1, quick=1
+        ),
         Workload("single", "the same with 1 pair", "gpt2", 1, bar=5.0, quick=12),
         Workload("differ", "8 pairs that differ at one position (9 of 16)", "gpt2", 8, differ=9, bar=5.0, quick=2),
         Workload("last", "8 pairs, patches at the last position only", "gpt2", 8, at="last", bar=10.0, quick=2),

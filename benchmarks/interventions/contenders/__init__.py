@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
@@ -48,7 +48,9 @@ class Contender:
         """
         try:
             made: Callable[[Task], Asked] = import_module(f"{__name__}.{self.module}").ready
-        except ImportError as missing:
+        except ModuleNotFoundError as missing:
+            if not self.peer:
+                raise
             raise UnableError(f"not installed ({missing.name})") from None
         return made(task)
 
