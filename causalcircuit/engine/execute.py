@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.engine.batches import halves
+from causalcircuit.engine.demand import Demand, Left
 from causalcircuit.engine.generate import forced, write
+from causalcircuit.engine.kept import Item, Kept
 from causalcircuit.engine.mass import MassCheck
 from causalcircuit.engine.outcomes import check_finite, make_table
 from causalcircuit.engine.passes import keep_outputs
@@ -24,15 +27,18 @@ from causalcircuit.engine.sharing import Sharing
 from causalcircuit.engine.spelling import SpellingCheck
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import Cell, Counterfactual, Generated, OutcomeTable, is_text
-from causalcircuit.query.plan import Stage
+from causalcircuit.query import Cell, Counterfactual, Generated, OutcomeTable, Statistic, is_text
 
 Progress = Callable[[int, int], None]
 """Called with the (row, world) pairs done and in all."""
 
 
 def execute(
-    prepared: Prepared, progress: Progress | None = None, max_tokens: int = 2048, how: How = "full"
+    prepared: Prepared,
+    progress: Progress | None = None,
+    max_tokens: int = 2048,
+    how: How = "full",
+    kept: Kept | None = None,
 ) -> OutcomeTable:
     """Run a prepared plan.
 
@@ -46,6 +52,7 @@ def execute(
         max_tokens: padded positions a pass, over all towers: the memory limit. Passes that do not fit the device's
             memory all the same are halved.
         how: `naive` runs every world whole; the numbers agree to rounding.
+        kept: outcomes of earlier runs, which are not computed again; what is new is kept there, chunk by chunk.
 
     Returns:
         The table; `complete` is false and the rows are the first ones where the run was interrupted.
@@ -56,15 +63,16 @@ def execute(
     """
     start = time.perf_counter()
     meter = _Meter(prepared.plan.row_passes, progress)
-    run = _Execution(prepared, meter, max_tokens, how)
+    run = _Execution(prepared, meter, max_tokens, how, kept)
     complete = True
     try:
         run.all()
+        run.finish()
         run.spelling.raise_wrong()
     except KeyboardInterrupt:
         complete = False
-    cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start}
-    rows = prepared.data.n if complete else run.rows_done
+    cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start, "stored": float(run.stored)}
+    rows = prepared.data.n if complete else run.demand.rows_done
     table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
     return replace(table, elsewhere=prepared.plan.others, notes=(*run.mass.notes(), *run.notes()))
 
@@ -89,51 +97,111 @@ class _Meter:
 class _Execution:
     """The state of one run on one data set."""
 
-    def __init__(self, prepared: Prepared, meter: _Meter, limit: int, how: How) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        meter: _Meter,
+        limit: int,
+        how: How,
+        kept: Kept | None = None,
+        wanted: Iterable[Statistic] = (),
+    ) -> None:
         plan = prepared.plan
-        self.prepared, self.meter, self.limit, self.how = prepared, meter, limit, how
+        self.prepared, self.meter, self.limit, self.how, self.kept = prepared, meter, limit, how, kept
         self.reads = Reads(prepared)
         self.schedule = Schedule(prepared, limit, how)
         self.sharing = Sharing(self.reads)
         self.spelling = SpellingCheck(prepared)
         self.mass = MassCheck(prepared)
-        self.cells: dict[Cell, NDArray[Any]] = {
-            c: np.full(prepared.data.n, np.nan, dtype=object if is_text(c.readout) else np.float64) for c in plan.cells
-        }
-        self.rows_done = 0
         self.halved = 0
+        self.demand = Demand(plan, [tuple(self.schedule.chunks(s)) for s in plan.stages], kept)
+        self.cells: dict[Cell, NDArray[Any]] = {}
+        for i, cell in enumerate(plan.cells):
+            empty = partial(np.full, prepared.data.n, np.nan, dtype=object if is_text(cell.readout) else np.float64)
+            self.cells[cell] = self.demand.add(Item("cell", (plan.formulas[i],)), empty, i).values
+        looks = [(g.item, g.values) for g in self.mass.groups] + [(s.item, s.values) for s in self.spelling.looks]
+        for item, values in looks:
+            self.demand.add(item, partial(_same, values))
+        for statistic in wanted:
+            self.demand.want(statistic)
+        self.stored = sum(int(c.known.sum()) for c in self.demand.columns if c.cell is not None)
 
     def all(self) -> None:
         """References over other data, then every sweep; rows are done when the last one has passed them."""
-        for other in self.prepared.elsewhere:
-            before = _Execution(other, self.meter, self.limit, self.how)
-            before.all()
-            self.reads.means.update((m, v) for m, v in before.reads.means.items() if m.on == other.data.ref)
-        stages = self.prepared.plan.stages
-        for stage in stages:
-            for chunk in self.schedule.chunks(stage):
-                self._chunk(stage, chunk)
-                if stage is stages[-1]:
-                    self.rows_done = chunk.stop
-            for i in stage.references:
-                self.reads.complete(self.prepared.plan.references[i])
-
-    def _chunk(self, stage: Stage, chunk: range) -> None:
         plan = self.prepared.plan
+        for other in self.prepared.elsewhere:
+            ref = other.data.ref
+            wanted = self.demand.of(ref)
+            if not wanted:
+                self.meter.add(other.plan.row_passes, 0)
+                continue
+            kept = None if self.kept is None else self.kept.other(ref)
+            before = _Execution(other, self.meter, self.limit, self.how, kept, wanted)
+            before.all()
+            before.finish()
+            self.reads.means.update((m, v) for m, v in before.reads.means.items() if m.on == ref)
+            self.reads.notes.extend(before.reads.notes)
+        for reference in plan.references:
+            begun = self.demand.totals.get(reference.statistic)
+            if begun is not None:
+                self.reads.resume(reference, begun[1])
+        for number, (stage, layout) in enumerate(zip(plan.stages, self.demand.layouts, strict=True)):
+            for chunk in layout:
+                pairs = len(chunk) * len(stage.runs)
+                for left in self.demand.left(number, chunk):
+                    pairs -= len(left.rows) * len(left.stage.runs)
+                    self._chunk(left)
+                if pairs:
+                    self.meter.add(pairs, 0)
+            for i in stage.references:
+                if plan.references[i].statistic in self.demand.references:
+                    self.reads.complete(plan.references[i])
+
+    def finish(self) -> None:
+        """Say that all is known."""
+        if self.kept is not None:
+            self.kept.finish({c.item: c.values for c in self.demand.columns})
+
+    def _chunk(self, left: Left) -> None:
+        plan = self.prepared.plan
+        stage, chunk = left.stage, left.rows
         self.reads.start(chunk)
         self.sharing.start()
         for plan_of_pass in self.schedule.passes(stage, chunk):
             self._pass(plan_of_pass)
         for i in stage.references:
             self.reads.accumulate(plan.references[i])
-        for i in stage.cells:
-            if is_text(plan.cells[i].readout):
-                written = self.reads.texts(cast(Counterfactual, plan.formulas[i]))
-                self.cells[plan.cells[i]][chunk.start : chunk.stop] = [w.text for w in written]
-                continue
-            values = np.broadcast_to(self._outcome(i), (len(chunk),))
-            check_finite(self.prepared.data, plan.cells[i], values, chunk)
-            self.cells[plan.cells[i]][chunk.start : chunk.stop] = values
+        for column in left.columns:
+            if column.cell is not None:
+                found = self._values(column.cell, chunk)
+                unknown = ~column.known[chunk.start : chunk.stop]
+                column.values[chunk.start : chunk.stop][unknown] = found[unknown]
+        self._keep(left)
+
+    def _values(self, cell: int, chunk: range) -> NDArray[Any]:
+        """The outcomes of a cell on the rows of the chunk."""
+        plan = self.prepared.plan
+        if is_text(plan.cells[cell].readout):
+            written = self.reads.texts(cast(Counterfactual, plan.formulas[cell]))
+            texts = np.empty(len(chunk), dtype=object)
+            texts[:] = [w.text for w in written]
+            return texts
+        values = np.broadcast_to(self._outcome(cell), (len(chunk),))
+        check_finite(self.prepared.data, plan.cells[cell], values, chunk)
+        return values
+
+    def _keep(self, left: Left) -> None:
+        """The chunk is done: what it gave lasts."""
+        rows = left.rows
+        for column in left.columns:
+            column.known[rows.start : rows.stop] = True
+        if self.kept is not None:
+            totals = {}
+            for i in left.stage.references:
+                reference = self.prepared.plan.references[i]
+                layout = self.demand.layout(reference.statistic)
+                totals[reference.statistic] = layout, (rows.stop, self.reads.total(reference))
+            self.kept.keep(rows, {c.item: c.values[rows.start : rows.stop] for c in left.columns}, totals)
 
     def _pass(self, plan: PassPlan) -> None:
         """Make a pass; one that the device's memory does not hold is made in two halves."""
@@ -169,6 +237,7 @@ class _Execution:
     def notes(self) -> Iterator[Diagnostic]:
         """What the report says of how it went."""
         yield from self.sharing.notes()
+        yield from dict.fromkeys(self.reads.notes)
         if self.halved:
             yield Diagnostic(
                 "CQ705",
@@ -182,6 +251,10 @@ class _Execution:
             data = evaluate(self.prepared.plan.formulas[cell], self.reads).data
         out: NDArray[np.float64] = data.double().cpu().numpy()
         return out
+
+
+def _same(values: NDArray[Any]) -> NDArray[Any]:
+    return values
 
 
 def _no_memory(problem: BaseException) -> bool:

@@ -62,7 +62,7 @@ def write(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> int:
     passes = step = 0
     while any(t.open for t in texts):
         for text, logits in way.step():
-            numbers = [reads.number(row) for row in text.slot.rows]
+            numbers = [reads.number(row, text.slot.setup.run.world.donor) for row in text.slot.rows]
             found = choose(logits, text.said.temperature, text.said.seed, numbers, step, never)
             if found is None:
                 raise _no_numbers(text)

@@ -10,7 +10,7 @@ from causalcircuit.engine.prepared import Tokens, text_limit
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.shapes import SCALARS, Shapes
 from causalcircuit.models import LoadedModel, Prompt, RowError, writes_text
-from causalcircuit.query import Binary, Call, Expr, Negative, Site, render
+from causalcircuit.query import Binary, Call, Expr, Negative, Noise, Site, render
 from causalcircuit.query.plan import Run
 
 
@@ -56,14 +56,16 @@ def _width(e: Expr, target: Site, width: int, shapes: Shapes) -> int | None:
             return width
         case Negative(operand=operand):
             return _width(operand, target, width, shapes)
-        case Binary(left=left, right=right):
+        case Binary(left=left, right=right) | Call(function="project_out", arguments=(left, right)):
             found = {_width(part, target, width, shapes) for part in (left, right)} - {None}
             if len(found) > 1:
                 a, b = found
                 raise error("CQ353", f"`{render(e)}` combines {a} components with {b}", e.span, help="use one width")
             return found.pop() if found else None
-        case Call(function=function, arguments=(argument,)) if function in SCALARS:
+        case Call(function=function, arguments=(argument,)) if function in SCALARS or function == "unit":
             return _width(argument, target, width, shapes)
+        case Noise():
+            return width
     shape = shapes.of(e)
     several = shape.counts is not None and any(c not in (1, None) for c in shape.counts)
     if several or any(True for _ in bare_sites(e)):

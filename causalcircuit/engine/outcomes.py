@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalcircuit.diagnostics import error
-from causalcircuit.query import Cell, OutcomeTable, render
+from causalcircuit.query import Cell, OutcomeTable, numbered, render, times, unnumbered
 from causalcircuit.rows import Dataset, clusters
 
 
@@ -43,13 +43,25 @@ def make_table(
     weight = data.ref.weight
     return OutcomeTable(
         rows=np.asarray(data.rows[:rows], dtype=np.int64),
-        cells=cells,
+        cells=stacked(cells),
         cluster=None if labels is None else _objects(labels[:rows]),
         weight=None if weight is None else np.asarray(data.column(weight.name)[:rows], dtype=np.float64),
         columns={name: _column(values[:rows]) for name, values in data.columns.items()},
         cost=cost,
         complete=complete,
     )
+
+
+def stacked(cells: Mapping[Cell, NDArray[Any]]) -> dict[Cell, NDArray[Any]]:
+    """Cells of single draws as one cell with an axis of draws, in order of their numbers."""
+    found: dict[Cell, dict[Cell, NDArray[Any]]] = {}
+    for cell, values in cells.items():
+        found.setdefault(unnumbered(cell), {})[cell] = values
+    out: dict[Cell, NDArray[Any]] = {}
+    for cell, own in found.items():
+        several = times(cell) is not None
+        out[cell] = np.stack([own[k] for k in numbered(cell)], axis=1) if several else own[cell]
+    return out
 
 
 def _column(values: list[Any]) -> NDArray[Any]:

@@ -14,8 +14,9 @@ from causalcircuit.engine.prepared import Edit, Positions, SiteRead
 from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import Value, evaluate
+from causalcircuit.engine.vectors import noise
 from causalcircuit.models import NEW, Batch, Feed, LoadedModel
-from causalcircuit.query import Applied, Counterfactual, Expr, Site, SiteInfo, Statistic
+from causalcircuit.query import Applied, Counterfactual, Draw, Expr, Noise, Site, SiteInfo, Statistic
 
 
 @dataclass(eq=False)
@@ -188,6 +189,21 @@ class Pass:
         places = self._places(slot, edit.info, slot.setup.naturals[site])
         return Value(places.of(tensor), places.counts)
 
+    def noise(self, e: Noise, slot: Slot, device: torch.device) -> Value:
+        """Noise on a site that is assigned, by its places in the whole text."""
+        edit = next(x for x in slot.setup.edits if x.site == e.site)
+        numbers = [self.reads.number(row, slot.setup.run.world.donor) for row in slot.rows]
+        places = [self._at(slot, edit.positions, row) for row in slot.rows]
+        if self._step:  # the one token of a step stands behind its text so far
+            prompts = slot.setup.prompts
+            lengths = (
+                (0 if prompts is None else len(prompts[row].ids)) + len(slot.setup.continuations[row][0])
+                for row in slot.rows
+            )
+            places = [tuple(n - 1 for _ in own) for own, n in zip(places, lengths, strict=True)]
+        drawn = noise(e, edit.info.width, numbers, places)
+        return Value(torch.as_tensor(drawn, device=device), tuple(map(len, places)))
+
     def _at(self, slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
         """A row's positions in this pass: the generated ones are those of its text so far; answers have none."""
         own = positions[row]
@@ -248,8 +264,11 @@ class _Here:
         """The checker lets no function in Python into an assignment."""
         raise TypeError(f"{e.function} is called inside a pass")
 
-    def column(self, name: str) -> Value:
-        return self._own(self.work.reads.column(name))
+    def column(self, name: str, donor: Draw | None = None) -> Value:
+        return self._own(self.work.reads.column(name, donor))
+
+    def noise(self, e: Noise) -> Value:
+        return self.work.noise(e, self.slot, self.device)
 
     def _own(self, value: Value) -> Value:
         return self._here(value.rows(self.slot.low, self.slot.low + len(self.slot.rows)))

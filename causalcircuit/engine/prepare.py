@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
+from causalcircuit.engine.donors import OfDonors, donors_of
 from causalcircuit.engine.explained import unexplained
+from causalcircuit.engine.endings import check_endings, stands
 from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions
@@ -26,16 +28,20 @@ from causalcircuit.query import (
     ClassScore,
     Counterfactual,
     Distribution,
+    Draw,
     Expr,
     Output,
     Position,
     Readout,
     Site,
     SiteInfo,
+    Wire,
+    draws_in,
     is_text,
     render,
 )
 from causalcircuit.query.plan import Plan, Run
+from causalcircuit.query.wiring import end_of
 from causalcircuit.rows import Dataset, load
 
 
@@ -59,8 +65,10 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     for other in plan.elsewhere:
         with work.problems.keep():
             work.elsewhere.append(prepare(other, given, load(other.data)))
+    work.draw()
     setups = [work.setup(run) for run in plan.runs]
     work.assigned(setups)
+    check_endings(plan.endings, (s for s in setups if s is not None), work.ends, work.problems)
     found: dict[Expr, Shape] = {}
     for formula in (*plan.formulas, *(r.statistic for r in plan.references)):
         with work.problems.keep():
@@ -70,13 +78,15 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
         load_functions(plan.formulas)
     work.problems.raise_all()
     complete = tuple(cast(Setup, s) for s in setups)
-    spellings = tuple(_spellings(plan, complete, work.answers))
+    spellings = tuple(_spellings(plan, complete, lambda run: work.at(run).answers))
     shapes = {r.statistic: found[r.statistic] for r in plan.references}
     notes = [
-        *work.feeds.notes(),
+        *work.at(None).feeds.notes(),
         *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),
     ]
-    made = Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes))
+    made = Prepared(
+        plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes), work.donors
+    )
     return replace(made, notes=(*made.notes, *unexplained(made)))
 
 
@@ -105,33 +115,63 @@ def _check_rows(data: Dataset) -> None:
 _CODES = {"layer": "CQ504", "head": "CQ505", "neuron": "CQ505", "expert": "CQ505", "feature": "CQ505", "name": "CQ506"}
 
 
+class _View:
+    """Some rows, with what feeds models on them and their answers."""
+
+    def __init__(self, data: Dataset, problems: Problems) -> None:
+        self.data, self.problems = data, problems
+        self.feeds, self.answers = Feeds(data, problems), Answers(data, problems)
+
+
 class _Work:
     """The state of one preparation."""
 
     def __init__(self, plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> None:
         self.plan, self.models, self.data = plan, models, data
         self.problems = Problems(data)
-        self.feeds = Feeds(data, self.problems)
-        self.answers = Answers(data, self.problems)
+        self._views: dict[Draw | None, _View] = {None: _View(data, self.problems)}
+        self.donors: dict[Draw, tuple[int, ...]] = {}
         self.index = {(r.model, r.world): r for r in plan.runs if r.said is None}
         self.elsewhere: list[Prepared] = []
+
+    def at(self, run: Run | None) -> _View:
+        """The rows that a world runs on: those of the data, or their donors."""
+        return self._views[None if run is None else run.world.donor]
+
+    def draw(self) -> None:
+        """Find the donors of all draws.
+
+        Raises:
+            DiagnosticError: CQ361, a row has none; CQ402, the data lack a column.
+        """
+        read = (*self.plan.formulas, *(v for r in self.plan.runs for v in r.values))
+        asked = [r.world.donor for r in self.plan.runs] + [d for e in read for d in draws_in(e)]
+        for draw in dict.fromkeys(asked):
+            if draw is not None and self.data.n:
+                places = None
+                with self.problems.keep():
+                    places = donors_of(draw, self.data, self.problems)
+                self.problems.raise_all()
+                if places is not None:
+                    self.donors[draw] = places
+                    self._views[draw] = _View(self.data.take(places), OfDonors(self.problems, places))
 
     def setup(self, run: Run) -> Setup | None:
         """One world, or `None` where something is wrong in it."""
         model = self.models[run.model]
-        prompts, images = self.feeds.prompts(model, run), self.feeds.images(model, run)
+        prompts, images = self.at(run).feeds.prompts(model, run), self.at(run).feeds.images(model, run)
         channel = model.source_channel
-        sources = None if channel is None else self.feeds.prompts(model, run, channel)
+        sources = None if channel is None else self.at(run).feeds.prompts(model, run, channel)
         edits = self._edits(run, model)
         sites = [s for r in run.reads if isinstance(r, Site) and (s := self._site(run, model, r)) is not None]
         reads = [
             read for r in run.reads if isinstance(r, Readout) and (read := self._readout(run, model, r)) is not None
         ]
         outputs = [o for r in run.reads if isinstance(r, Output) and (o := self._output(run, model, r)) is not None]
-        continuations = self.answers.continuations(model, prompts, reads)
+        continuations = self.at(run).answers.continuations(model, prompts, reads)
         with self.problems.keep():
             check_writes(run, model, prompts)
-        check_room(run, model, prompts, self.problems)
+        check_room(run, model, prompts, self.at(run).problems)
         if self.problems.any:
             return None
         return Setup(
@@ -164,7 +204,7 @@ class _Work:
                 own = self.index[site.address.model, cast(Counterfactual, leaf).world]
             model = self.models[own.model]
             info = self.info(model, site)
-            return info.width, self.feeds.site_places(model, own, info, site.position, site.span)
+            return info.width, self.at(own).feeds.site_places(model, own, info, site.position, site.span)
 
         return Shapes(
             self.data, self.problems, look, {m: s for other in self.elsewhere for m, s in other.shapes.items()}
@@ -201,7 +241,7 @@ class _Work:
     def assigned(self, setups: Iterable[Setup | None]) -> None:
         """Prove every assignment that is not proven yet, before a number rests on it."""
         edits = [(s.model, e) for s in setups if s is not None for e in s.edits]
-        for model in dict.fromkeys(m for m, _ in edits):
+        for model in dict.fromkeys(m for m, _ in edits if not m.sketched):
             assure(model, dict.fromkeys(e.info.tensor for m, e in edits if m is model))
         for model, edit in edits:
             with self.problems.keep():
@@ -213,7 +253,7 @@ class _Work:
             if isinstance(target, Site):
                 with self.problems.keep():
                     info = self.info(model, target)
-                    places = self.feeds.site_places(model, run, info, target.position, target.span)
+                    places = self.at(run).feeds.site_places(model, run, info, target.position, target.span)
                     self._fits(info, places, value, run, target)
                     if all(p is not None for p in places):
                         edits.append(Edit(target, info, _complete(places), value))
@@ -246,14 +286,26 @@ class _Work:
         if shape.counts is not None and here.counts is not None:
             shapes.aligned(here.counts, shape.counts, value if value.span is not None else target)
 
+    def ends(self, run: Run, what: Site | Wire) -> Places | None:
+        """The places of a site; of a wire, those where it ends, if they are comparable with those where it starts."""
+        model = self.models[run.model]
+        if isinstance(what, Site):
+            return self.at(run).feeds.site_places(model, run, self.info(model, what), what.position, what.span)
+        end = end_of(model.sites, what.target)
+        if end.position is None or not stands(model.sites, what):
+            return None
+        if end.site is None:
+            return self.at(run).feeds.places(model, run, end.position, model.sites.readout_tower, what.span)
+        return self.at(run).feeds.site_places(model, run, end.site, end.position, what.span)
+
     def _positions(self, run: Run, model: LoadedModel, site: Site) -> Positions:
-        return _complete(self.feeds.site_places(model, run, self.info(model, site), site.position, site.span))
+        return _complete(self.at(run).feeds.site_places(model, run, self.info(model, site), site.position, site.span))
 
     def _site(self, run: Run, model: LoadedModel, site: Site) -> SiteRead | None:
         with self.problems.keep():
             info = self.info(model, site)
             check_read(site)
-            places = self.feeds.site_places(model, run, info, site.position, site.span)
+            places = self.at(run).feeds.site_places(model, run, info, site.position, site.span)
             if all(p is not None for p in places):
                 return SiteRead(site, info, _complete(places))
         return None
@@ -263,21 +315,21 @@ class _Work:
         if isinstance(output, Readout):
             return None
         if isinstance(output, ClassScore):
-            return class_read(output, model, self.data, self.problems)
+            return class_read(output, model, self.at(run).data, self.at(run).problems)
         if not isinstance(output, Distribution) or output.position is None:
             return OutputRead(output, (0,) * self.data.n)
         places = self._one_place(run, model, output, output.position)
         return None if places is None else OutputRead(output, places)
 
     def _readout(self, run: Run, model: LoadedModel, readout: Readout) -> ReadoutRead | None:
-        found = unknown(self.data.n) if is_text(readout.answer) else self.answers.of(model, readout)
+        found = unknown(self.data.n) if is_text(readout.answer) else self.at(run).answers.of(model, readout)
         places = self._one_place(run, model, readout, readout.position)
         return None if found is None or places is None else ReadoutRead(readout, places, found)
 
     def _one_place(self, run: Run, model: LoadedModel, readout: Output, at: Position) -> tuple[int, ...] | None:
         """The position of each row that is read from."""
         tower = model.sites.readout_tower
-        places = self.feeds.places(model, run, at, tower, readout.span)
+        places = self.at(run).feeds.places(model, run, at, tower, readout.span)
         for i, p in enumerate(places):
             if p is not None and len(p) != 1:
                 problem = RowError(
@@ -299,7 +351,7 @@ def _known(problem: AddressError) -> str:
     return "layers, heads and neurons count from 0"
 
 
-def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Answers) -> Iterator[Spelling]:
+def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Callable[[Run], Answers]) -> Iterator[Spelling]:
     """For each readout of the table, its least-assigned world, where another spelling of its answers exists."""
     where: dict[Expr, Any] = {}
     for formula in plan.formulas:
@@ -311,5 +363,5 @@ def _spellings(plan: Plan, setups: tuple[Setup, ...], answers: Answers) -> Itera
     for readout, (_, run) in where.items():
         setup = setups[run]
         read = next(r for r in setup.readouts if r.readout == readout)
-        for answer, other in answers.other_spellings(setup.model, read):
+        for answer, other in answers(setup.run).other_spellings(setup.model, read):
             yield Spelling(run, read, answer, other)

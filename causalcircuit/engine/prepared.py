@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.shapes import Shape
 from causalcircuit.models import LoadedModel, Prompt
-from causalcircuit.query import Counterfactual, Expr, Generated, Output, Readout, Site, SiteInfo, Statistic
+from causalcircuit.query import Counterfactual, Draw, Expr, Generated, Output, Readout, Site, SiteInfo, Statistic
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset
 
@@ -134,6 +134,7 @@ class Prepared:
         setups: one for each run of the plan. spellings: what is looked at while running.
         shapes: of the plan's references. elsewhere: its references over other data, prepared on those.
         notes: for the report: how many patches the masks hold.
+        donors: for each draw the places of the rows' donors.
     """
 
     plan: Plan
@@ -144,3 +145,4 @@ class Prepared:
     shapes: Mapping[Statistic, Shape]
     elsewhere: tuple[Prepared, ...]
     notes: tuple[Diagnostic, ...] = ()
+    donors: Mapping[Draw, tuple[int, ...]] = field(default_factory=dict)

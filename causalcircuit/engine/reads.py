@@ -7,15 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from causalcircuit.engine.formulas import model_of, said_in
+from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.engine.formulas import column_of, model_of, said_in
 from causalcircuit.engine.functions import by_row, each_row
 from causalcircuit.engine.prepared import Prepared
 from causalcircuit.engine.references import Partial, joined, kind_of
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.models import LoadedModel, Written, media, number_feed
-from causalcircuit.query import Applied, Column, Counterfactual, Expr, Site, Statistic, Text, Truth, is_text
+from causalcircuit.query import (
+    Applied,
+    Counterfactual,
+    Draw,
+    Expr,
+    Noise,
+    Site,
+    Statistic,
+    Text,
+    Truth,
+    is_text,
+    render,
+)
 from causalcircuit.query.network import Numbers
 from causalcircuit.query.plan import Reference
 
@@ -34,6 +48,7 @@ class Reads:
         self.cached: dict[str, bool] = {}
         self._totals: dict[Statistic, Partial] = {}
         self.means: dict[Statistic, Tensor] = {}
+        self.notes: list[Diagnostic] = []
         self._columns: dict[str, Tensor] = {}
         self._media: dict[tuple[str, Path | Numbers], Mapping[str, Tensor]] = {}
         first = next(iter(prepared.models.values()), None)
@@ -76,22 +91,34 @@ class Reads:
         """A text in a world, on all rows of the chunk."""
         return self._texts[self._index[model_of(leaf.value), leaf.world, said_in(leaf)]]
 
-    def number(self, row: int) -> int:
-        """A row's number in its file: what noise belongs to."""
-        return self._prepared.data.rows[row]
+    def number(self, row: int, donor: Draw | None = None) -> int:
+        """The number in its file of a row, or of its donor: what noise belongs to."""
+        return self._prepared.data.rows[row if donor is None else self._prepared.donors[donor][row]]
 
     def natural(self, site: Site) -> Value:
         """A formula outside a pass has no bare sites."""
         raise TypeError(f"{site.address} is read outside a pass")
 
-    def column(self, name: str) -> Value:
-        """A column of numbers or lists of numbers, on the rows of the chunk."""
+    def noise(self, e: Noise) -> Value:
+        """Noise is on what an assignment sets."""
+        raise TypeError(f"{render(e)} is read outside a pass")
+
+    def column(self, name: str, donor: Draw | None = None) -> Value:
+        """A column of numbers or lists of numbers, on the rows of the chunk or on their donors."""
         if name not in self._columns:
             self._columns[name] = torch.tensor(
                 self._prepared.data.column(name), dtype=torch.float64, device=self.device
             )
-        data = self._columns[name][self._chunk.start : self._chunk.stop]
+        data = self._columns[name]
+        if donor is None:
+            data = data[self._chunk.start : self._chunk.stop]
+        else:
+            data = data[torch.tensor(self._chosen(donor), dtype=torch.long, device=data.device)]
         return Value(data, None if data.ndim == 1 else (1,) * len(data))
+
+    def _chosen(self, donor: Draw) -> tuple[int, ...]:
+        """The places of the donors of the chunk's rows."""
+        return self._prepared.donors[donor][self._chunk.start : self._chunk.stop]
 
     def applied(self, e: Applied) -> Value:
         """What a function in Python gives, on the rows of the chunk."""
@@ -100,8 +127,11 @@ class Reads:
 
     def _plain(self, e: Expr) -> Sequence[Any]:
         """[rows of the chunk] an argument as Python sees it."""
-        if isinstance(e, Column):
-            return self._prepared.data.column(e.name)[self._chunk.start : self._chunk.stop]
+        found = column_of(e)
+        if found is not None:
+            column, donor = found
+            values = self._prepared.data.column(column.name)
+            return [values[i] for i in (self._chunk if donor is None else self._chosen(donor))]
         if isinstance(e, Text | Truth):
             return [e.value] * len(self._chunk)
         if isinstance(e, Counterfactual) and is_text(e):
@@ -127,10 +157,19 @@ class Reads:
         e = reference.statistic
         self._totals[e] = joined(self._totals.get(e), self.partial(reference))
 
+    def resume(self, reference: Reference, total: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the sum of the first rows, which an earlier run kept."""
+        self._totals[reference.statistic] = {k: torch.from_numpy(v).to(self.device) for k, v in total.items()}
+
+    def total(self, reference: Reference) -> Mapping[str, NDArray[Any]]:
+        """The sum so far."""
+        return {k: v.cpu().numpy() for k, v in self._totals[reference.statistic].items()}
+
     def complete(self, reference: Reference) -> None:
         """A statistic whose rows have all been added; it takes the type of the activations where it is written."""
-        e = reference.statistic
-        self.means[e] = kind_of(e).complete(e, self._totals.pop(e))
+        e, total = reference.statistic, self._totals.pop(reference.statistic)
+        self.means[e] = kind_of(e).complete(e, total)
+        self.notes.extend(kind_of(e).notes(e, total))
 
 
 def _weights(prepared: Prepared) -> Tensor:

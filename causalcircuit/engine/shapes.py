@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.feeds import Places
+from causalcircuit.engine.formulas import column_of
 from causalcircuit.engine.problems import Problems
 from causalcircuit.models.problem import RowError
 from causalcircuit.query import (
@@ -14,15 +16,18 @@ from causalcircuit.query import (
     Binary,
     Call,
     Column,
+    Component,
     Counterfactual,
     Expr,
     Mean,
     Negative,
+    Noise,
     Number,
     Site,
     Statistic,
     Text,
     Truth,
+    Vector,
     is_text,
     render,
     walk,
@@ -68,8 +73,12 @@ class Shapes:
         match e:
             case Number():
                 return Shape()
-            case Column(name=name):
+            case Column(name=name) | Counterfactual(value=Column(name=name)):
                 return self._column(name, e)
+            case Vector(values=values):
+                return Shape(len(values))
+            case Noise(site=Site() as site):
+                return self.of(site)
             case Site() | Counterfactual():
                 found = self._look(e)
                 return Shape() if found is None else Shape(found[0], counted(found[1]))
@@ -81,7 +90,7 @@ class Shapes:
                 return self.together(self.of(left), self.of(right), e)
             case Applied(arguments=arguments):
                 for argument in arguments:
-                    if not (isinstance(argument, Column | Text | Truth) or is_text(argument)):
+                    if not (column_of(argument) or isinstance(argument, Text | Truth) or is_text(argument)):
                         self.of(argument)
                 return Shape()
             case Call(function=function, arguments=arguments):
@@ -147,7 +156,10 @@ class Shapes:
         return Shape(found.width, None if found.counts is None else found.counts[:1] * self._data.n)
 
     def _statistic(self, e: Statistic) -> Shape:
-        inner = self.of(e.of)
+        first, *others = (self.of(part) for part in e.parts)
+        inner = first if e.pooled else reduce(lambda a, b: self.together(a, b, e), others, first)
+        if isinstance(e, Component):
+            self._observed(inner, e)
         if inner.scalar:
             return inner
         if e.pooled or inner.counts is None:
@@ -165,9 +177,42 @@ class Shapes:
             )
         return Shape(inner.width, inner.counts)
 
+    def _observed(self, inner: Shape, e: Component) -> None:
+        """A component has something to vary over.
+
+        Raises:
+            DiagnosticError: CQ355 fewer than two rows, CQ356 several positions that are not pooled, CQ353 a number.
+        """
+        weight = self._data.ref.weight
+        weights = [1.0] * self._data.n if weight is None else self._data.column(weight.name)
+        if sum(w > 0 for w in weights) < 2:
+            raise error(
+                "CQ355",
+                f"`{render(e)}` needs two rows that differ, and the data `{self._data.ref.label}` have fewer",
+                e.span,
+                help="widen the selection, or take the component over other data: `pc1(A, on = d)`",
+            )
+        if inner.scalar:
+            raise error("CQ353", f"`{render(e)}` is of one number a row", e.span, help="name a site: a vector")
+        if not e.pooled and inner.counts is not None and any(c not in (None, 1) for c in inner.counts):
+            raise error(
+                "CQ356",
+                f"`{render(e)}` is one direction, and its site has several positions a row",
+                e.span,
+                "several positions",
+                help=(
+                    f"every position an observation, rows weighing the same: `{render(replace(e, pooled=True))}`",
+                    "or a position that every row has once: `@ last`, `@ token(row.word)`",
+                ),
+            )
+
     def _call(self, function: str, shapes: Sequence[Shape], e: Expr) -> Shape:
         if function in SCALARS and len(shapes) == 1:
             return shapes[0]
+        if function == "unit" and len(shapes) == 1 and not shapes[0].scalar:
+            return shapes[0]
+        if function == "project_out" and len(shapes) == 2 and not any(s.scalar for s in shapes):
+            return self.together(shapes[0], shapes[1], e)
         if function == "dot" and len(shapes) == 2 and not any(s.scalar for s in shapes):
             self._flat(shapes[0], shapes[1], e)
             return Shape()
@@ -188,7 +233,10 @@ class Shapes:
             "CQ352",
             f"`{render(e)}` cannot be calculated",
             e.span,
-            help="`norm`, `dot`, `cosine`, `avg` and `max` take sites; `abs`, `log` and `exp` one value",
+            help=(
+                "`norm`, `dot`, `cosine`, `avg` and `max` take sites; `abs`, `log` and `exp` one value",
+                "`unit` and `project_out` take vectors: sites, references, columns of lists",
+            ),
         )
 
     def _flat(self, a: Shape, b: Shape, e: Expr) -> None:

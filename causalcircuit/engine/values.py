@@ -10,17 +10,21 @@ import torch
 from torch import Tensor
 
 from causalcircuit.engine.comparisons import cosine, divergence, pooled
+from causalcircuit.engine.vectors import project_out, unit, vector
 from causalcircuit.query import (
     Applied,
     Binary,
     Call,
     Column,
     Counterfactual,
+    Draw,
     Expr,
     Negative,
+    Noise,
     Number,
     Site,
     Statistic,
+    Vector,
     render,
 )
 
@@ -74,8 +78,11 @@ class Context(Protocol):
     def reference(self, e: Statistic) -> Value:
         """A statistic over all rows."""
 
-    def column(self, name: str) -> Value:
-        """A column of numbers, or of lists of numbers."""
+    def column(self, name: str, donor: Draw | None = None) -> Value:
+        """A column of numbers, or of lists of numbers; of the rows' donors, where a draw is given."""
+
+    def noise(self, e: Noise) -> Value:
+        """Noise on the site that is assigned."""
 
     def applied(self, e: Applied) -> Value:
         """What a function in Python gives."""
@@ -88,8 +95,14 @@ def evaluate(e: Expr, context: Context) -> Value:
             return Value(torch.tensor([x], dtype=torch.float64, device=context.device))
         case Column(name=name):
             return context.column(name)
+        case Vector():
+            return Value(vector(e, context.device))
+        case Noise():
+            return context.noise(e)
         case Site():
             return context.natural(e)
+        case Counterfactual(value=Column(name=name), world=world):
+            return context.column(name, world.donor)
         case Counterfactual():
             return context.read(e)
         case Statistic():
@@ -102,6 +115,11 @@ def evaluate(e: Expr, context: Context) -> Value:
         case Call(function=function, arguments=(argument,)) if function in _SCALAR:
             inner = evaluate(argument, context)
             return Value(_SCALAR[function](inner.data), inner.counts)
+        case Call(function="unit", arguments=(argument,)):
+            inner = evaluate(argument, context)
+            return Value(unit(inner.data, e), inner.counts)
+        case Call(function="project_out", arguments=(left, right)):
+            return _combined(lambda x, d: project_out(x, d, e), evaluate(left, context), evaluate(right, context))
         case Call(function="dot", arguments=(left, right)):
             return _dot(evaluate(left, context), evaluate(right, context))
         case Applied():

@@ -26,7 +26,8 @@ class OutcomeTable:
         cluster: [n] the sampling unit's label of each row, or `None` for independent rows.
         weight: [n] row weights, or `None`.
         columns: data columns by name, [n] each (float64, or object for strings).
-        cells: [n] float64 for each cell, finite; objects for the texts of a `Generated`.
+        cells: [n] float64 for each cell, finite; objects for the texts of a `Generated`; [n, draws] where rows have
+            several donors.
         cost: what filling it took: forward passes of single rows, seconds.
         complete: `False` where the run was interrupted; the rows are then the first ones.
         elsewhere: other data that references were computed over, with their numbers of rows.
@@ -56,12 +57,14 @@ class OutcomeTable:
         out: dict[str, list[Any]] = {k: [] for k in ("row", "cluster", "world", "draw", "readout", "value", "text")}
         clusters = None if self.cluster is None else [None if c is None else str(c) for c in self.cluster]
         for cell, values in self.cells.items():
-            out["row"].extend(self.rows.tolist())
-            out["cluster"].extend([None] * self.n if clusters is None else clusters)
-            out["world"].extend([render(cell.world)] * self.n)
-            out["draw"].extend([0] * self.n)
-            out["readout"].extend([render(cell.readout)] * self.n)
-            written = is_text(cell.readout)
-            out["value"].extend([None] * self.n if written else values.tolist())
-            out["text"].extend(values.tolist() if written else [None] * self.n)
+            draws = 1 if values.ndim == 1 else values.shape[1]
+            size = self.n * draws
+            out["row"].extend(r for r in self.rows.tolist() for _ in range(draws))
+            out["cluster"].extend([None] * size if clusters is None else [c for c in clusters for _ in range(draws)])
+            out["world"].extend([render(cell.world)] * size)
+            out["draw"].extend(list(range(draws)) * self.n)
+            out["readout"].extend([render(cell.readout)] * size)
+            written, flat = is_text(cell.readout), values.reshape(-1).tolist()
+            out["value"].extend([None] * size if written else flat)
+            out["text"].extend(flat if written else [None] * size)
         return out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.values import Value
 from causalcircuit.query import Statistic
 
@@ -30,7 +31,14 @@ class Kind(Protocol):
         """
 
     def complete(self, e: Statistic, total: Partial) -> Tensor:
-        """The reference, float64, from the sum over all rows: [positions or 1, width], or [1] of a number a row."""
+        """The reference, float64, from the sum over all rows: [positions or 1, width], or [1] of a number a row.
+
+        Raises:
+            DiagnosticError: these rows have none.
+        """
+
+    def notes(self, e: Statistic, total: Partial) -> Iterable[Diagnostic]:
+        """What a report says of a reference that is complete."""
 
 
 _KINDS: dict[type[Statistic], Kind] = {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.references.kinds import Partial, kind, weighted_sum
 from causalcircuit.engine.values import Value
 from causalcircuit.query import Mean, Statistic
@@ -22,3 +23,7 @@ class MeanKind:
     def complete(self, e: Statistic, total: Partial) -> Tensor:
         """Their ratio."""
         return total["sum"] / total["weight"]
+
+    def notes(self, e: Statistic, total: Partial) -> tuple[Diagnostic, ...]:
+        """A mean says nothing more."""
+        return ()
