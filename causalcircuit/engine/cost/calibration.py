@@ -36,7 +36,7 @@ _SHAPES = (
 )  # fmt: skip
 _SPENT = 0.15
 """Seconds that each shape is run for at least, the fastest of its passes counts."""
-_PAIRS = 40.0
+_PAIRS = 5.0
 """Started modules that cost as much as a row and world beside its pass: its feeds, places, assignments and reads."""
 _PASSES = 60.0
 """The same of a pass: its schedule, batch and hooks."""

@@ -20,6 +20,9 @@ _PATTERNS = 3
 _READ = 6
 """Numbers of a distribution that is read, in units of a logit: float64 copies and what is left in the log."""
 
+_SPARE = 1.1
+"""For what is alive for a moment only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -45,9 +48,11 @@ def memory_of(dims: ModelDims, shape: PassShape) -> Memory:
     widest = max((_tower(dims, t) for t in shape.towers), default=0)
     last = dims.tower(shape.towers[-1].tower)
     stream = sum(t.computed * dims.tower(t.tower).width for t in shape.towers)
+    # A picture's numbers: as many as a line of the convolution over its patches reads.
+    fed = sum(t.computed * dims.tower(t.tower).embed // max(1, dims.tower(t.tower).width) for t in shape.towers)
     logits = shape.logits * (dims.vocabulary + last.width) + _READ * shape.read * dims.vocabulary
-    activations = max(widest, logits + stream)
-    return Memory(dims.weights, activations * dims.size, kept_of(dims, shape) * dims.size)
+    activations = int(_SPARE * (max(widest, logits) + stream + fed))
+    return Memory(dims.weights, activations * dims.size, int(_SPARE * kept_of(dims, shape)) * dims.size)
 
 
 def kept_of(dims: ModelDims, shape: PassShape) -> int:

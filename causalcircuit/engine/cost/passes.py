@@ -15,8 +15,8 @@ _INSIDE = ("q", "k", "v", "pattern")
 _BEFORE = ("attn.in", *_INSIDE, "z")
 
 
-def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tuple[PassPlan, list[PassShape]]]:
-    """Every pass that `execute` makes of a plan, other data of references aside, with its shape.
+def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tuple[range, PassPlan, list[PassShape]]]:
+    """Every pass that `execute` makes of a plan, other data of references aside: its chunk of rows, and its shape.
 
     A pass in which texts are written stands for one pass a token, as many as may be written.
 
@@ -32,7 +32,7 @@ def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tup
                 # The first pass of a kind carries a witness: a row without assignments.
                 witness = plan.base is not None and not plan.records and kind not in proven
                 proven.add(kind)
-                yield plan, shapes_of(plan, witness=witness)
+                yield chunk, plan, shapes_of(plan, witness=witness)
 
 
 def shapes_of(plan: PassPlan, *, witness: bool = False) -> list[PassShape]:
