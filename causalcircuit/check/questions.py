@@ -66,7 +66,7 @@ def estimate(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
     if given.form is not None:
         place, way = given.seen["as"], f"write `show … as {given.form}`"
         raise error("CQ112", f"`as {given.form}` is an option of `show`, not of `estimate`", place, help=way)
-    queries, _ = _reached(checker, _swept(heads, low, given.sweeps), low)
+    queries = _reached(checker, _swept(heads, low, given.sweeps), low)
     checker.command(Estimation(queries, given.data, given.options, given.per, comments, span=low.statement), low)
 
 
@@ -85,7 +85,7 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             given.seen["as"],
             help="add `for H in m.layer[*].head[*].out @ last`, or leave `as heatmap` out",
         )
-    queries, left = _reached(checker, swept, low)
+    queries, left, _ = reachable(swept, low.scope.sites, low.statement)  # the report names what is left out
     made = Showing(
         queries, data, given.options, given.per, comments, low.statement, given.form or "table", left
     )  # fmt: skip
@@ -111,11 +111,11 @@ def _swept(heads: list[Node], low: Lowering, sweeps: tuple[Sweep, ...]) -> list[
     return out
 
 
-def _reached(checker: Checker, queries: list[Query], low: Lowering) -> tuple[tuple[Query, ...], tuple[str, ...]]:
-    """The queries whose members can have an effect, and the names of the others, which are told."""
-    kept, left, notes = reachable(queries, low.scope.sites, low.statement)
+def _reached(checker: Checker, queries: list[Query], low: Lowering) -> tuple[Query, ...]:
+    """The queries whose members can have an effect; a note names the others."""
+    kept, _, notes = reachable(queries, low.scope.sites, low.statement)
     checker.found.extend(notes)
-    return kept, left
+    return kept
 
 
 def _estimand(value: Expr, span: Span) -> None:
@@ -315,6 +315,5 @@ def _claims(condition: Expr, head: Node, point: Member, low: Lowering) -> list[C
 
 def _claims_reached(checker: Checker, claims: list[Claim], low: Lowering) -> list[Claim]:
     """The claims whose members can have an effect."""
-    kept, _ = _reached(checker, [c.query for c in claims], low)
-    found = set(map(id, kept))
+    found = set(map(id, _reached(checker, [c.query for c in claims], low)))
     return [c for c in claims if id(c.query) in found]

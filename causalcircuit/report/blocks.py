@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, takewhile
 
 from causalcircuit.query import Estimate, Tested
+from causalcircuit.query.each import SEEN
 
 Answer = Estimate | Tested
 
@@ -30,8 +31,8 @@ def axes_of(block: Sequence[Answer]) -> tuple[str, ...]:
 
 
 def swept(block: Sequence[Answer]) -> list[str]:
-    """The axes of a block that are swept over, as against groups of rows."""
-    return [axis for axis in axes_of(block) if not axis.startswith("row.")]
+    """The axes of a block that are swept over, as against groups of rows and the tokens at positions."""
+    return [axis for axis in axes_of(block) if not axis.startswith("row.") and axis != SEEN]
 
 
 def shared_ends(block: Sequence[Answer], axis: str) -> tuple[str, str]:

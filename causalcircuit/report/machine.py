@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from causalcircuit.diagnostics import Diagnostic
@@ -21,7 +22,9 @@ def to_json(result: Result | None, diagnostics: Iterable[Diagnostic] = (), *, in
     """
     shown = result or Result()
     every = (*shown.diagnostics, *(d for d in dict.fromkeys(diagnostics) if d not in shown.remarks))
-    whole = Result(shown.estimates, shown.hypotheses, every, interrupted=shown.interrupted or interrupted)
+    cut = shown.interrupted or interrupted
+    whole = Result(shown.estimates, shown.hypotheses, every, interrupted=cut, shown=shown.shown)
+    whole = replace(whole, manifest=shown.manifest, run=shown.run)
     return json.dumps(_plain(whole.to_json()), indent=2, allow_nan=False)
 
 

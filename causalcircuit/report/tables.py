@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested, Verdict
+from causalcircuit.query.showing import Shown
 from causalcircuit.report.blocks import Answer, axes_of, shared_ends, swept
 from causalcircuit.report.figures import bounds, decimals, figure, p_value, percent
 from causalcircuit.report.picture import Axis, axes
 from causalcircuit.report.safe import clean, words
+from causalcircuit.report.scale import scale_of
 
 X = TypeVar("X", Estimate, Tested, Answer)
 
@@ -60,6 +62,33 @@ def test_table(block: Sequence[Tested], width: int) -> Table:
     return _table(columns, block, width)
 
 
+def shown_table(shown: Shown, listed: Sequence[int], width: int) -> Table:
+    """A line for each estimate of a `show`, in the order that is given, no wider than `width` cells."""
+    block = [shown.estimates[i] for i in listed]
+    together = f"{percent(shown.level)} simultaneous" if shown.family > 1 else ""
+    names = _coordinates(shown, listed) if shown.panels else _names(block)
+    columns = [*names, *_values(block, interval=together, finest=scale_of(shown).places + 2)]
+    if shown.p:
+        columns.append(_Column("p", [Text(p_value(shown.p[i])) for i in listed], right=True))
+        if shown.family > 1:
+            columns.append(_Column("adjusted", [Text(p_value(shown.p_adjusted[i])) for i in listed], right=True))
+    return _table(columns, block, width)
+
+
+def _coordinates(shown: Shown, listed: Sequence[int]) -> list[_Column]:
+    """Where on its maps each estimate lies: the map, the line and the column."""
+    at: dict[int, tuple[str, str, str]] = {}
+    for panel in shown.panels:
+        for line, places in zip(panel.rows.labels, panel.cells, strict=True):
+            for label, place in zip(panel.columns.labels, places, strict=True):
+                if place is not None:
+                    at[place] = (panel.title, line, label)
+    first = shown.panels[0]
+    titles = ("", first.rows.title, first.columns.title)
+    cells = [[words(at[i][k]) for i in listed] for k in range(3)]
+    return [_Column(clean(t), c, fold=True) for t, c in zip(titles, cells, strict=True) if any(x.plain for x in c)]
+
+
 def _short(region: str, unit: str) -> str:
     """A region with its unit said once: `within [-0.1, 0.1] logit`."""
     return region.replace(f" {unit},", ",").replace(f" {unit}]", f"] {unit}") if unit else region
@@ -85,8 +114,9 @@ def _names(block: Sequence[Answer]) -> list[_Column]:
     return out
 
 
-def _values(block: Sequence[Answer], units: bool = True) -> list[_Column]:
-    places = [0 if x.value is None else decimals(x.value, x.interval) for x in block]
+def _values(block: Sequence[Answer], units: bool = True, interval: str = "", finest: int = 99) -> list[_Column]:
+    """The numbers, with `finest` decimal places at most; `interval` is the title of the intervals of a family."""
+    places = [0 if x.value is None else min(finest, decimals(x.value, x.interval)) for x in block]
     columns = [
         _Column("value", [_value(x, d) for x, d in zip(block, places, strict=True)], right=True),
     ]
@@ -94,7 +124,7 @@ def _values(block: Sequence[Answer], units: bool = True) -> list[_Column]:
         columns.append(_column("", block, lambda x: "" if x.value is None or x.unit in _PLAIN_UNITS else x.unit))
     if any(x.interval is not None for x in block):
         levels = {x.level for x in block}
-        title = f"{percent(block[0].level)} interval" if len(levels) == 1 else "interval"
+        title = interval or (f"{percent(block[0].level)} interval" if len(levels) == 1 else "interval")
         cells = [Text("" if x.interval is None else bounds(x.interval, d)) for x, d in zip(block, places, strict=True)]
         if len(levels) > 1:
             cells = [c + Text(f" at {percent(x.level)}") if c.plain else c for c, x in zip(cells, block, strict=True)]

@@ -16,6 +16,7 @@ from causalcircuit.report.details import claims, details, grid, news, remarks, t
 from causalcircuit.report.figures import count
 from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
+from causalcircuit.report.shown import shown_block
 from causalcircuit.report.tables import COLOURS, estimate_table, test_table
 
 NARROWEST, WIDEST = 40, 120
@@ -40,7 +41,7 @@ def to_text(
         file=out,
         width=width,
         force_terminal=colour,
-        color_system="standard" if colour else None,
+        color_system="256" if colour else None,
         no_color=not colour,
         highlight=False,
         markup=False,
@@ -58,7 +59,7 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
     if said and not brief:
         yield _title(said, width)
     if result.interrupted:
-        answers = result.estimates or result.hypotheses
+        answers = result.estimates or result.hypotheses or result.shown
         what = ": these are the answers of the rows that were done." if answers else " before any row was done."
         yield words(f"Interrupted{what}", "bold yellow")
     blocks: list[Sequence[Answer]] = [*estimate_blocks(result.estimates), *test_blocks(result.hypotheses)]
@@ -72,6 +73,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
         remarked = [] if brief else remarks(block)
         yield _block(block, width, [*urgent, *news(behind, before), *remarked], brief)
         before = behind
+    for shown in result.shown:
+        if shown.comments not in ((), said) and not brief:
+            said = shown.comments
+            yield _paragraphs(said)
+        yield shown_block(shown, width, brief)
 
 
 def _title(comments: Sequence[str], width: int) -> Group:

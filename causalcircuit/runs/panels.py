@@ -25,7 +25,8 @@ def panels(queries: Sequence[Query], estimates: Sequence[Estimate]) -> tuple[Pan
         axes = list(dict.fromkeys(title for place in places for title in place))
     else:
         joined = [_joined(name, side) for name, side in zip(names, sides, strict=True)]
-        places, axes = [_merged(p) for p in zip(*joined, strict=True)], names
+        places = [_merged(p) for p in zip(*joined, strict=True)]
+        axes = list(dict.fromkeys(title for place in places for title in place))
     if not axes:
         axes, places = [names[0]], [{names[0]: said} for said in (dict(q.at)[names[0]] for q in queries)]
     rows, columns, *rest = axes if len(axes) > 1 else ["", axes[0]]
@@ -64,8 +65,9 @@ def _leading(label: str) -> int:
 
 
 def _joined(name: str, places: Sequence[Coordinates]) -> list[Coordinates]:
-    """One side for all that varies of a variable: `1.3` for layer 1, head 3."""
-    return [{name: ".".join(place.values())} for place in places]
+    """One side for all that varies of a variable: `1.3` for layer 1, head 3 of `H`, titled `H: layer.head`."""
+    title = f"{name}: {'.'.join(places[0])}" if places[0] and name not in places[0] else name
+    return [{title: ".".join(place.values())} for place in places]
 
 
 def _sides(name: str, queries: Sequence[Query]) -> list[Coordinates]:

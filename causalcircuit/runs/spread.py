@@ -68,7 +68,7 @@ def _spread(
     made = _with(command, [(i, q) for i, q in parts if id(q) in chosen], left)
     if each:
         DiagnosticError.raise_if([d for d in check_command(made) if d.is_error])
-    return made, notes
+    return made, [] if isinstance(made, Showing) else notes  # it says so itself
 
 
 def _with(command: Command, parts: list[tuple[int, Query]], left: tuple[str, ...]) -> Command:

@@ -30,6 +30,7 @@ class Wishes:
         quiet: no progress bar and no explanations, only numbers, verdicts and diagnostics.
         tests_only: leave out the estimates; the exit code tells whether the named hypotheses hold.
         online: models on the hub that are not on this machine are downloaded.
+        out: a folder for pictures and answers.
     """
 
     machine: bool = False
@@ -37,6 +38,7 @@ class Wishes:
     quiet: bool = False
     tests_only: bool = False
     online: bool = False
+    out: Path | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ def run(file: str, wishes: Wishes) -> int:
     """Answer a program, print the answers, and return the exit code."""
     answer = _answer(file, wishes)
     written = _save(answer, wishes.rows)
+    drawn = _draw(answer, wishes.out)
     interrupted = answer.code == exits.INTERRUPTED
     if wishes.machine:
         streams.show_json(answer.result, answer.diagnostics, interrupted=interrupted)
@@ -63,6 +66,8 @@ def run(file: str, wishes: Wishes) -> int:
         streams.say("interrupted" if answer.result else "interrupted: nothing was computed yet")
     if written and not wishes.quiet:
         streams.say(f"rows written: {', '.join(map(str, written))}")
+    if drawn and not wishes.quiet:
+        streams.say(f"written: {', '.join(map(str, drawn))}")
     return answer.code
 
 
@@ -129,8 +134,9 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
         from causalcircuit import runs
 
         program = read(file, "all" if wishes.online else "")
-        if wishes.rows is not None:
-            runs.make_folder(wishes.rows)
+        for folder in (wishes.rows, wishes.out):
+            if folder is not None:
+                runs.make_folder(folder)
         idle = _idle(program, wishes.tests_only)
         with progress_bar(wanted=not wishes.quiet) as heard:
             result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard)
@@ -182,3 +188,22 @@ def _save(answer: _Answer, folder: Path | None) -> list[Path]:
         answer.diagnostics += problem.diagnostics
         answer.code = exits.AFTER
         return []
+
+
+def _draw(answer: _Answer, folder: Path | None) -> list[Path]:
+    """Write pictures and answers where that was asked; a failure joins the answer."""
+    if folder is None or answer.result is None:
+        return []
+    from causalcircuit.report import pictures, to_json
+
+    files = {**pictures(answer.result), "results.json": to_json(answer.result, answer.diagnostics).encode()}
+    try:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as problem:
+        way = "name another folder"
+        failed = error("CQ720", f"nothing can be written to `{folder}`: {problem.strerror}", help=way)
+        answer.diagnostics += failed.diagnostics
+        answer.code = exits.AFTER
+        return []
+    return [folder / name for name in files]

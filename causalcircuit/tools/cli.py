@@ -65,6 +65,12 @@ _rows = click.option(
     metavar="DIR",
     help="Write the outcomes of every row in every world to DIR, a Parquet file for each data set.",
 )
+_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the heat maps of `show … as heatmap` to DIR as SVG and PNG, and all answers as DIR/results.json.",
+)
 _quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
 )
@@ -111,20 +117,22 @@ def group() -> None:
         "cq run examples/mediation.cq",
         "cq run examples/ioi.cq --format json > ioi.json",
         "cq run examples/ioi.cq --rows out    # out/ioi.parquet",
+        "cq run examples/heatmap.cq --out maps    # maps/effect-H.svg, .png, maps/results.json",
         "cq run - < examples/ioi.cq",
     )
 )
 @_file
 @_format
 @_rows
+@_out
 @_quiet
 @_online
 @_debug
-def run(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool) -> int:
+def run(file: str, machine: bool, rows: Path | None, out: Path | None, quiet: bool, online: bool) -> int:
     """Answer every question of FILE (`-` reads standard input)."""
     from causalcircuit.tools import answering
 
-    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online))
+    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online, out=out))
 
 
 @group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))

@@ -1,0 +1,34 @@
+"""The heat maps of a result as files."""
+
+from __future__ import annotations
+
+import re
+
+from causalcircuit.query import Result
+from causalcircuit.report.scene import scene
+from causalcircuit.report.svg import svg
+
+_LONGEST = 60
+
+
+def pictures(result: Result) -> dict[str, bytes]:
+    """SVG and PNG of every heat map, by the names of their files: `effect-H.svg`, `effect-H.png`."""
+    from causalcircuit.report.png import png  # Pillow is loaded only where a picture is drawn
+
+    out: dict[str, bytes] = {}
+    for shown in result.shown:
+        if shown.panels:
+            name = _free(re.sub(r"[^\w.]+", "-", shown.name).strip("-.")[:_LONGEST] or "heatmap", out)
+            drawn = scene(shown)
+            out[f"{name}.svg"] = svg(drawn).encode()
+            out[f"{name}.png"] = png(drawn)
+    return out
+
+
+def _free(name: str, taken: dict[str, bytes]) -> str:
+    """A name that no other picture has, whatever the case of its letters."""
+    known = {key.casefold() for key in taken}
+    made, k = name, 2
+    while f"{made}.svg".casefold() in known:
+        made, k = f"{name}-{k}", k + 1
+    return made

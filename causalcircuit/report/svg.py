@@ -1,0 +1,46 @@
+"""A scene as SVG: one file, no script, no font of its own."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from causalcircuit.report.colours import hex_of
+from causalcircuit.report.scene import Label, Rect, Scene
+
+_FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
+
+
+def svg(scene: Scene) -> str:
+    """The picture; a pointer on a cell is told its member, value, interval and p."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(scene.width)}" height="{_n(scene.height)}" '
+        f'viewBox="0 0 {_n(scene.width)} {_n(scene.height)}" font-family="{_FONT}" role="img">',
+        f"<title>{_text(scene.title)}</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        *(_rect(p) if isinstance(p, Rect) else _label(p) for p in scene.parts),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rect(r: Rect) -> str:
+    shape = f'<rect x="{_n(r.x)}" y="{_n(r.y)}" width="{_n(r.width)}" height="{_n(r.height)}" fill="{hex_of(r.fill)}"'
+    return f"{shape}><title>{_text(r.told)}</title></rect>" if r.told else f"{shape}/>"
+
+
+def _label(t: Label) -> str:
+    extra = ' font-weight="bold"' if t.bold else ""
+    if t.anchor != "start":
+        extra += f' text-anchor="{t.anchor}"'
+    if t.upright:
+        extra += f' transform="rotate(-90 {_n(t.x)} {_n(t.y)})"'
+    place = f'x="{_n(t.x)}" y="{_n(t.y)}" font-size="{t.size}" fill="{hex_of(t.fill)}"{extra} xml:space="preserve"'
+    return f"<text {place}>{_text(t.text)}</text>"
+
+
+def _text(text: str) -> str:
+    return escape(text.replace("\n", " "))
+
+
+def _n(x: float) -> str:
+    return f"{x:.2f}".rstrip("0").rstrip(".")
