@@ -71,7 +71,7 @@ class Demand:
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(self.plan.runs)}
 
     def add(self, item: Item, empty: Callable[[], NDArray[Any]], cell: int | None = None) -> Column:
-        """A column, with what is known of it; what is not is wanted."""
+        """A column, with what is known of it, and the references that it rests on."""
         runs = frozenset(i for f in item.formulas for i in self._runs(f))
         stage = self._stage(runs, cell)
         known = self.kept.outcomes(item) if self.kept is not None else None
@@ -82,9 +82,9 @@ class Demand:
             values[known.mask] = known.values[known.mask]
             column = Column(item, runs, stage, values, known.mask.copy(), cell)
         self.columns.append(column)
-        if not column.known.all():
-            for formula in item.formulas:
-                self._want_in(formula)
+        # References that nothing unknown needs are wanted too: their sums are known as a rule, and they have remarks.
+        for formula in item.formulas:
+            self._want_in(formula)
         return column
 
     def want(self, statistic: Statistic) -> None:

@@ -166,6 +166,8 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for.
+    `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
+    outcomes found and computed).
     """
 
     estimates: tuple[Estimate, ...] = ()
@@ -175,6 +177,8 @@ class Result:
     comments: tuple[str, ...] = ()
     interrupted: bool = False
     shown: tuple[Shown, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    run: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def holds(self) -> bool:
@@ -212,6 +216,10 @@ class Result:
             out["shown"] = [s.to_json() for s in self.shown]
         if self.interrupted:
             out["interrupted"] = True
+        if self.manifest:
+            out["manifest"] = dict(self.manifest)
+        if self.run:
+            out["run"] = dict(self.run)
         return out
 
     def to_pandas(self) -> pd.DataFrame:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 import causalcircuit.rows as rows
 from causalcircuit.check import queries_of, sites
-from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import (
-    Column,
     Command,
     DataRef,
     Estimate,
@@ -23,17 +20,18 @@ from causalcircuit.query import (
     Program,
     Result,
     Tested,
-    columns,
-    compile_estimand,
-    render,
 )
 from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.answer import answer
+from causalcircuit.runs.columns import arrays, with_columns
+from causalcircuit.runs.keeping import Keep, Keeping
+from causalcircuit.runs.manifest import Recorder, machine, manifest
 from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
+from causalcircuit.runs.task import Task, found_in_store, remember
 
 if TYPE_CHECKING:
-    from causalcircuit.engine import Prepared
+    from causalcircuit.engine.schedule import How
     from causalcircuit.models import LoadedModel
 
 
@@ -52,22 +50,61 @@ class AfterPass(DiagnosticError):  # noqa: N818 - when, not what: its diagnostic
 
 @dataclass(slots=True)
 class Runner:
-    """Runs programs; keeps loaded models between them."""
+    """Runs programs; keeps loaded models between them.
+
+    Attributes:
+        models: those that were loaded. keep: whether outcomes are looked up in the store, and kept there.
+        how: whether passes share what they have in common.
+    """
 
     models: dict[ModelRef, LoadedModel] = field(default_factory=dict)
+    keep: Keep = "use"
+    how: How = "full"
+    _keeping: Keeping | None = None
 
     def run(self, program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
         """Answer all questions of a program (see `run_program`)."""
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
-        prepared = self._prepare(commands, program)
-        tables = self._fill(prepared, progress)
+        tasks = self._prepare(commands, program)
+        recorder = Recorder(self.keeping().ledger if tasks else None, program, tests_only=tests_only)
+        try:
+            result = self._answered(program, commands, tasks, remarks, progress, recorder)
+        except AfterPass as problem:
+            recorder.ended("failed", problem.result)
+            raise
+        recorder.ended("interrupted" if result.interrupted else "done", result)
+        return result
+
+    def keeping(self) -> Keeping:
+        """The store, opened when it is first needed."""
+        if self._keeping is None:
+            self._keeping = Keeping.opened(self.keep)
+        return self._keeping
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._keeping is not None:
+            self._keeping.close()
+        self._keeping = None
+
+    def _answered(
+        self,
+        program: Program,
+        commands: list[Command],
+        tasks: Mapping[DataRef, Task],
+        remarks: Iterable[Diagnostic],
+        progress: Progress | None,
+        recorder: Recorder,
+    ) -> Result:
+        tables = self._fill(tasks, progress)
         estimates: list[Estimate] = []
         tested: list[Tested] = []
         displays: list[Shown] = []
-        found = [*program.warnings, *remarks, *(note for ready, _ in prepared.values() for note in ready.notes)]
+        found = [*program.warnings, *remarks, *(note for task in tasks.values() for note in task.notes)]
         found.extend(note for table in tables.values() for note in table.notes)
-        interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(prepared)
+        found.extend(self.keeping().remarks())
+        interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(tasks)
         failed: DiagnosticError | None = None
         try:
             for command in commands:
@@ -90,31 +127,55 @@ class Runner:
             program.comments if commands else (),
             interrupted=interrupted,
             shown=tuple(displays),
+            manifest=manifest(program, tasks.values(), self.how) if tasks else {},
+            run=recorder.said(tables.values()) if tasks else {},
         )
         if failed is not None:
             raise self._after(failed, result) from None
         return result
 
-    def _prepare(self, commands: list[Command], program: Program) -> dict[DataRef, tuple[Prepared, rows.Dataset]]:
-        """Load rows and models, plan and prepare everything; what can be wrong is said before any pass."""
-        from causalcircuit.engine import make_plan, prepare
+    def _prepare(self, commands: list[Command], program: Program) -> dict[DataRef, Task]:
+        """Load rows, look outcomes up, and where some are missing load models and prepare everything.
+
+        What can be wrong is said before any pass.
+        """
+        from causalcircuit.engine.plan import make_plan
 
         groups: dict[DataRef, list[Command]] = {}
         for command in commands:
             groups.setdefault(command.data, []).append(command)
-        out: dict[DataRef, tuple[Prepared, rows.Dataset]] = {}
+        out: dict[DataRef, Task] = {}
         problems: list[Diagnostic] = []
         for ref, asked in groups.items():
             try:
                 data = rows.load(ref)
                 queries = [q.expr for c in asked for q in queries_of(c)]
                 plan = make_plan(queries, data, {name: sites(ref) for name, ref in program.models.items()})
-                models = {name: self._model(program.models[name]) for name in plan.models}
-                out[ref] = prepare(plan, models, data), _with_columns(data, asked)
+                models = {name: program.models[name] for name in plan.models}
+                keys = self.keeping().keys(data, program.models, self.how)
+                shelf = self.keeping().shelf(keys)
+                task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf)
+                if not found_in_store(task):
+                    self._load(task)
+                out[ref] = task
             except DiagnosticError as problem:
                 problems.extend(d.at(asked[0].span) for d in problem.diagnostics)
         DiagnosticError.raise_if(problems)
         return out
+
+    def _load(self, task: Task) -> None:
+        """Load the models of a task, and prepare its worlds."""
+        from causalcircuit.engine import prepare
+
+        contents = self.keeping().contents
+        for ref in task.models.values():
+            contents.weights(ref)
+        models = {name: self._model(ref) for name, ref in task.models.items()}
+        changed = [name for name, ref in task.models.items() if not contents.unchanged(ref)]
+        if changed:
+            task.shelf = None  # its files changed while it was loaded: which of them it has is not known
+        task.ready = prepare(task.plan, models, task.data)
+        task.machine = machine()
 
     def _model(self, ref: ModelRef) -> LoadedModel:
         if ref not in self.models:
@@ -126,16 +187,12 @@ class Runner:
             self.models[ref] = with_dictionaries(self.models[bare], ref)
         return self.models[ref]
 
-    def _fill(
-        self, prepared: Mapping[DataRef, tuple[Prepared, rows.Dataset]], progress: Progress | None
-    ) -> dict[DataRef, OutcomeTable]:
+    def _fill(self, tasks: Mapping[DataRef, Task], progress: Progress | None) -> dict[DataRef, OutcomeTable]:
         """Run the plans one after another; after Ctrl-C those and the rows that are done remain."""
-        from causalcircuit.engine import execute
-
-        total = sum(p.plan.row_passes for p, _ in prepared.values())
+        total = sum(t.plan.row_passes for t in tasks.values() if t.table is None)
         before = 0
         tables: dict[DataRef, OutcomeTable] = {}
-        for ref, (ready, data) in prepared.items():
+        for ref, task in tasks.items():
             start = time.perf_counter()
 
             def heard(done: int, of: int, base: int = before, label: str = ref.label) -> None:
@@ -143,17 +200,31 @@ class Runner:
                     progress(base + done, total, label)
 
             try:
-                table = execute(ready, progress=heard)
+                table = self._table(task, heard)
             except DiagnosticError as problem:
                 raise self._after(problem, None) from None
             except KeyboardInterrupt:
                 break
-            before += ready.plan.row_passes
+            if task.table is None:
+                before += task.plan.row_passes
             cost = {**table.cost, "seconds": time.perf_counter() - start}
-            tables[ref] = replace(table, columns={**table.columns, **_arrays(data, table)}, cost=cost)
+            tables[ref] = replace(table, columns={**table.columns, **arrays(task.columns, table)}, cost=cost)
             if not table.complete:
                 break
         return {ref: t for ref, t in tables.items() if t.n > 0}
+
+    def _table(self, task: Task, heard: Callable[[int, int], None]) -> OutcomeTable:
+        """The outcomes of a task: found whole, or run as far as they are not known."""
+        if task.table is not None:
+            return task.table
+        from causalcircuit.engine import execute
+
+        if task.ready is None:
+            raise TypeError("a task that was not prepared")
+        table = execute(task.ready, progress=heard, how=self.how, kept=task.shelf)
+        if table.complete:
+            remember(task, table)
+        return table
 
     @staticmethod
     def _after(problem: DiagnosticError, result: Result | None) -> AfterPass:
@@ -162,7 +233,9 @@ class Runner:
         return late
 
 
-def run_program(program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
+def run_program(
+    program: Program, *, tests_only: bool = False, progress: Progress | None = None, keep: Keep = "use"
+) -> Result:
     """Answer the questions of a checked program.
 
     All questions on the same data share one plan and one table. After Ctrl-C the result holds what the
@@ -172,12 +245,17 @@ def run_program(program: Program, *, tests_only: bool = False, progress: Progres
         program: from `check`.
         tests_only: leave out the estimates.
         progress: hears how many rows × worlds are done.
+        keep: whether outcomes are looked up in the store and kept there.
 
     Raises:
         AfterPass: something went wrong after the first forward pass.
         DiagnosticError: something is wrong that could be known before it.
     """
-    return Runner().run(program, tests_only=tests_only, progress=progress)
+    runner = Runner(keep=keep)
+    try:
+        return runner.run(program, tests_only=tests_only, progress=progress)
+    finally:
+        runner.close()
 
 
 def _labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]:
@@ -188,48 +266,4 @@ def _labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]
         while label in out:
             label, k = f"{ref.label}_{k}", k + 1
         out[label] = table
-    return out
-
-
-def _with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Dataset:
-    """The data with just the columns that conditions, events and groups read."""
-    wanted: dict[str, None] = {}
-    for command in commands:
-        for query in queries_of(command):
-            for moment in compile_estimand(query.expr)[1]:
-                for part in (moment.value, moment.condition):
-                    wanted.update(dict.fromkeys(columns(part) if part is not None else ()))
-        if isinstance(command, Estimation) and command.per is not None:
-            wanted[command.per.name] = None
-            _check_groups(command.per, data)
-    return rows.Dataset(data.ref, {name: data.column(name) for name in wanted}, data.rows)
-
-
-def _check_groups(per: Column, data: rows.Dataset) -> None:
-    """Refuse a column of `per` with cells that name no group: its rows would be in none."""
-    values = data.column(per.name, per.span)
-    bad = [i for i, v in enumerate(values) if v is None or isinstance(v, list | dict)]
-    if bad:
-        others = f" and {len(bad) - 1} more rows" if len(bad) > 1 else ""
-        raise error(
-            "CQ404",
-            f"`{render(per)}` names no group in row {data.rows[bad[0]]}{others}: it holds {values[bad[0]]!r:.40}",
-            per.span,
-            help='give such rows a value in the file, such as "unknown"',
-        )
-
-
-def _arrays(data: rows.Dataset, table: OutcomeTable) -> dict[str, Any]:
-    """Columns as arrays over the table's rows: float64 for numbers and truth values, else objects."""
-    place = {row: i for i, row in enumerate(data.rows)}
-    chosen = [place[int(r)] for r in table.rows]
-    out: dict[str, Any] = {}
-    for name, values in data.columns.items():
-        kept = [values[i] for i in chosen]
-        if all(isinstance(v, int | float) for v in kept):
-            out[name] = np.array(kept, dtype=np.float64)
-        else:
-            array = np.empty(len(kept), dtype=object)
-            array[:] = kept
-            out[name] = array
     return out

@@ -26,7 +26,7 @@ def unpack(payload: bytes, rows: int) -> NDArray[Any] | None:
     try:
         found = load(payload)
         if _VALUES in found:
-            values: NDArray[Any] = found[_VALUES]
+            values: NDArray[Any] = found[_VALUES].copy()
         else:
             texts = json.loads(found[_TEXTS].tobytes())
             values = np.empty(len(texts), dtype=object)

@@ -1,0 +1,80 @@
+"""The questions on one data set on their way to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import causalcircuit.rows as rows
+from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.query import Command, ModelRef, OutcomeTable
+from causalcircuit.query.plan import Plan
+from causalcircuit.runs.keeping import Shelf
+from causalcircuit.runs.keys import Keys
+from causalcircuit.runs.remarks import places, read, written
+
+if TYPE_CHECKING:
+    from causalcircuit.engine import Prepared
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One data set with all that is asked of it.
+
+    Attributes:
+        columns: the rows with just what conditions and groups read. data: all of them. plan: what is run.
+        asked: the commands. models: that are run, by name. keys, shelf: of the store; no shelf without one.
+        ready: the plan with its models, where something is to be computed. table: where nothing is.
+        found: remarks of a table that was found. machine: what its numbers were computed on.
+    """
+
+    columns: rows.Dataset
+    data: rows.Dataset
+    plan: Plan
+    asked: tuple[Command, ...]
+    models: Mapping[str, ModelRef]
+    keys: Keys
+    shelf: Shelf | None
+    ready: Prepared | None = None
+    table: OutcomeTable | None = None
+    found: tuple[Diagnostic, ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[Diagnostic, ...]:
+        """What was remarked before any pass."""
+        return self.found if self.ready is None else self.ready.notes
+
+
+def found_in_store(task: Task) -> bool:
+    """Whether all that a task needs was found: every outcome, and the remarks of its plan. No model is needed then."""
+    from causalcircuit.engine.outcomes import make_table
+
+    if task.shelf is None:
+        return False
+    key = task.shelf.plan(task.plan)
+    said = None if key is None else task.shelf.recall(key)
+    if said is None:
+        return False
+    known = places(task.asked, task.models.values())
+    before, after = read(said.get("before"), known), read(said.get("after"), known)
+    cells = task.shelf.cells(task.plan)
+    if before is None or after is None or cells is None:
+        return False
+    outcomes = float(task.data.n * len(cells))
+    table = make_table(task.data, cells, {"row_passes": 0.0, "stored": outcomes}, task.data.n, True)
+    task.table = replace(table, elsewhere=task.plan.others, notes=after)
+    task.found, task.machine = before, said.get("machine", {})
+    return True
+
+
+def remember(task: Task, table: OutcomeTable) -> None:
+    """Keep what a whole plan had to say, so that it need not be prepared again."""
+    key = None if task.shelf is None else task.shelf.plan(task.plan)
+    if task.shelf is None or key is None:
+        return
+    known = places(task.asked, task.models.values())
+    before, after = written(task.notes, known), written(table.notes, known)
+    if before is not None and after is not None:
+        task.shelf.remember(key, {"before": before, "after": after, "machine": dict(task.machine)})
