@@ -29,7 +29,12 @@ class Pyvene(OneByOne):
             raise UnableError(f"it does not know {type(self.model).__name__}")
         self.collecting: Any = pyvene.IntervenableModel(
             [
-                {"layer": i, "component": "attention_value_output", "intervention_type": pyvene.CollectIntervention}
+                {
+                    "layer": i,
+                    "component": "attention_value_output",
+                    "max_number_of_units": task.shape.length,
+                    "intervention_type": pyvene.CollectIntervention,
+                }
                 for i in self.layers
             ],
             model=self.model,
