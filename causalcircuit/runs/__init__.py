@@ -10,31 +10,49 @@ from causalcircuit.runs.check import check, check_program, check_text
 
 if TYPE_CHECKING:
     from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
+    from causalcircuit.runs.keeping import Keep
+    from causalcircuit.runs.past import bytes_of, clean_store, find_run, list_runs, seconds_of, to_clean
     from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
     from causalcircuit.runs.sites import list_sites
+    from causalcircuit.runs.verify import claimed, verify
+    from causalcircuit.store import Wanted
 
 __all__ = [
     "AfterPass",
+    "Keep",
     "Outcome",
     "Progress",
     "Runner",
     "Session",
+    "Wanted",
+    "bytes_of",
     "check",
     "check_program",
     "check_text",
+    "claimed",
+    "clean_store",
+    "find_run",
+    "list_runs",
     "list_sites",
     "make_folder",
     "run_program",
     "save_rows",
+    "seconds_of",
+    "to_clean",
+    "verify",
 ]
 
 _HOME = {
+    **dict.fromkeys(("bytes_of", "clean_store", "find_run", "list_runs", "seconds_of", "to_clean"), "past"),
+    **dict.fromkeys(("claimed", "verify"), "verify"),
     "AfterPass": "execute",
+    "Keep": "keeping",
     "Outcome": "session",
     "Progress": "execute",
     "Runner": "execute",
     "Session": "session",
+    "Wanted": "past",
     "list_sites": "sites",
     "make_folder": "rows",
     "run_program": "execute",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from causalcircuit.query import OutcomeTable, Program, Result
+from causalcircuit.query.past import PastRun, State
 from causalcircuit.runs.contents import code, versions
 from causalcircuit.runs.task import Task
-from causalcircuit.store import Ledger, Record, begin, ended, write_record
-from causalcircuit.store.records import State
+from causalcircuit.store import Ledger, begin, ended, write_record
 
 
 def machine() -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Recorder:
     ledger: Ledger | None
     program: Program
     tests_only: bool = False
-    record: Record | None = field(init=False, default=None)
+    record: PastRun | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Note that the run began: one that is killed is on record too."""
@@ -87,7 +87,7 @@ class Recorder:
     def said(self, tables: Iterable[OutcomeTable]) -> dict[str, Any]:
         """The run as a result tells it."""
         every = list(tables)
-        record = cast(Record, self.record)
+        record = cast(PastRun, self.record)
         stored = sum(int(t.cost.get("stored", 0)) for t in every)
         outcomes = sum(len(t.cells) * t.n for t in every)
         self.record = ended(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from causalcircuit.store.ledger import Ledger
     from causalcircuit.store.outcomes import DIGEST, Known, Outcomes, Total
     from causalcircuit.store.place import store_folder
-    from causalcircuit.store.records import Record, begin, ended, read_record, read_records, write_record
+    from causalcircuit.store.records import begin, ended, read_record, read_records, write_record
 
 __all__ = [
     "DIGEST",
@@ -21,7 +21,6 @@ __all__ = [
     "Known",
     "Ledger",
     "Outcomes",
-    "Record",
     "Total",
     "Wanted",
     "begin",
@@ -43,7 +42,7 @@ _HOME = {
     **dict.fromkeys(("Cleaned", "Wanted", "clean", "measure"), "cleaning"),
     **dict.fromkeys(("checksum", "get", "put"), "entries"),
     **dict.fromkeys(("DIGEST", "Known", "Outcomes", "Total"), "outcomes"),
-    **dict.fromkeys(("Record", "begin", "ended", "read_record", "read_records", "write_record"), "records"),
+    **dict.fromkeys(("begin", "ended", "read_record", "read_records", "write_record"), "records"),
     "Files": "files",
     "Ledger": "ledger",
     "store_folder": "place",

@@ -15,7 +15,7 @@ from causalcircuit.tools.progress import progress_bar
 
 if TYPE_CHECKING:
     from causalcircuit.query.hub import Online
-    from causalcircuit.runs import AfterPass
+    from causalcircuit.runs import AfterPass, Keep
 
 STDIN = "-"
 
@@ -31,6 +31,7 @@ class Wishes:
         tests_only: leave out the estimates; the exit code tells whether the named hypotheses hold.
         online: models on the hub that are not on this machine are downloaded.
         out: a folder for pictures and answers.
+        keep: whether outcomes are looked up in the store and kept there.
     """
 
     machine: bool = False
@@ -39,6 +40,7 @@ class Wishes:
     tests_only: bool = False
     online: bool = False
     out: Path | None = None
+    keep: Keep = "use"
 
 
 @dataclass(slots=True)
@@ -139,7 +141,7 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
                 runs.make_folder(folder)
         idle = _idle(program, wishes.tests_only)
         with progress_bar(wanted=not wishes.quiet) as heard:
-            result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard)
+            result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard, keep=wishes.keep)
     except KeyboardInterrupt:
         return _Answer(code=exits.INTERRUPTED)
     except DiagnosticError as problem:

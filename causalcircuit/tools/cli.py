@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import causalcircuit
 from causalcircuit.tools import exits, streams
+
+if TYPE_CHECKING:
+    from causalcircuit.runs import Keep
 
 _CODES = """\b
 Exit codes:
@@ -77,7 +80,16 @@ _quiet = click.option(
 _online = click.option(
     "--online", is_flag=True, help="Download models of the hub that are not on this machine: safetensors and settings."
 )
+_no_store = click.option("--no-store", is_flag=True, help="Neither look outcomes up nor keep them.")
+_fresh = click.option("--fresh", is_flag=True, help="Compute every outcome anew, and keep it.")
 _file = click.argument("file", metavar="FILE")
+
+
+def _keep(no_store: bool, fresh: bool) -> Keep:
+    """How the store is used."""
+    if no_store and fresh:
+        raise click.UsageError("--no-store keeps nothing, --fresh keeps everything: one of them is meant")
+    return "off" if no_store else "fresh" if fresh else "use"
 
 
 def _examples(*lines: str) -> str:
@@ -127,12 +139,27 @@ def group() -> None:
 @_out
 @_quiet
 @_online
+@_no_store
+@_fresh
 @_debug
-def run(file: str, machine: bool, rows: Path | None, out: Path | None, quiet: bool, online: bool) -> int:
-    """Answer every question of FILE (`-` reads standard input)."""
+def run(
+    file: str,
+    machine: bool,
+    rows: Path | None,
+    out: Path | None,
+    quiet: bool,
+    online: bool,
+    no_store: bool,
+    fresh: bool,
+) -> int:
+    """Answer every question of FILE (`-` reads standard input).
+
+    Outcomes that an earlier run computed are taken from the store (see `cq runs`).
+    """
     from causalcircuit.tools import answering
 
-    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online, out=out))
+    keep = _keep(no_store, fresh)
+    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep))
 
 
 @group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))
@@ -141,15 +168,18 @@ def run(file: str, machine: bool, rows: Path | None, out: Path | None, quiet: bo
 @_rows
 @_quiet
 @_online
+@_no_store
+@_fresh
 @_debug
-def test(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool) -> int:
+def test(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool, no_store: bool, fresh: bool) -> int:
     """Judge the claims of FILE; leave its estimates out.
 
     The exit code is 1 when a named hypothesis is not supported.
     """
     from causalcircuit.tools import answering
 
-    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True, online=online))
+    keep = _keep(no_store, fresh)
+    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep))
 
 
 @group.command(epilog=_examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq"))
@@ -186,6 +216,69 @@ def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -
     from causalcircuit.tools.sites import sites as listed
 
     return listed(model, dtype, attention, machine, online)
+
+
+@group.group(
+    invoke_without_command=True,
+    epilog=_examples("cq runs", "cq runs show 3f2a", "cq runs clean --older 30d", "cq runs clean --larger 2GB --yes"),
+)
+@_format
+@_debug
+@click.pass_context
+def runs(context: click.Context, machine: bool) -> int:
+    """List the runs on record: rows × worlds, outcomes found in the store and computed, verdicts."""
+    if context.invoked_subcommand is not None:
+        return exits.OK
+    from causalcircuit.tools import past
+
+    return past.runs(machine)
+
+
+@runs.command("show")
+@click.argument("run", metavar="ID")
+@_format
+@_debug
+def show_run(run: str, machine: bool) -> int:
+    """Show a run: what it was made from, and what it answered. ID may be cut short."""
+    from causalcircuit.tools import past
+
+    return past.show(run, machine)
+
+
+@runs.command("clean")
+@click.option("--older", metavar="AGE", help="What was kept longer ago: 30d, 12h, 2w.")
+@click.option("--larger", metavar="SIZE", help="The oldest outcomes, until the rest takes no more: 500MB, 2GiB.")
+@click.option("--other", is_flag=True, help="What other versions of the store's format left.")
+@click.option("--damaged", is_flag=True, help="What was set aside as damaged.")
+@click.option("--all", "everything", is_flag=True, help="Every outcome and every run on record.")
+@click.option("--yes", "sure", is_flag=True, help="Do not ask.")
+@_debug
+def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool, everything: bool, sure: bool) -> int:
+    """Remove outcomes and runs from the store, after saying what that frees."""
+    from causalcircuit.tools import past
+
+    return past.clean(past.Room(older, larger, everything, other, damaged, sure))
+
+
+@group.command(epilog=_examples("cq run ioi.cq --format json > ioi.json", "cq verify ioi.json", "cq verify 3f2a"))
+@click.argument("result", metavar="RESULT")
+@click.option(
+    "--program",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Where the program lies, if not where the result says.",
+)
+@_format
+@_quiet
+@_debug
+def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int:
+    """Compute RESULT (a JSON file of `cq run`, or the id of a run) again without the store, and compare.
+
+    The exit code is 1 when an answer differs by more than rounding.
+    """
+    from causalcircuit.tools import past
+
+    return past.verify(result, program, machine, quiet)
 
 
 @group.command(epilog=_examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))

@@ -1,0 +1,147 @@
+"""Runs on record as text or JSON: a table of them, one in full, and how a result compares with itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from causalcircuit.query.past import Compared, PastRun
+from causalcircuit.report.figures import count
+from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.safe import words
+
+_AGREEMENT = {"equal": ("equal", "green"), "rounding": ("equal to rounding", "green"), "differs": ("differs", "red")}
+
+
+def runs_text(runs: Sequence[PastRun], *, width: int = 100, ascii_only: bool = False) -> str:
+    """A line a run, the newest first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("run", "when", "file"):
+        table.add_column(name, no_wrap=name != "file", overflow="fold")
+    for name in ("rows × worlds", "stored", "computed", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("outcome")
+    for run in runs:
+        table.add_row(
+            words(run.id),
+            words(_when(run.at)),
+            words(Path(run.name).name or "(Python)"),
+            words(f"{run.rows} × {run.worlds}"),
+            words(f"{run.stored:,}"),
+            words(f"{run.computed:,}"),
+            words(f"{run.seconds:.1f}"),
+            words(_outcome(run)),
+        )
+    return _printed([table] if runs else [words("no run is on record")], width, ascii_only)
+
+
+def run_text(run: PastRun, *, width: int = 100, ascii_only: bool = False) -> str:
+    """All that is on record of a run."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(run):
+        table.add_row(words(name, "dim"), words(value))
+    return _printed([table], width, ascii_only)
+
+
+def runs_json(runs: Sequence[PastRun]) -> str:
+    """The same for machines: `schema` 1; without results."""
+    return json.dumps({"schema": 1, "runs": [_short(r) for r in runs]}, indent=2)
+
+
+def run_json(run: PastRun) -> str:
+    """One run for machines, with its result."""
+    return json.dumps({"schema": 1, **asdict(run)}, indent=2)
+
+
+def verified_text(compared: Sequence[Compared], *, width: int = 100, ascii_only: bool = False) -> str:
+    """A line an answer."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("answer", overflow="fold")
+    table.add_column("then", justify="right", no_wrap=True)
+    table.add_column("now", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for c in compared:
+        said, colour = _AGREEMENT[c.how]
+        if c.how == "rounding":
+            said += f" ({c.distance:.1e})"
+        elif c.how == "differs" and c.what:
+            said += f": {c.what}"
+        table.add_row(words(c.name), words(_number(c.then)), words(_number(c.now)), words(said, colour))
+    return _printed([table] if compared else [words("the result holds no answer")], width, ascii_only)
+
+
+def verified_json(compared: Sequence[Compared]) -> str:
+    """The same for machines: `schema` 1."""
+    answers = [{**asdict(c), "distance": None if c.distance == float("inf") else c.distance} for c in compared]
+    return json.dumps(
+        {"schema": 1, "verified": all(c.how != "differs" for c in compared), "answers": answers}, indent=2
+    )
+
+
+def _facts(run: PastRun) -> Iterator[tuple[str, str]]:
+    yield "run", run.id
+    yield "when", f"{_when(run.at)}, {run.seconds:.1f} s"
+    yield "file", run.name or "(Python)"
+    yield "outcome", _outcome(run)
+    yield "outcomes", f"{run.rows} rows × {run.worlds} worlds: {run.stored:,} stored, {run.computed:,} computed"
+    manifest = run.result.get("manifest", {})
+    for name, model in manifest.get("models", {}).items():
+        digest = (model.get("sha256") or "no digest")[:16]
+        yield f"model {name}", f"{model.get('source')}, {model.get('dtype')}, {model.get('device')}, {digest}"
+    for name, data in manifest.get("data", {}).items():
+        yield (
+            f"data {name}",
+            f"{data.get('source')}, {count(data.get('rows', 0), 'row')}, {str(data.get('sha256'))[:16]}",
+        )
+    if manifest:
+        yield "versions", ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items())
+        yield "plan", f"{manifest.get('plan')}, seeds {manifest.get('seeds') or 'none'}"
+        for machine in manifest.get("machine", []):
+            yield "machine", ", ".join(f"{k} {v}" for k, v in machine.items())
+    for answer in (*run.result.get("estimates", []), *run.result.get("hypotheses", [])):
+        interval = answer.get("interval")
+        ends = "" if not interval else f" [{_number(interval[0])}, {_number(interval[1])}]"
+        verdict = f" {answer['verdict']}" if "verdict" in answer else ""
+        at = "".join(f" {k} = {v}" for k, v in answer.get("at", {}).items())
+        yield str(answer.get("name")) + at, f"{_number(answer.get('value'))}{ends} {answer.get('unit', '')}{verdict}"
+
+
+def _outcome(run: PastRun) -> str:
+    if run.state == "running":
+        return "not finished"
+    verdicts = ", ".join(f"{n} {v}" for v, n in sorted(run.verdicts.items()))
+    return verdicts or run.state if run.state == "done" else ", ".join(filter(None, (run.state, verdicts)))
+
+
+def _short(run: PastRun) -> dict[str, Any]:
+    return {k: v for k, v in asdict(run).items() if k not in ("text", "result")}
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _number(x: float | None) -> str:
+    return "-" if x is None else f"{x:.6g}"
+
+
+def _printed(parts: Sequence[Any], width: int, ascii_only: bool) -> str:
+    out = StringIO()
+    console = Console(
+        file=out, width=max(60, width), color_system=None, highlight=False, markup=False, emoji=False,
+        legacy_windows=False,
+    )  # fmt: skip
+    for part in parts:
+        console.print(part)
+    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
+    return text.translate(PLAIN).encode("ascii", "replace").decode() if ascii_only else text
