@@ -25,19 +25,20 @@ def runs_text(runs: Sequence[PastRun], *, width: int = 100, ascii_only: bool = F
     """A line a run, the newest first."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("run", "when", "file"):
-        table.add_column(name, no_wrap=name != "file", overflow="fold")
-    for name in ("rows × worlds", "stored", "computed", "seconds"):
+        table.add_column(name, no_wrap=True)
+    for name in ("rows", "worlds", "stored", "computed", "s"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("outcome")
+    table.add_column("outcome", min_width=12)
     for run in runs:
         table.add_row(
             words(run.id),
             words(_when(run.at)),
             words(Path(run.name).name or "(Python)"),
-            words(f"{run.rows} × {run.worlds}"),
+            words(f"{run.rows:,}"),
+            words(f"{run.worlds:,}"),
             words(f"{run.stored:,}"),
             words(f"{run.computed:,}"),
-            words(f"{run.seconds:.1f}"),
+            words(f"{run.seconds:.1f}" if run.seconds < 100 else f"{run.seconds:,.0f}"),
             words(_outcome(run)),
         )
     return _printed([table] if runs else [words("no run is on record")], width, ascii_only)
@@ -128,7 +129,7 @@ def _short(run: PastRun) -> dict[str, Any]:
 
 
 def _when(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _number(x: float | None) -> str:

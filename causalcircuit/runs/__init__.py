@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
     from causalcircuit.runs.sites import list_sites
-    from causalcircuit.runs.verify import claimed, verify
+    from causalcircuit.runs.verifying import claimed, verify
     from causalcircuit.store import Wanted
 
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("bytes_of", "clean_store", "find_run", "list_runs", "seconds_of", "to_clean"), "past"),
-    **dict.fromkeys(("claimed", "verify"), "verify"),
+    **dict.fromkeys(("claimed", "verify"), "verifying"),
     "AfterPass": "execute",
     "Keep": "keeping",
     "Outcome": "session",
