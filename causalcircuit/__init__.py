@@ -13,7 +13,8 @@ __version__ = "0.1.0"  # the build reads it here: asking the installed metadata 
 _LAZY = {
     "causalcircuit.api": (
         "run", "program", "model", "module", "sae", "transcoder", "data", "row", "estimate", "hypothesis", "test",
-        "E", "P", "do", "mean", "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
+        "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
+        "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),

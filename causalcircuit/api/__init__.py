@@ -15,7 +15,6 @@ from causalcircuit.api.quantities import (
     kl,
     known,
     logit,
-    mean,
     nat,
     norm,
     picture,
@@ -23,6 +22,7 @@ from causalcircuit.api.quantities import (
     row,
 )
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, program, run, test
+from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 
 __all__ = [
     "Data",
@@ -35,8 +35,10 @@ __all__ = [
     "all",
     "cosine",
     "data",
+    "direction",
     "do",
     "dot",
+    "draw",
     "estimate",
     "first",
     "hypothesis",
@@ -50,13 +52,17 @@ __all__ = [
     "module",
     "nat",
     "new",
+    "noise",
     "norm",
     "outside",
     "patch",
+    "pc1",
     "picture",
     "pp",
     "program",
+    "project_out",
     "readout",
+    "resample",
     "row",
     "run",
     "sae",
@@ -64,4 +70,6 @@ __all__ = [
     "test",
     "token",
     "transcoder",
+    "unit",
+    "vector",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from causalcircuit.check import claim as make_claim
 from causalcircuit.check.assign import world as make_world
@@ -14,6 +14,7 @@ from causalcircuit.check.outputs import divergence
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
+    ROW,
     Assignment,
     Binary,
     Call,
@@ -25,7 +26,6 @@ from causalcircuit.query import (
     Expr,
     Items,
     Logic,
-    Mean,
     ModelRef,
     Negative,
     Number,
@@ -41,9 +41,6 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
-
-if TYPE_CHECKING:
-    from causalcircuit.api.questions import Data
 
 Models = Mapping[str, ModelRef]
 Like = "Quantity | float | int | str | bool"
@@ -289,35 +286,25 @@ def do(assignments: Any = (), *more: tuple[Any, Any]) -> Do:
     return Do(made, merge(*(q.models for pair in targets for q in pair)))
 
 
-def mean(of: Quantity, pooled: bool = False, on: Data | None = None) -> Quantity:
-    """The mean of a site over the rows of the data, computed once and held fixed (see the language's meaning 6).
-
-    Args:
-        of: a site, or its value in another world.
-        pooled: one value over rows and positions.
-        on: the data; by default those that the question is asked on.
-    """
-    return Quantity(Mean(of.expr, pooled, None if on is None else on.ref), of.models)
-
-
-def _call(name: str, *arguments: Any) -> Quantity:
+def call(name: str, *arguments: Any) -> Quantity:
+    """A function of the language."""
     given = [quantity(a) for a in arguments]
     return Quantity(Call(name, tuple(g.expr for g in given)), merge(*(g.models for g in given)))
 
 
 def norm(of: Quantity) -> Quantity:
     """The Euclidean norm of a site's values."""
-    return _call("norm", of)
+    return call("norm", of)
 
 
 def dot(a: Quantity, b: Quantity) -> Quantity:
     """The inner product of two sites' values."""
-    return _call("dot", a, b)
+    return call("dot", a, b)
 
 
 def cosine(a: Quantity, b: Quantity) -> Quantity:
     """The cosine of two sites' values, each averaged over its positions."""
-    return _call("cosine", a, b)
+    return call("cosine", a, b)
 
 
 def kl(a: Quantity, b: Quantity) -> Quantity:
@@ -337,7 +324,7 @@ def known(column: Quantity) -> Quantity:
     """
     if not isinstance(column.expr, Column):
         raise TypeError(f"`known` takes a column, such as `row.age`, not `{column!r}`")
-    return _call("known", column)
+    return call("known", column)
 
 
 def logit(x: float) -> Quantity:
@@ -369,6 +356,8 @@ def quantity(x: Any) -> Quantity:
         return Quantity(Number(float(x)))
     if isinstance(x, str):
         return Quantity(Text(x))
+    if isinstance(x, Row):
+        return Quantity(ROW)
     if isinstance(x, list | tuple):
         items = [quantity(i) for i in x]
         flat = [e for i in items for e in (i.expr.items if isinstance(i.expr, Items) else (i.expr,))]
@@ -388,7 +377,7 @@ def _measured(q: Quantity) -> Quantity:
 
 
 class Row:
-    """`row.name`, or `row["name"]`: a column of the data."""
+    """`row.name`, or `row["name"]`: a column of the data; `row` itself is what `do({row: u})` replaces by a donor."""
 
     def __getattr__(self, name: str) -> Quantity:
         if name.startswith("__"):

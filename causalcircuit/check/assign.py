@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from causalcircuit.check import wires
+from causalcircuit.check import draws, wires
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
@@ -18,6 +18,7 @@ from causalcircuit.query import (
     Input,
     Items,
     Output,
+    OwnRow,
     Site,
     Text,
     Wire,
@@ -40,8 +41,9 @@ def world(given: Iterable[Assignment], span: Span | None = None) -> World:
     unfolded: list[Assignment] = []
     for a in given:
         for target, whole, member in _members(a.target):
-            value = _member(a.value, whole, member)
+            value = _drawn(_member(a.value, whole, member))
             _assignable(target, a)
+            draws.check_row(target, value, a.span)
             _givable(target, value, a)
             unfolded.append(Assignment(target, value, span=a.span))
     return world_of(unfolded, span)
@@ -72,8 +74,13 @@ def _member(value: Expr, whole: Expr, member: Expr) -> Expr:
     return rebuild(value, lambda e: _member(e, whole, member))
 
 
+def _drawn(value: Expr) -> Expr:
+    """A value whose resampled parts have each a donor of their own."""
+    return draws.named(rebuild(value, _drawn))
+
+
 def _assignable(target: Expr, a: Assignment) -> None:
-    if isinstance(target, Site | Input):
+    if isinstance(target, Site | Input | OwnRow):
         return
     if isinstance(target, Wire):
         wires.check(target, a.span)
@@ -90,6 +97,8 @@ def _assignable(target: Expr, a: Assignment) -> None:
 
 def _givable(target: Expr, value: Expr, a: Assignment) -> None:
     span = value.span or a.span
+    if isinstance(target, OwnRow):
+        return
     if is_estimand(value):
         raise error(
             "CQ214",

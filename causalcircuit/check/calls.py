@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
+from causalcircuit.check import draws, given, references
 from causalcircuit.check.foreign import applied
 from causalcircuit.check.generation import generated
 from causalcircuit.check.outputs import divergence
 from causalcircuit.check.scope import FUNCTIONS, Scope
 from causalcircuit.check.values import Builtin, Foreign, Function, Path, Value, kind_of
 from causalcircuit.check.wording import counted, shown
-from causalcircuit.diagnostics import DiagnosticError, Span, error
+from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
     Call,
     Column,
-    Counterfactual,
-    DataRef,
     Expr,
-    Items,
-    Mean,
     Part,
-    Site,
     Text,
     World,
-    is_estimand,
 )
-from causalcircuit.syntax.trees import Node, inner, named, tree_of
+from causalcircuit.syntax.trees import Node, inner, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.expressions import Lowering
 
 _DEPTH = 40
+_MADE: Mapping[str, Callable[[Lowering, list[Node], Span], Expr]] = {
+    "mean": references.mean,
+    "direction": references.direction,
+    "pc1": references.component,
+    "noise": given.noise,
+    "vector": given.vector,
+    "draw": draws.call,
+    "resample": draws.resample,
+}
+"""Functions with arguments of their own kind."""
 _ARITY = {
+    "unit": (1, 1),
+    "project_out": (2, 2),
     "norm": (1, 1),
     "dot": (2, 2),
     "cosine": (2, 2),
@@ -111,8 +119,8 @@ def _callee(low: Lowering, node: Node) -> Value:
 
 
 def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Expr:
-    if name == "mean":
-        return _mean(low, arguments, span)
+    if name in _MADE:
+        return _MADE[name](low, arguments, span)
     least, most = _ARITY[name]
     if not least <= len(arguments) <= most:
         letters = ", ".join("ABCDEFGHI"[:least])
@@ -129,55 +137,3 @@ def _builtin(low: Lowering, name: str, arguments: list[Node], span: Span) -> Exp
         way = "`known(row.x)` holds on rows where the column has a value, in `where` and in conditions"
         raise error("CQ207", f"`known` takes a column, not `{shown(made[0])}`", span, help=way)
     return Call(name, made, span=span)
-
-
-def _mean(low: Lowering, arguments: list[Node], span: Span) -> Mean:
-    """`mean(A)`, `mean(A, pooled)`, `mean(A, on = d)`."""
-    pooled, on = False, None
-    for argument in arguments[1:]:
-        tree = tree_of(argument)
-        name, value = named(tree) if tree.data == "named" else ("", None)
-        word = low.word(tree.children[0]) if tree.data == "reference" else ""
-        if word == "pooled" and not pooled:
-            pooled = True
-        elif name == "on" and value is not None and on is None:
-            on = _data(low, value)
-        elif word == "random":
-            raise error(
-                "CQ105",
-                "`random` of a `mean` is not available in this version: a reference is held fixed",
-                low.span(argument),
-                help="leave `random` out; the interval then says nothing of how the reference itself was sampled",
-            )
-        else:
-            raise _no_mean(low.span(argument))
-    if not arguments or tree_of(arguments[0]).data == "named":
-        raise _no_mean(span)
-    of = low.expr(arguments[0])
-    core = of.value if isinstance(of, Counterfactual) else of
-    if is_estimand(of) or not isinstance(core, Site | Items):
-        raise error(
-            "CQ212",
-            f"`mean` is a reference to a site's mean over the data, and `{shown(of)}` is no site",
-            span,
-            help="the mean of a readout over rows is an estimand: `E[Y]`",
-        )
-    return Mean(of, pooled, on, span=span)
-
-
-def _data(low: Lowering, node: Node) -> DataRef:
-    """The data that a reference is computed over."""
-    value, span = low.value(node), low.span(node)
-    if not isinstance(value, DataRef):
-        way = "name declared data, or a part of them: `mean(A, on = d.train)`"
-        raise error("CQ217", f"`{span.text}` is {kind_of(value)}, not data", span, help=way)
-    return value
-
-
-def _no_mean(span: Span) -> DiagnosticError:
-    return error(
-        "CQ207",
-        "`mean` takes a site, `pooled` if it is to be one value, and `on` if other data are meant",
-        span,
-        help="`mean(A)`, `mean(A, pooled)`, `mean(A, on = d)`",
-    )

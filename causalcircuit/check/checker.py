@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalcircuit.check import declarations, loading, questions
+from causalcircuit.check import declarations, draws, loading, questions
 from causalcircuit.check.expressions import Lowering, Poisoned
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
@@ -23,6 +23,8 @@ _USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
 _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
+_ROOMS = {"model": loading, "data": loading, "draw": draws}
+"""Where statements are read that are no plain declarations."""
 _QUESTIONS = ("estimate", "test", "show")
 
 
@@ -99,7 +101,7 @@ class Checker:
             elif word in ("hypothesis", "family"):
                 getattr(questions, word)(self, tree, low)
             else:
-                getattr(loading if word in ("model", "data") else declarations, word)(self, tree, low)
+                getattr(_ROOMS.get(word, declarations), word)(self, tree, low)
         except DiagnosticError as problem:
             self._fail(statement)
             return [d.at(statement.span) for d in problem.diagnostics]

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses, calls, wires, sets
+from causalcircuit.check import addresses, calls, sets, wires
 from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.generation import mentions
 from causalcircuit.check.scope import Scope
@@ -31,6 +31,7 @@ from causalcircuit.query import (
     ModelRef,
     Negative,
     Number,
+    OwnRow,
     Probability,
     Split,
     Text,
@@ -361,7 +362,10 @@ class Lowering:
 
     def _target(self, node: Node) -> Expr:
         """What is assigned: a wire is one, and no value."""
-        return wires.wire(self, node) if isinstance(node, Tree) and node.data == "wire" else self.expr(node)
+        if isinstance(node, Tree) and node.data == "wire":
+            return wires.wire(self, node)
+        value = self.value(node)
+        return OwnRow(span=value.span) if isinstance(value, Row) else self.as_expr(value, node)
 
     def _wire(self, node: Tree[Token]) -> Value:
         raise wires.misplaced(self.span(node).text, self.span(node))

@@ -12,7 +12,10 @@ from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
 from causalcircuit.query import ModelRef, SiteTable
 from causalcircuit.query.functions import arity, registered
 
-FUNCTIONS = ("mean", "norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known")
+FUNCTIONS = (
+    *("mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample"),
+    *("norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known"),
+)
 _CONSTANTS = ("true", "false")
 
 

@@ -75,11 +75,13 @@ class RowValues:
     Args:
         table: the outcomes.
         index: places of the chosen rows in the table.
+        draw: which of a row's donors is meant, where it has several.
     """
 
-    def __init__(self, table: OutcomeTable, index: NDArray[np.intp]) -> None:
+    def __init__(self, table: OutcomeTable, index: NDArray[np.intp], draw: int | None = None) -> None:
         self._table = table
         self._index = index
+        self._draw = draw
 
     def numbers(self, e: Expr, world: World) -> Floats:
         """[m] float64, finite: `e` in `world`; events count 0 and 1.
@@ -156,7 +158,7 @@ class RowValues:
         for operand in operands:
             left = np.flatnonzero(holds if every else ~holds)
             if len(left):
-                holds[left] = RowValues(self._table, self._index[left]).truths(operand, world)
+                holds[left] = RowValues(self._table, self._index[left], self._draw).truths(operand, world)
         return holds
 
     def _mentions(self, e: Expr, texts: NDArray[Any], words: Expr, world: World) -> NDArray[np.bool_]:
@@ -169,7 +171,8 @@ class RowValues:
         return np.array([mentioned(text, of) for text, of in zip(texts, said, strict=True)], dtype=np.bool_)
 
     def _cell(self, e: Expr, world: World) -> NDArray[Any]:
-        return self._table.cells[Cell(e, world)][self._index]
+        values = self._table.cells[Cell(e, world)][self._index]
+        return values if values.ndim == 1 else values[:, self._draw]
 
     def _column(self, e: Expr, name: str) -> NDArray[Any]:
         values: NDArray[Any] = self._table.columns[name][self._index]

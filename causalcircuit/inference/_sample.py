@@ -8,7 +8,7 @@ from typing import Any
 from causalcircuit.diagnostics import error
 from causalcircuit.inference._numpy import NDArray, np
 from causalcircuit.inference._rows import RowValues
-from causalcircuit.query import Expr, Moment, OutcomeTable, compile_estimand, render
+from causalcircuit.query import Expr, Moment, OutcomeTable, cells, compile_estimand, render
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +18,7 @@ class Sample:
     Attributes:
         values: [n, k] float64, the row value of each term; 0 where the mask is false.
         mask: [n, k] rows where the term's condition holds in its world.
-        events: whether each term is a probability: its values are 0 and 1.
+        events: whether each term is a probability of which a row shows 0 or 1; a share over donors is none.
         cluster: [n] the number of each row's sampling unit, or `None` where rows are independent.
         weight: [n] weights of rows, not negative, or `None`.
         combine: the arithmetic over `Term(i)` and numbers.
@@ -56,11 +56,12 @@ def sample_of(query_expr: Expr, table: OutcomeTable, where: NDArray[np.bool_] | 
             "CQ711", f"no row is left for `{render(query_expr)}`", help="check the data's `where` and the groups"
         )
     weight = _weights(table, index)
-    columns = [_term(m, table, index, weight) for m in moments]
+    draws = [_draws(m, table) for m in moments]
+    columns = [_term(m, table, index, weight, d) for m, d in zip(moments, draws, strict=True)]
     return Sample(
         values=np.stack([values for values, _ in columns], axis=1) if columns else np.empty((len(index), 0)),
         mask=np.stack([mask for _, mask in columns], axis=1) if columns else np.empty((len(index), 0), np.bool_),
-        events=tuple(m.event for m in moments),
+        events=tuple(m.event and d is None for m, d in zip(moments, draws, strict=True)),
         combine=combine,
         cluster=None if table.cluster is None else codes(table.cluster[index]),
         weight=weight,
@@ -74,9 +75,16 @@ def codes(labels: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _term(
-    moment: Moment, table: OutcomeTable, index: NDArray[np.intp], weight: NDArray[np.float64] | None
+    moment: Moment,
+    table: OutcomeTable,
+    index: NDArray[np.intp],
+    weight: NDArray[np.float64] | None,
+    draws: int | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """[n] values and mask of one term; its value is asked only of rows that meet its condition."""
+    """[n] values and mask of one term; its value is asked only of rows that meet its condition.
+
+    Where rows have several donors, a row's value is the mean over them: the row stays the unit.
+    """
     mask = np.ones(len(index), np.bool_)
     if moment.condition is not None:
         mask = RowValues(table, index).truths(moment.condition, moment.world)
@@ -85,10 +93,19 @@ def _term(
         raise error(
             "CQ711", f"{what}: a mean over no rows has no value", help="check the spelling of the condition's values"
         )
-    chosen = RowValues(table, index[mask])
+    each = []
+    for k in (None,) if draws is None else range(draws):
+        chosen = RowValues(table, index[mask], k)
+        each.append((chosen.truths if moment.event else chosen.numbers)(moment.value, moment.world))
     values = np.zeros(len(index))
-    values[mask] = (chosen.truths if moment.event else chosen.numbers)(moment.value, moment.world)
+    values[mask] = each[0] if draws is None else np.mean(each, axis=0)
     return values, mask
+
+
+def _draws(moment: Moment, table: OutcomeTable) -> int | None:
+    """How many donors a row has in a term; `None` where there is no axis of draws."""
+    shapes = {table.cells[c].shape[1:] for c in cells(moment.value, moment.world)} - {()}
+    return max((s[0] for s in shapes), default=None)
 
 
 def _weights(table: OutcomeTable, index: NDArray[np.intp]) -> NDArray[np.float64] | None:

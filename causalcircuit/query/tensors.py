@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,27 @@ def read_metadata(file: Path) -> dict[str, str]:
     """
     said = _json(file)[0].get("__metadata__")
     return {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else {}
+
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Types whose numbers `read_numbers` reads."""
+_LETTERS = {"F64": "d", "F32": "f", "F16": "e"}
+
+
+def read_numbers(file: Path, name: str) -> tuple[float, ...]:
+    """The numbers of a tensor of `FLOATS`.
+
+    Raises:
+        HeaderError: as `read_headers`.
+    """
+    said, rest = _json(file)
+    begin, entry = _entry(file, name, said[name])
+    with file.open("rb") as opened:
+        opened.seek(file.stat().st_size - rest + begin)
+        raw = opened.read(entry.size)
+    if entry.dtype == "BF16":  # the upper half of an F32
+        raw = b"".join(b"\0\0" + raw[i : i + 2] for i in range(0, len(raw), 2))
+    return struct.unpack(f"<{entry.numbers}{_LETTERS.get(entry.dtype, 'f')}", raw)
 
 
 def _json(file: Path) -> tuple[dict[str, Any], int]:

@@ -22,6 +22,7 @@ from causalcircuit.query import (
     Tested,
     Testing,
     World,
+    draws_in,
     references,
     render,
     unit_of,
@@ -181,4 +182,10 @@ def _assumptions(query: Query, command: Command, table: OutcomeTable) -> tuple[s
     for mean, data in references(query.expr, command.data):
         n = table.elsewhere.get(data, table.n)
         out.append(f"{render(mean)} is computed once over all {n} rows of {data.label} and held fixed")
+    for draw in draws_in(query.expr):
+        several = f"{draw.times} donors a row are" if draw.times > 1 else "one donor a row is"
+        out.append(
+            f"{several} drawn by {render(draw)} from the other rows of {command.data.label}, which are held fixed as "
+            "donors: the interval does not count how they were sampled"
+        )
     return tuple(dict.fromkeys(out))

@@ -143,6 +143,8 @@ def _moved(context: Context, e: Expect | Probability) -> bool:
 def _downstream(context: Context, e: Expr, world: World) -> bool:
     if isinstance(e, Counterfactual):
         return False
+    if isinstance(e, Output | Site) and world.donor is not None:
+        return True
     if isinstance(e, Output):
         return e.model in models_of(world)
     if isinstance(e, Site):

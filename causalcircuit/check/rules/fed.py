@@ -54,7 +54,7 @@ def _asked(context: Context) -> Iterator[tuple[Expr, World, Span | None]]:
             if isinstance(mean, Expect | Probability):
                 yield from ((part, mean.world, mean.span or query.span) for part in children(mean))
     for reference in context.references:
-        yield reference.of, World(), reference.span
+        yield from ((part, World(), reference.span) for part in reference.parts)
 
 
 def _read(e: Expr, world: World, span: Span | None) -> Iterator[tuple[str, World, Span | None]]:

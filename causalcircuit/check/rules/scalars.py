@@ -28,6 +28,7 @@ from causalcircuit.query import (
     Readout,
     Site,
     Statistic,
+    Vector,
     Within,
     children,
     compile_estimand,
@@ -55,7 +56,8 @@ def scalars(context: Context) -> Iterator[Diagnostic]:
 
 
 def _vectors(e: Expr) -> Iterator[Expr]:
-    if isinstance(e, Site | Statistic | Input | Items | Distribution):
+    vector = isinstance(e, Call) and e.function in ("unit", "project_out")
+    if vector or isinstance(e, Site | Statistic | Vector | Input | Items | Distribution):
         yield e
     elif isinstance(e, Counterfactual | Mentions):  # what is mentioned may be a list
         yield from _vectors(e.value)

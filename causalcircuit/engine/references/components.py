@@ -51,7 +51,8 @@ class ComponentKind:
         size = found.abs()
         # Of entries of the same size but for rounding the first decides.
         at = int(torch.nonzero(size >= size.max() * (1 - 1e-9))[0])
-        return (found * found[at].sign()).reshape(1, -1)
+        signed: Tensor = found * found[at].sign()
+        return signed.reshape(1, -1)
 
     def notes(self, e: Statistic, total: Partial) -> Iterator[Diagnostic]:
         """How much of the variance the component explains; a warning where the second is near."""
