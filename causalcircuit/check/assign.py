@@ -25,6 +25,7 @@ from causalcircuit.query import (
     World,
     is_estimand,
     is_event,
+    is_text,
     rebuild,
     render,
     walk,
@@ -107,12 +108,16 @@ def _givable(target: Expr, value: Expr, a: Assignment) -> None:
             help="nothing goes back from an estimand to a row except references such as `mean(A)`",
         )
     if isinstance(target, Input):
-        if not isinstance(value, Column | Text):
+        texts = target.channel in ("input", "prefix")
+        if not (isinstance(value, Column | Text) or (texts and is_text(value))):
             raise error(
                 "CQ216",
                 f"an input is fed by a column or a string, not by `{shown(value)}`",
                 span,
-                help=f"write `do({render(target)} = row.column)`",
+                help=(
+                    f"write `do({render(target)} = row.column)`",
+                    f"or what another model writes: `do({render(target)} = m.text(tokens = 20))`" if texts else "",
+                ),
             )
         return
     no_values = (Text, Input, Items, Generated, Applied)

@@ -95,6 +95,7 @@ class OfDonors(Problems):
     def __init__(self, problems: Problems, places: tuple[int, ...]) -> None:
         """Keep in `problems`."""
         self._rows, self._others, self._data = problems._rows, problems._others, problems._data
+        self._of = problems._of
         self._places = places
 
     def row(self, problem: RowError, row: int, span: Any = None) -> None:

@@ -17,6 +17,7 @@ from causalcircuit.engine.batches import halves
 from causalcircuit.engine.demand import Demand, Left
 from causalcircuit.engine.generate import forced, write
 from causalcircuit.engine.kept import Item, Kept
+from causalcircuit.engine.late import fed
 from causalcircuit.engine.mass import MassCheck
 from causalcircuit.engine.outcomes import check_finite, make_table
 from causalcircuit.engine.passes import keep_outputs
@@ -221,6 +222,7 @@ class _Execution:
 
     def _made(self, plan: PassPlan) -> int:
         """Run a batch; how many forward passes of single rows it took."""
+        plan = replace(plan, slots=tuple(fed(slot, self.reads, self.prepared) for slot in plan.slots))
         said = plan.slots[0].setup.run.said
         if isinstance(said, Generated) and plan.base is None:
             return write(plan.model, list(plan.slots), self.reads)

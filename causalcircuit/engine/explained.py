@@ -10,7 +10,7 @@ from torch import Tensor
 from causalcircuit.diagnostics import Diagnostic, error
 from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.passes import feeds_of
-from causalcircuit.engine.prepared import Prepared, Setup
+from causalcircuit.engine.prepared import Prepared, Setup, awaited
 from causalcircuit.engine.reads import Reads
 from causalcircuit.models import Codec, Feed, LoadedModel, codec_of, places_of
 from causalcircuit.query import Site
@@ -49,7 +49,8 @@ def _first(prepared: Prepared) -> Iterator[Setup]:
     """The first world of each model that has dictionaries."""
     seen: set[str] = set()
     for setup in prepared.setups:
-        if setup.model.ref.dictionaries and not setup.model.sketched and setup.run.model not in seen:
+        known = not setup.model.sketched and not awaited(setup.run)  # nobody can look at a text that is not written yet
+        if known and setup.model.ref.dictionaries and setup.run.model not in seen:
             seen.add(setup.run.model)
             yield setup
 

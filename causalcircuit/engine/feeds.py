@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,19 @@ from causalcircuit.models import (
     resolve,
     tokenize,
 )
-from causalcircuit.query import Chat, Column, Expr, Input, Position, SiteInfo, Text, Tower, render
+from causalcircuit.query import (
+    Chat,
+    Column,
+    Counterfactual,
+    Expr,
+    Input,
+    Position,
+    SiteInfo,
+    Text,
+    Tower,
+    is_text,
+    render,
+)
 from causalcircuit.query.plan import Run
 from causalcircuit.rows import Dataset
 
@@ -36,12 +48,16 @@ Places = list[tuple[int, ...] | None]
 """For each row the positions, or `None` where they could not be found (a problem is kept then)."""
 
 
+Said = Callable[[Counterfactual], Sequence[str]]
+"""The text that a model has written on each row."""
+
+
 class Feeds:
     """Prompts, images and positions of all rows, each worked out once."""
 
-    def __init__(self, data: Dataset, problems: Problems) -> None:
-        """Feed from `data`; what is wrong goes to `problems`."""
-        self.data, self.problems = data, problems
+    def __init__(self, data: Dataset, problems: Problems, said: Said | None = None) -> None:
+        """Feed from `data`, and texts that models write from `said`; what is wrong goes to `problems`."""
+        self.data, self.problems, self._said = data, problems, said
         self._prompts: dict[tuple[str, str, Expr, Expr | None], list[Prompt | None]] = {}
         self._images: dict[tuple[str, Expr], list[Path | None]] = {}
         self._places: dict[tuple[str, str, Position, Expr | None, Expr | None], Places] = {}
@@ -256,8 +272,10 @@ class Feeds:
         """The strings of a column or a constant; anything else in a row is a problem of that row."""
         if isinstance(source, Text):
             return [source.value] * self.data.n
+        if isinstance(source, Counterfactual) and is_text(source):
+            return [None] * self.data.n if self._said is None else list(self._said(source))
         if not isinstance(source, Column):
-            raise TypeError(f"{render(source)} feeds nothing")  # the plan lets only these two through
+            raise TypeError(f"{render(source)} feeds nothing")  # the plan lets only these through
         values: list[Any] = [None] * self.data.n
         with self.problems.keep():
             values = self.data.column(source.name, source.span)

@@ -169,12 +169,12 @@ def _fed(a: Assignment, world: World) -> Expr:
         return value
     own = isinstance(value, Generated) and value.model == target_model(a.target)  # it would read what it writes
     if is_text(value) and not own and isinstance(a.target, Input) and a.target.channel in TEXTS:
-        return in_world(value, World(tuple(x for x in world.assignments if x.target != a.target), world.span))
+        return in_world(value, world.without(a.target))
     raise error(
         "CQ352",
         f"`{render(a.target)}` cannot be fed `{render(value)}`",
         a.span or value.span,
-        help='an input takes a column, a string, or what another model writes: `row.source`, `"a"`, `(m.text(tokens = 9) | do())`',
+        help='an input takes a column, a string, or a text: `row.source`, `"a"`, `(m.text(tokens = 9) | do())`',
     )
 
 

@@ -16,13 +16,24 @@ from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions
 from causalcircuit.engine.lasting import check_lasting, check_read, check_room, check_writes, unknown
+from causalcircuit.engine.late import Unknown, one_place, waiting
 from causalcircuit.engine.modules import with_named
 from causalcircuit.engine.outputs import check_divergences, class_read, size
 from causalcircuit.engine.overlaps import in_order
-from causalcircuit.engine.prepared import Edit, OutputRead, Positions, Prepared, ReadoutRead, Setup, SiteRead, Spelling
+from causalcircuit.engine.prepared import (
+    Edit,
+    OutputRead,
+    Positions,
+    Prepared,
+    ReadoutRead,
+    Setup,
+    SiteRead,
+    Spelling,
+    awaited,
+)
 from causalcircuit.engine.problems import Problems
-from causalcircuit.engine.shapes import Shape, Shapes
-from causalcircuit.models import LoadedModel, RowError, assure
+from causalcircuit.engine.shapes import Counts, Shape, Shapes, counted
+from causalcircuit.models import LoadedModel, assure
 from causalcircuit.query import (
     AddressError,
     ClassScore,
@@ -133,6 +144,7 @@ class _Work:
         self.donors: dict[Draw, tuple[int, ...]] = {}
         self.index = {(r.model, r.world): r for r in plan.runs if r.said is None}
         self.elsewhere: list[Prepared] = []
+        self.unknown = Unknown()
 
     def at(self, run: Run | None) -> _View:
         """The rows that a world runs on: those of the data, or their donors."""
@@ -174,7 +186,7 @@ class _Work:
         check_room(run, model, prompts, self.at(run).problems)
         if self.problems.any:
             return None
-        return Setup(
+        made = Setup(
             run,
             model,
             None if prompts is None else tuple(p for p in prompts if p is not None),
@@ -187,15 +199,16 @@ class _Work:
             tuple(reads),
             tuple(outputs),
         )
+        return waiting(made, self.data.n) if awaited(run) else made
 
     def shapes(self, run: Run | None) -> Shapes:
         """Shapes of values; a bare site is one of `run`."""
 
-        def look(leaf: Site | Counterfactual) -> tuple[int, Places] | None:
+        def look(leaf: Site | Counterfactual) -> tuple[int, Counts] | None:
             own = run if isinstance(leaf, Site) else None
             site = leaf if isinstance(leaf, Site) else leaf.value
             if isinstance(site, Distribution):
-                return size(self.models[site.model]), [(0,)] * self.data.n
+                return size(self.models[site.model]), (1,) * self.data.n
             if isinstance(site, Output):
                 return None
             if not isinstance(site, Site):
@@ -204,11 +217,18 @@ class _Work:
                 own = self.index[site.address.model, cast(Counterfactual, leaf).world]
             model = self.models[own.model]
             info = self.info(model, site)
-            return info.width, self.at(own).feeds.site_places(model, own, info, site.position, site.span)
+            return info.width, self._counts(model, own, info, site)
 
         return Shapes(
             self.data, self.problems, look, {m: s for other in self.elsewhere for m, s in other.shapes.items()}
         )
+
+    def _counts(self, model: LoadedModel, run: Run, info: SiteInfo, site: Site) -> Counts:
+        """How many positions a site has in each row, as far as that is known before the run."""
+        places = self.at(run).feeds.site_places(model, run, info, site.position, site.span)
+        if not (awaited(run) and None in places):
+            return counted(places)
+        return (self.unknown.count(model, run, info, site.position),) * self.data.n
 
     def info(self, model: LoadedModel, site: Site) -> SiteInfo:
         """The tensor that a site indexes.
@@ -255,7 +275,7 @@ class _Work:
                     info = self.info(model, target)
                     places = self.at(run).feeds.site_places(model, run, info, target.position, target.span)
                     self._fits(info, places, value, run, target)
-                    if all(p is not None for p in places):
+                    if awaited(run) or all(p is not None for p in places):
                         edits.append(Edit(target, info, _complete(places), value))
         return in_order(edits, self.problems)
 
@@ -273,7 +293,7 @@ class _Work:
             check_lasting(value, target, info.width, shapes)
             return
         shape = shapes.of(value)
-        here = Shape(info.width, tuple(None if p is None else len(p) for p in places))
+        here = Shape(info.width, self._counts(self.models[run.model], run, info, target))
         if shape.scalar:
             return
         if shape.width != info.width:
@@ -306,7 +326,7 @@ class _Work:
             info = self.info(model, site)
             check_read(site)
             places = self.at(run).feeds.site_places(model, run, info, site.position, site.span)
-            if all(p is not None for p in places):
+            if awaited(run) or all(p is not None for p in places):
                 return SiteRead(site, info, _complete(places))
         return None
 
@@ -328,17 +348,7 @@ class _Work:
 
     def _one_place(self, run: Run, model: LoadedModel, readout: Output, at: Position) -> tuple[int, ...] | None:
         """The position of each row that is read from."""
-        tower = model.sites.readout_tower
-        places = self.at(run).feeds.places(model, run, at, tower, readout.span)
-        for i, p in enumerate(places):
-            if p is not None and len(p) != 1:
-                problem = RowError(
-                    "CQ526", f"`{render(readout)}` reads one position", f"{len(p)} positions", "read it `@ last`"
-                )
-                self.problems.row(problem, i, readout.span)
-        if any(p is None or len(p) != 1 for p in places):
-            return None
-        return tuple(p[0] for p in _complete(places))
+        return () if awaited(run) else one_place(self.at(run).feeds, run, model, readout, at)
 
 
 def _complete(places: Places) -> Positions:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from causalcircuit.diagnostics import Diagnostic
 from causalcircuit.engine.shapes import Shape
 from causalcircuit.models import LoadedModel, Prompt
-from causalcircuit.query import Counterfactual, Draw, Expr, Generated, Output, Readout, Site, SiteInfo, Statistic
+from causalcircuit.query import Counterfactual, Draw, Expr, Generated, Input, Output, Readout, Site, SiteInfo, Statistic
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.rows import Dataset
 
 Tokens = tuple[int, ...]
-Positions = tuple[tuple[int, ...], ...]
+Positions = Sequence[tuple[int, ...]]
 """For each row its positions, in its own prompt or image; `NEW` for those that are generated."""
 Continuations = tuple[tuple[Tokens, ...], ...] | Mapping[int, tuple[Tokens, ...]]
 
@@ -48,7 +48,7 @@ class ReadoutRead:
     """
 
     readout: Readout
-    positions: tuple[int, ...]
+    positions: Sequence[int]
     answers: tuple[tuple[Tokens, ...], ...]
 
 
@@ -62,7 +62,7 @@ class OutputRead:
     """
 
     output: Output
-    places: tuple[int, ...]
+    places: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +71,7 @@ class Setup:
 
     Attributes:
         prompts, images: what feeds each row; `None` where the model has no such input. sources: what an encoder reads
-            where the prompts are the decoder's.
+            where the prompts are the decoder's. `None`, too, where they are written while it runs (see `late`).
         continuations: for each row the answers' tokens, less the last one, that are appended to its prompt, one
             item of a batch each; `((),)` where no answer has several tokens. Of a text: its tokens so far.
         edits: in order of application: where two overlap, the wider comes first.
@@ -80,8 +80,8 @@ class Setup:
 
     run: Run
     model: LoadedModel
-    prompts: tuple[Prompt, ...] | None
-    sources: tuple[Prompt, ...] | None
+    prompts: Sequence[Prompt] | None
+    sources: Sequence[Prompt] | None
     images: tuple[Path, ...] | None
     continuations: Continuations
     edits: tuple[Edit, ...]
@@ -95,11 +95,20 @@ class Setup:
         seen = sum(t.extent for t in self.model.sites.towers)
         if self.sources is not None:
             seen += len(self.sources[row].ids)
+        waits, text = awaited(self.run), text_limit(self.run)
+        if waits:  # a text in another model's tokens: what it takes in this one's is a guess
+            seen += 2 * waits + 16
         if self.prompts is None:
-            return seen
+            return sum(seen + len(c) + text for c in self.continuations[row]) if waits else seen
         seen = max(seen, self.prompts[row].seen)
-        text = text_limit(self.run)
         return sum(len(self.prompts[row].ids) + len(c) + seen + text for c in self.continuations[row])
+
+
+def awaited(run: Run) -> int:
+    """Tokens of the text that a run is fed where another run writes it, at most; 0 where none does."""
+    values = (v for t, v in zip(run.targets, run.values, strict=True) if isinstance(t, Input))
+    texts = (v.value for v in values if isinstance(v, Counterfactual))
+    return sum(text.tokens for text in texts if isinstance(text, Generated))
 
 
 def text_limit(run: Run) -> int:

@@ -16,9 +16,9 @@ _SHOWN = 3
 class Problems:
     """Diagnostics, one for all rows that share a cause."""
 
-    def __init__(self, data: Dataset) -> None:
-        """Collect problems in the rows of `data`."""
-        self._data = data
+    def __init__(self, data: Dataset, of: int | None = None) -> None:
+        """Collect problems in the rows of `data`, which are some of so many."""
+        self._data, self._of = data, data.n if of is None else of
         self._rows: dict[tuple[str, str, str, Span | None], dict[int, str]] = {}
         self._others: list[Diagnostic] = []
 
@@ -65,7 +65,7 @@ class Problems:
     def _grouped(self) -> Iterator[Diagnostic]:
         for (code, what, help_, span), rows in self._rows.items():
             count = "one row" if len(rows) == 1 else f"{len(rows)} rows"
-            scope = "every row" if len(rows) == self._data.n > 1 else f"{count} of {self._data.n}"
+            scope = "every row" if len(rows) == self._of > 1 else f"{count} of {self._of}"
             shown = [f"row {self._data.rows[i]}" + (f": {d}" if d else "") for i, d in list(rows.items())[:_SHOWN]]
             more = ["…"] if len(rows) > _SHOWN else []
             lines = (*shown, *more, *((help_,) if help_ else ()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from causalcircuit.engine.batches import Slot, levels, slots_of
-from causalcircuit.engine.prepared import Prepared, Setup
+from causalcircuit.engine.prepared import Prepared, Setup, awaited
 from causalcircuit.engine.starts import NEVER, WHOLE, Firsts, Start, fed_alike, start_of
 from causalcircuit.models import LoadedModel, has_prefix
 from causalcircuit.query.plan import Stage
@@ -66,7 +66,7 @@ class Schedule:
         self.prepared, self.limit, self.how = prepared, limit, how
         self.firsts = Firsts(prepared)
         setups = prepared.setups
-        plain = [(i, s) for i, s in enumerate(setups) if s.run.said is None]
+        plain = [(i, s) for i, s in enumerate(setups) if s.run.said is None and not awaited(s.run)]
         self._fed = fed_alike(plain) if how == "full" else {}
         self._start = {i: start_of(setups[i]) for i in self._fed}
 

@@ -35,7 +35,8 @@ from causalcircuit.query import (
 from causalcircuit.rows import Dataset
 
 Counts = tuple[int | None, ...]
-"""Positions a row; `None` for rows that have a problem already."""
+"""Positions a row; `None` for rows that have a problem already; below 0 where a text decides that is written while it
+runs: equal for what stands at the same positions of the same text."""
 SCALARS = frozenset({"abs", "log", "exp"})
 
 
@@ -52,8 +53,8 @@ class Shape:
         return self.width is None
 
 
-Look = Callable[[Site | Counterfactual], tuple[int, Places] | None]
-"""The width and the positions of a site in its world (`None` for a readout: one number a row)."""
+Look = Callable[[Site | Counterfactual], tuple[int, Counts] | None]
+"""The width of a site and its positions in its world (`None` for a readout: one number a row)."""
 
 
 class Shapes:
@@ -81,7 +82,7 @@ class Shapes:
                 return self.of(site)
             case Site() | Counterfactual():
                 found = self._look(e)
-                return Shape() if found is None else Shape(found[0], counted(found[1]))
+                return Shape() if found is None else Shape(*found)
             case Statistic():
                 return self._known(e) if e.elsewhere(self._data.ref) else self._statistic(e)
             case Negative(operand=operand):
@@ -117,7 +118,13 @@ class Shapes:
         return a
 
     def aligned(self, a: Counts, b: Counts, e: Expr) -> None:
-        """Positions of two values agree in number, in every row."""
+        """Positions of two values agree in number, in every row.
+
+        Raises:
+            DiagnosticError: CQ580, of one of them nobody knows before it runs.
+        """
+        if any(min(x or 0, y or 0) < 0 and x != y for x, y in zip(a, b, strict=True)):
+            raise unwritten(e)
         pooled = (
             ", or `mean(A, pooled)`, one value for all"
             if any(isinstance(x, Mean) for x in walk(e, worlds=False))
@@ -165,6 +172,8 @@ class Shapes:
         if e.pooled or inner.counts is None:
             return Shape(inner.width)
         lengths = {c for c in inner.counts if c is not None}
+        if any(c < 0 for c in lengths):
+            raise unwritten(e)
         if len(lengths) > 1:
             raise error(
                 "CQ527",
@@ -244,6 +253,8 @@ class Shapes:
         if a.width == b.width:
             self.together(a, b, e)
             return
+        if any(c is not None and c < 0 for s in (a, b) for c in s.counts or ()):
+            raise unwritten(e)
         for i in range(self._data.n):
             x, y = _size(a, i), _size(b, i)
             if x is not None and y is not None and x != y:
@@ -251,6 +262,20 @@ class Shapes:
                     "CQ526", f"`{render(e)}` multiplies unequally many numbers", f"{x} and {y}", "give both one shape"
                 )
                 self._problems.row(problem, i, e.span)
+
+
+def unwritten(e: Expr) -> DiagnosticError:
+    """Positions whose number nobody knows before a text is written, where it must be known."""
+    return error(
+        "CQ580",
+        f"`{render(e)}` needs as many positions as a text has that is written while it runs",
+        e.span,
+        "a text of unknown length",
+        help=(
+            "one position holds in any text: `@ last`, `@ first`",
+            "`norm`, `avg`, `max` and `mean(A, pooled)` make one of many",
+        ),
+    )
 
 
 def counted(places: Places) -> Counts:
