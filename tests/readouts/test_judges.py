@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ def filed(folder: Path, name: str, written: list[str], column: str = "said") -> 
 READOUTS = {
     "a class": ("bert", 'bert.class["toxic", softmax]'),
     "a logit": ("judge", 'judge.logit[" Mary"] @ last - judge.logit[" Tom"] @ last'),
-    "answers of several tokens": ("judge", 'judge.logprob["Elisabeth"] @ last + judge.prob[row.answer] @ last'),
+    "answers of several tokens": ("judge", 'judge.logprob["Elisabeth"] @ last + judge.logprob[row.answer] @ last'),
     "a site": ("judge", "norm(judge.layer[1].resid @ all)"),
     "an assignment": ("judge", "judge.logit[row.answer] @ last"),
     "a divergence": ("judge", "kl(judge.logits @ last, (judge.logits @ last | do()))"),
@@ -128,9 +127,7 @@ def test_it_is_as_if_the_texts_came_from_a_file(folder: Path, text: str, world: 
 def test_in_float32(folder: Path, text: str) -> None:
     value = 'bert.class["toxic", softmax]'
     live = ask(folder, f"estimate E[{value} | do(bert.input = ({text} | steered))] on d as population", dtype="float32")
-    (table,) = ask(
-        folder, f'estimate P(({text} | steered) = "x") on d as population', dtype="float32"
-    ).tables.values()
+    (table,) = ask(folder, f'estimate P(({text} | steered) = "x") on d as population', dtype="float32").tables.values()
     (written,) = (v for c, v in table.cells.items() if is_text(c.readout))
     filed(folder, "filed32", list(written))
     later = ask(folder, f"estimate E[{value} | do(bert.input = row.said)] on d as population", "filed32", "float32")
@@ -144,7 +141,7 @@ def test_a_bare_text_is_written_in_the_world_itself(folder: Path) -> None:
     named = ask(folder, f"estimate E[{value} | do(bert.input = ({GREEDY} | steered))] on d as population")
     other = ask(folder, f"estimate E[{value} | do(bert.input = {GREEDY})] on d as population")
     assert cells(bare)[0].tolist() == cells(named)[0].tolist() != cells(other)[0].tolist()
-    assert not [d for d in bare.notes if d.code == "CQ486"]
+    assert not [d for d in bare.remarks if d.code == "CQ486"]
 
 
 def test_a_chain_of_readers(folder: Path) -> None:
@@ -208,6 +205,7 @@ def test_values_travel_from_one_reading_to_the_other(folder: Path) -> None:
 
 
 def codes(folder: Path, question: str) -> list[str]:
+    """The codes of what is said before anything runs, or while it does."""
     with pytest.raises(DiagnosticError) as found:
         ask(folder, question)
     return [d.code for d in found.value.diagnostics]
@@ -216,13 +214,12 @@ def codes(folder: Path, question: str) -> list[str]:
 @pytest.mark.parametrize(
     ("question", "code"),
     [
-        (f'E[judge.logit[" Mary"] @ last | do(judge.input = judge.text(tokens = 3))]', "CQ303"),
+        ('E[judge.logit[" Mary"] @ last | do(judge.input = judge.text(tokens = 3))]', "CQ303"),
         (
             'E[judge.logit[" Mary"] @ last | do(judge.input = lm.text(tokens = 3), lm.input = judge.text(tokens = 3))]',
             "CQ303",
         ),
-        ('E[judge.logit["no such words at all, and many of them in a row, too many for the room"] @ last]', "CQ508"),
-        (f'E[judge.logit["Elisabeth"] @ last | do(judge.input = {GREEDY})]', "CQ508"),
+        (f'E[judge.logit["Elisabeth"] @ last | do(judge.input = {GREEDY})]', "CQ511"),
         (f'E[bert.class["rude", softmax] | do(bert.input = {GREEDY})]', "CQ491"),
         (f"E[norm(judge.layer[7].resid @ last) | do(judge.input = {GREEDY})]", "CQ504"),
         (
@@ -259,25 +256,23 @@ def test_an_empty_text_is_told_with_its_rows(folder: Path, monkeypatch: pytest.M
     (loaded,) = (m for ref, m in RUNNER.models.items() if ref.name == "lm" and "64" in str(ref.dtype))
     monkeypatch.setattr(loaded.hf.generation_config, "eos_token_id", [0, first])
     said = _told(folder, f'estimate E[judge.logit[" Mary"] @ last | do(judge.input = {GREEDY})] on d')
-    assert said.startswith("CQ528") and "row 1" in said and "lm.text(tokens = 7)" in said
+    assert said.startswith("CQ528")
+    assert "row 1" in said
+    assert "lm.text(tokens = 7)" in said
 
 
 def test_a_text_too_long_is_told_with_its_rows(folder: Path) -> None:
     """A judge of few positions: the room is known, the text is not."""
-    config = json.loads((folder / "judge" / "config.json").read_text())
-    (folder / "short").mkdir(exist_ok=True)
-    for file in (folder / "judge").iterdir():
-        (folder / "short" / file.name).write_bytes(file.read_bytes())
-    model = GPT2LMHeadModel.from_pretrained(folder / "judge", config=None)
-    assert config["n_positions"] == 48
-    cut = GPT2LMHeadModel(tiny.text_config(model.config.vocab_size))
-    cut.config.n_positions = 4
-    small = GPT2LMHeadModel(cut.config)
-    tiny.shake(small, 4)
-    small.save_pretrained(folder / "short")
+    (folder / "short").mkdir()
+    config = tiny.text_config(len(tiny.tokenizer()))
+    config.n_positions = 12
+    GPT2LMHeadModel(config).save_pretrained(folder / "short")
+    tiny.tokenizer().save_pretrained(folder / "short")
     said = _told(
         folder,
         'model short = hf("./short") with dtype = float64\n'
-        f'estimate E[short.logit[" Mary"] @ last | do(short.input = {GREEDY})] on d',
+        'estimate E[short.logit[" Mary"] @ last | do(short.input = lm.text(tokens = 16))] on d',
     )
-    assert said.startswith("CQ528") and "row 0" in said and "lm.text(tokens = 7)" in said
+    assert said.startswith("CQ528")
+    assert "row 0" in said
+    assert "lm.text(tokens = 16)" in said

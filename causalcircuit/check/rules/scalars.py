@@ -70,8 +70,8 @@ def _vectors(e: Expr) -> Iterator[Expr]:
 def across_models(context: Context) -> Iterator[Diagnostic]:
     """Each model's logits have their own zero: only contrasts of them compare."""
     for query in context.queries:
-        if len(models_of(query.expr)) < 2:
-            continue
+        if len({m for e in walk(query.expr, worlds=False) if isinstance(e, Output | Site) for m in models_of(e)}) < 2:
+            continue  # what another model gives inside a world is a value there, and no side of a comparison
         for moment in compile_estimand(query.expr)[1]:
             read = [e for e in walk(moment.value, worlds=False) if _zeroless(e)]
             models = sorted({model for e in read for model in models_of(e)})
