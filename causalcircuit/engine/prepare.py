@@ -95,9 +95,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
         *work.at(None).feeds.notes(),
         *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),
     ]
-    made = Prepared(
-        plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes), work.donors
-    )
+    made = Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes), work.donors)
     return replace(made, notes=(*made.notes, *unexplained(made)))
 
 
