@@ -52,9 +52,13 @@ def machine() -> str:
     return f"{name} × {os.cpu_count()}"
 
 
+def threads() -> int:
+    """How many threads torch calculates with."""
+    return torch.get_num_threads()
+
+
 def calibrated(device: str, dtype: torch.dtype) -> Rates:
     """The rates of this machine: kept ones, or a guess."""
-    threads = torch.get_num_threads()
     path = _path(device, dtype)
     try:
         said = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +66,7 @@ def calibrated(device: str, dtype: torch.dtype) -> Rates:
         said = {}
     rates = said.get("rates") if isinstance(said, dict) else None
     found = Rates.of(rates) if isinstance(rates, dict) else None
-    return found or guessed(device, threads)
+    return found or guessed(device, threads())
 
 
 def calibrate(device: str, dtype: torch.dtype, heard: Callable[[int, int], None] | None = None) -> tuple[Rates, float]:
@@ -94,7 +98,7 @@ def calibrate(device: str, dtype: torch.dtype, heard: Callable[[int, int], None]
     missed = np.abs(table @ (found / scale) / actual - 1)
     path = _path(device, dtype)
     if path is not None:
-        said = {"machine": machine(), "device": device, "dtype": str(dtype), "threads": torch.get_num_threads()}
+        said = {"machine": machine(), "device": device, "dtype": str(dtype), "threads": threads()}
         write_whole(path, json.dumps({**said, "rates": rates.to_json()}, indent=2).encode())
     return rates, float(np.median(missed))
 
@@ -106,7 +110,7 @@ def _path(device: str, dtype: torch.dtype) -> Path | None:
     where = device
     if device.startswith("cuda") and torch.cuda.is_available():
         where = torch.cuda.get_device_name(torch.device(device))
-    said = [_VERSION, machine(), where, str(dtype), torch.get_num_threads(), torch.__version__]
+    said = [_VERSION, machine(), where, str(dtype), threads(), torch.__version__]
     return folder / "calibrations" / f"{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]}.json"
 
 

@@ -89,7 +89,7 @@ def predict(prepared: Prepared, limit: int, how: How, rates: Mapping[str, Rates]
         total.flops += flops
         total.seconds += rates[plan.model.ref.name].seconds(work)
         total.passes += len(shapes)
-        total.row_passes += shapes[0].towers[-1].items * len(shapes)
+        total.row_passes += sum(len(own) for s in plan.slots for own in s.items) * len(shapes)
         if plan.records and plan.base is not None:
             held[plan.base] = kept_of(own, shapes[0]) * own.size
         read += _read(plan) * own.size
