@@ -146,6 +146,15 @@ class Shelf:
             found[cell] = known.values
         return found
 
+    def known(self, plan: Plan) -> dict[Cell, Known | None]:
+        """What is known of every cell of a plan."""
+        from causalcircuit.engine.kept import Item
+
+        return {
+            cell: self.outcomes(Item("cell", (formula,)))
+            for cell, formula in zip(plan.cells, plan.formulas, strict=True)
+        }
+
     def plan(self, plan: Plan) -> bytes | None:
         """The key of a whole plan: its cells in order, and the names that its remarks call them by."""
         from causalcircuit.engine.kept import Item
