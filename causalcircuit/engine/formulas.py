@@ -125,12 +125,11 @@ def assigned(a: Assignment, world: World) -> Expr:
             "CQ352", f"`{render(a.target)}` cannot be assigned", a.span, help="assign a site at positions, or an input"
         )
     target, address = a.target, a.target.address
-    before = _less_tensor(world, address)
 
     def visit(e: Expr) -> Expr:
         match e:
             case Site():
-                return e if e.address == address else in_world(e, before)
+                return e if e.address == address else in_world(e, _less_tensor(world, address))
             case Output():
                 raise error(
                     "CQ352",

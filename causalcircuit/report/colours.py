@@ -5,6 +5,8 @@ The stops are those of ColorBrewer's RdBu (Brewer 2003), which people with colou
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 RGB = tuple[int, int, int]
 
 _STOPS: tuple[tuple[float, RGB], ...] = (
@@ -21,7 +23,7 @@ _STOPS: tuple[tuple[float, RGB], ...] = (
 def colour(share: float) -> RGB:
     """The colour of a value at `share` of the scale, from -1 to 1."""
     x = max(-1.0, min(1.0, share))
-    for (low, a), (high, b) in zip(_STOPS, _STOPS[1:], strict=False):
+    for (low, a), (high, b) in pairwise(_STOPS):
         if x <= high:
             t = (x - low) / (high - low)
             return round(a[0] + t * (b[0] - a[0])), round(a[1] + t * (b[1] - a[1])), round(a[2] + t * (b[2] - a[2]))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import product
 
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.diagnostics import Diagnostic, Label, Span, warning
-from causalcircuit.query import Expr, Site, SiteInfo, children, relation, render
+from causalcircuit.query import Assignment, Expr, Site, SiteInfo, children, relation, render
 
 # A tensor, and those of the same block whose only way on is through it, position by position.
 _ONLY_WAY = {
@@ -24,8 +24,9 @@ def masked(context: Context) -> Iterator[Diagnostic]:
     """Look for a target whose every path to the rest is cut by another target."""
     seen: set[tuple[Span | None, Expr]] = set()
     for world, place in context.worlds():
-        for a, b in permutations(world.assignments, 2):
-            if not (isinstance(a.target, Site) and isinstance(b.target, Site)) or natural(b.value, b.target):
+        cutting = [b for b in world.assignments if _cuts(context, b)]
+        for a, b in product(world.assignments, cutting):
+            if a is b or not (isinstance(a.target, Site) and isinstance(b.target, Site)):
                 continue
             if a.target.address.model == b.target.address.model and _covers(context, a.target, b.target):
                 where = a.span or place
@@ -40,6 +41,14 @@ def masked(context: Context) -> Iterator[Diagnostic]:
                     labels=[] if b.span is None else [Label(b.span, "set here")],
                     help="leave one of them out",
                 )
+
+
+def _cuts(context: Context, b: Assignment) -> bool:
+    """Whether an assignment sets all components of a tensor to what does not depend on what came before."""
+    if not isinstance(b.target, Site):
+        return False
+    info = context.info(b.target)
+    return info.width == info.size and not natural(b.value, b.target)
 
 
 def natural(value: Expr, target: Site) -> bool:

@@ -18,7 +18,7 @@ def overlaps(context: Context) -> Iterator[Diagnostic]:
     """Compare the targets of each world pairwise."""
     seen: set[tuple[Span | None, Span | None]] = {(None, None)}
     for world, place in context.worlds():
-        for a, b in combinations(sorted(world.assignments, key=_written), 2):
+        for a, b in _pairs(context, sorted(world.assignments, key=_written)):
             verdict = _compare(context, a, b)
             labels = () if a.span is None else (Label(a.span, "first here"),)
             if verdict and (a.span, b.span) in seen and a.span is not None:  # another member of the same set of nodes
@@ -43,6 +43,29 @@ def overlaps(context: Context) -> Iterator[Diagnostic]:
                     labels,
                     ("one must lie inside the other; then the narrower wins",),
                 )
+
+
+def _pairs(context: Context, written: list[Assignment]) -> Iterator[tuple[Assignment, Assignment]]:
+    """The pairs that may overlap, in order: of sites, those that share components of a tensor."""
+    tensors: dict[tuple[str, str, int | None], list[tuple[int, int, int]]] = {}
+    others: list[int] = []
+    for i, a in enumerate(written):
+        if isinstance(a.target, Site):
+            info = context.info(a.target)
+            key = (a.target.address.model, info.tensor, info.key)
+            tensors.setdefault(key, []).append((info.start, info.stop, i))
+        else:
+            others.append(i)
+    found = list(combinations(others, 2))
+    for ranges in tensors.values():
+        ranges.sort()
+        for at, (_, stop, i) in enumerate(ranges):
+            for start, _, j in ranges[at + 1 :]:
+                if start >= stop:
+                    break
+                found.append((min(i, j), max(i, j)))
+    for i, j in sorted(found):
+        yield written[i], written[j]
 
 
 def _compare(context: Context, a: Assignment, b: Assignment) -> str:
