@@ -21,7 +21,7 @@ How = Literal["full", "naive"]
 """Whether passes share what they have in common, or every world runs whole."""
 BARE = -1
 """The index of a slot that no run of the plan is: a bare pass that is recorded for others."""
-_OVERHEAD = 64
+_OVERHEAD = 32
 """What a pass costs a block besides its positions, in positions: weights are read, and kernels are started."""
 _FEWEST = 4
 """Positions that are worth a cache."""

@@ -19,7 +19,7 @@ from causalcircuit.engine.batches import Slot, halves
 from causalcircuit.engine.passes import Pass, feeds_in, forward
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.schedule import BARE, PassPlan
-from causalcircuit.models import Batch, LoadedModel, Trace, close, narrowed, rebatched, record, resumed
+from causalcircuit.models import Batch, LoadedModel, Trace, close, narrowed, packed, rebatched, record, resumed
 
 _REPLAY_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError)
 
@@ -164,6 +164,7 @@ class Sharing:
                 if "logits_to_keep" in model.takes.names:
                     from_column = min((c for _, c in columns), default=width - 1)
                     more["logits_to_keep"] = width - from_column
+                    stack.enter_context(packed(model))
             run = replace(batch, keywords={**batch.keywords, **more})
             logits = model.forward(run, work.tensors, work.visit)
         left = tuple(n - from_column for n in batch.left)

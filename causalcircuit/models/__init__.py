@@ -13,7 +13,7 @@ from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.module_net import number_feed
 from causalcircuit.models.modules import Wanted, with_modules
-from causalcircuit.models.narrow import narrowed
+from causalcircuit.models.narrow import narrowed, packed
 from causalcircuit.models.overlay import needed, unsettled
 from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
@@ -64,6 +64,7 @@ __all__ = [
     "number_feed",
     "open_image",
     "other_spelling",
+    "packed",
     "places_of",
     "rebatched",
     "record",

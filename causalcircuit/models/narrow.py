@@ -43,6 +43,25 @@ def narrowed(model: LoadedModel, wanted: Sequence[int], taps: Collection[str]) -
 
 
 @contextmanager
+def packed(model: LoadedModel) -> Iterator[None]:
+    """Passes inside the context hand the unembedding its columns packed: on a CPU, a slice of columns is multiplied
+    item by item, each time with all of its weights."""
+    head = model.hf.get_output_embeddings() if hasattr(model.hf, "get_output_embeddings") else None
+    if head is None:
+        yield
+        return
+
+    def pack(_: nn.Module, args: tuple[Any, ...]) -> Any:
+        return tuple(a.contiguous() if isinstance(a, Tensor) else a for a in args)
+
+    handle = head.register_forward_pre_hook(pack)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def _only(reads: nn.Module, writes: nn.Module, places: Tensor) -> Iterator[None]:
     """From what `reads` is given to what `writes` returns, only some places are computed."""
     shape: list[torch.Size] = []

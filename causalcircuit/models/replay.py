@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from causalcircuit.models.contract.places import count_of
 from causalcircuit.models.feed import Batch, Feed, Stream
@@ -156,19 +157,49 @@ def resumed(
             stack.enter_context(_returning(block, made))
         for block in own[:-1] if alike else ():
             stack.enter_context(_returning(block, made))
-        yield {} if not first else _prefix(model, trace, index, layer, first)
+        yield {} if not first else _prefix(model, trace, index, first)
 
 
-def _prefix(model: LoadedModel, trace: Trace, index: Tensor, layer: int, first: int) -> dict[str, Any]:
-    """Keys and values of the columns before `first`."""
+def _prefix(model: LoadedModel, trace: Trace, index: Tensor, first: int) -> dict[str, Any]:
+    """Keys and values of the columns before `first`.
+
+    Raises:
+        NotImplementedError: they are not kept in a form that can be cut.
+    """
     cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
+    if [type(layer) for layer in cache.layers] != [type(layer) for layer in trace.cache.layers]:
+        raise NotImplementedError("a cache of another form")
     for i, kept in enumerate(trace.cache.layers):
-        if getattr(kept, "is_sliding", False) and kept.sliding_window <= trace.columns:
-            raise NotImplementedError("a window that has slid has no prefix")
-        # Earlier layers do not run: they only say how many positions there are.
-        own = index if i >= layer else index[:1]
-        cache.update(kept.keys[:, :, :first].index_select(0, own), kept.values[:, :, :first].index_select(0, own), i)
+        cut = isinstance(kept, DynamicLayer) and kept.keys.shape[-2] == trace.columns
+        if not cut or (kept.is_sliding and kept.sliding_window <= trace.columns):
+            raise NotImplementedError("a cache that does not hold all positions")
+        cache.layers[i] = _Earlier(kept, index, first)
     return {"past_key_values": cache, "use_cache": True}
+
+
+class _Earlier(DynamicLayer):  # type: ignore[misc]
+    """Keys and values of earlier columns, of the items of a trace; joined with those of a pass when that asks."""
+
+    def __init__(self, kept: Any, index: Tensor, first: int) -> None:
+        super().__init__()
+        self.is_sliding = kept.is_sliding
+        self.is_initialized = True
+        self._kept, self._index, self._first = kept, index, first
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Both of all columns; nothing is kept, since the pass makes one step."""
+        return self._joined(self._kept.keys, key_states), self._joined(self._kept.values, value_states)
+
+    def _joined(self, kept: Tensor, new: Tensor) -> Tensor:
+        return torch.cat([kept[:, :, : self._first].index_select(0, self._index.to(kept.device)), new], dim=-2)
+
+    def get_seq_length(self) -> int:
+        """The columns that are there before the pass."""
+        return self._first
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """How many keys a pass sees, and where they start."""
+        return self._first + query_length, 0
 
 
 def _width(model: LoadedModel, trace: Trace, name: str, item: int) -> int:
