@@ -18,6 +18,7 @@ from causalcircuit.runs import check_text
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OWN = [
     *("CQ351", "CQ352", "CQ353", "CQ451", "CQ452", "CQ453", "CQ454", "CQ510", "CQ511", "CQ512", "CQ513", "CQ521"),
+    *("CQ355", "CQ356", "CQ357", "CQ358", "CQ359", "CQ361"),
     *("CQ522", "CQ523", "CQ525", "CQ526", "CQ527", "CQ528", "CQ529", "CQ530", "CQ531", "CQ532", "CQ533", "CQ534"),
     *("CQ535", "CQ701", "CQ702"),
 ]

@@ -37,7 +37,7 @@ def test_reserved_words_are_those_of_the_reference() -> None:
 
 
 def test_opening_words_are_those_of_this_version() -> None:
-    declaring = {"model", "data", "node", "let", "graph", "use"}
+    declaring = {"model", "data", "node", "let", "graph", "draw", "use"}
     assert set(opening_words()) == declaring | {"estimate", "hypothesis", "family", "test", "show"}
 
 

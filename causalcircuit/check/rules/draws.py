@@ -9,8 +9,6 @@ from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic, Span
 from causalcircuit.query import (
     FACTUAL,
-    ROW,
-    Assignment,
     Column,
     Counterfactual,
     Draw,
@@ -23,7 +21,6 @@ from causalcircuit.query import (
     children,
     draws_in,
     measured,
-    render,
     times,
     walk,
 )
@@ -74,7 +71,7 @@ def _columns(e: Expr, world: World, place: Span | None) -> Iterator[Diagnostic]:
             e.span or place,
             "whose column is meant is not clear",
             help=(
-                f"the row's own: put the world on the value alone, `(Y | {render(World(_row(world)))})`",
+                f"the row's own: put the world on the value alone, `(Y | do(row = {shown(world.donor)}))`",
                 "the donor's: inside a readout or an assignment every column is the donor's",
             ),
         )
@@ -83,10 +80,6 @@ def _columns(e: Expr, world: World, place: Span | None) -> Iterator[Diagnostic]:
     elif not measured(e):
         for child in children(e):
             yield from _columns(child, world, place)
-
-
-def _row(world: World) -> tuple[Assignment, ...]:
-    return tuple(a for a in world.assignments if a.target == ROW)
 
 
 def _condition(e: Expr, world: World, place: Span | None) -> Iterator[Diagnostic]:
