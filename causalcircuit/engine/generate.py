@@ -56,14 +56,14 @@ def write(model: LoadedModel, slots: Sequence[Slot], reads: Reads) -> int:
     Raises:
         DiagnosticError: CQ730, the logits are no numbers.
     """
-    ends, never = end_tokens(model), no_text(model)
+    ends, never, first = end_tokens(model), no_text(model), no_text(model, first=True)
     texts = [_text(slot) for slot in slots]
     way = _Kept(model, texts, reads) if _keeps(model, slots, reads) else _Anew(model, texts, reads)
     passes = step = 0
     while any(t.open for t in texts):
         for text, logits in way.step():
             numbers = [reads.number(row, text.slot.setup.run.world.donor) for row in text.slot.rows]
-            found = choose(logits, text.said.temperature, text.said.seed, numbers, step, never)
+            found = choose(logits, text.said.temperature, text.said.seed, numbers, step, never if step else first)
             if found is None:
                 raise _no_numbers(text)
             _take(text, found, ends)

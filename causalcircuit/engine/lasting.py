@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from causalcircuit.diagnostics import error
+from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.engine.formulas import bare_sites
 from causalcircuit.engine.prepared import Tokens, text_limit
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.shapes import SCALARS, Shapes
-from causalcircuit.models import LoadedModel, Prompt, RowError, writes_text
-from causalcircuit.query import Binary, Call, Expr, Negative, Noise, Site, render
+from causalcircuit.models import LoadedModel, Prompt, RowError, unfollowed, writes_text
+from causalcircuit.query import Binary, Call, Expr, Generated, Negative, Noise, Site, render
 from causalcircuit.query.plan import Run
 
 
@@ -31,6 +31,28 @@ def check_writes(run: Run, model: LoadedModel, prompts: Sequence[Prompt | None] 
             run.said.span,
             help="decoders, captioners and other encoder-decoders do",
         )
+
+
+def beside_generate(runs: Iterable[Run], models: Mapping[str, LoadedModel]) -> Iterator[Diagnostic]:
+    """A warning for each model whose own `generate` would write another text than that of its distribution."""
+    for name in dict.fromkeys(run.model for run in runs if isinstance(run.said, Generated)):
+        found = unfollowed(models[name])
+        if found:
+            asked = next(run.said for run in runs if run.model == name and isinstance(run.said, Generated))
+            spoken = {"lang_to_id", "task_to_id", "forced_decoder_ids"} & set(found)
+            yield warning(
+                "CQ581",
+                f"`{name}.text` is drawn from the model's own distribution: "
+                f"{', '.join(f'`{s}`' for s in found)} of its generation settings are not followed",
+                asked.span,
+                "may differ from what `generate` writes",
+                help=(
+                    "a decoder that is told a language or a task reads those tokens first: write them in the prefix"
+                    if spoken
+                    else "",
+                    "end tokens and suppressed tokens are followed",
+                ),
+            )
 
 
 def check_lasting(value: Expr, target: Site, width: int, shapes: Shapes) -> None:

@@ -15,7 +15,7 @@ from causalcircuit.engine.endings import check_endings, stands
 from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions
-from causalcircuit.engine.lasting import check_lasting, check_read, check_room, check_writes, unknown
+from causalcircuit.engine.lasting import beside_generate, check_lasting, check_read, check_room, check_writes, unknown
 from causalcircuit.engine.late import Unknown, one_place, waiting
 from causalcircuit.engine.modules import with_named
 from causalcircuit.engine.outputs import check_divergences, class_read, size
@@ -93,6 +93,7 @@ def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Pre
     shapes = {r.statistic: found[r.statistic] for r in plan.references}
     notes = [
         *work.at(None).feeds.notes(),
+        *beside_generate(plan.runs, models),
         *(replace(n, where=n.where or o.data.ref.label) for o in work.elsewhere for n in o.notes),
     ]
     made = Prepared(plan, models, data, complete, spellings, shapes, tuple(work.elsewhere), tuple(notes), work.donors)

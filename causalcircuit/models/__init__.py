@@ -5,7 +5,16 @@ from causalcircuit.models.cached import Cached, cache_holds, cacheable
 from causalcircuit.models.chat import has_template, spoken
 from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.places import places_of
-from causalcircuit.models.decoding import Written, as_rows, choose, end_tokens, no_text, writes_text, written
+from causalcircuit.models.decoding import (
+    Written,
+    as_rows,
+    choose,
+    end_tokens,
+    no_text,
+    unfollowed,
+    writes_text,
+    written,
+)
 from causalcircuit.models.dictionary import Codec, codec_of, with_dictionaries
 from causalcircuit.models.feed import Batch, Feed
 from causalcircuit.models.images import Pictures, check_image, media, open_image
@@ -74,6 +83,7 @@ __all__ = [
     "sketch",
     "spoken",
     "tokenize",
+    "unfollowed",
     "unsettled",
     "with_dictionaries",
     "with_modules",

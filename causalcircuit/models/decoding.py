@@ -39,9 +39,45 @@ def written(model: LoadedModel, tokens: Sequence[int]) -> Written:
     return Written(tuple(tokens), text.strip())
 
 
-def no_text(model: LoadedModel) -> tuple[int, ...]:
-    """The token that stands for an image, which a model cannot be fed without one."""
-    return () if model.takes.image_token is None else (model.takes.image_token,)
+def no_text(model: LoadedModel, first: bool = False) -> tuple[int, ...]:
+    """Tokens that are never chosen, and those that are not as the `first` one.
+
+    The token that stands for an image, which a model cannot be fed without one, and what the generation config
+    suppresses: Whisper's marks of music and speakers, an end before the first word.
+    """
+    marks = [] if model.takes.image_token is None else [model.takes.image_token]
+    config = getattr(model.hf, "generation_config", None)
+    for name in ("suppress_tokens", *(("begin_suppress_tokens",) if first else ())):
+        marks += [i for i in getattr(config, name, None) or () if i >= 0]
+    return tuple(dict.fromkeys(marks))
+
+
+# Settings of generation that a text does not follow, with the value at which they do nothing.
+_IDLE: dict[str, object] = {
+    "num_beams": 1,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "guidance_scale": 1.0,
+    "bad_words_ids": None,
+    "sequence_bias": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "forced_decoder_ids": None,
+    "exponential_decay_length_penalty": None,
+    "stop_strings": None,
+    "lang_to_id": None,
+    "task_to_id": None,
+}
+
+
+def unfollowed(model: LoadedModel) -> tuple[str, ...]:
+    """Settings of a model's generation config that make `generate` choose other tokens than its distribution does."""
+    config = getattr(model.hf, "generation_config", None)
+    return tuple(name for name, idle in _IDLE.items() if getattr(config, name, None) not in (None, idle, [], {}))
 
 
 def writes_text(model: LoadedModel) -> bool:
@@ -80,7 +116,7 @@ def choose(
     scores = logits.double().cpu().numpy()
     if never:
         scores = scores.copy()
-        scores[:, list(never)] = -np.inf
+        scores[:, [i for i in never if i < scores.shape[-1]]] = -np.inf  # configs name tokens of other sizes
     if np.isnan(scores).any() or not np.isfinite(scores.max(-1)).all():
         return None
     if temperature is not None and seed is not None:
