@@ -21,7 +21,7 @@ from causalcircuit.api.quantities import (
     pp,
     row,
 )
-from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, program, run, test
+from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "patch",
     "pc1",
     "picture",
+    "plan",
     "pp",
     "program",
     "project_out",

@@ -30,6 +30,7 @@ from causalcircuit.query import (
     is_estimand,
     render,
 )
+from causalcircuit.query.forecast import Forecast
 from causalcircuit.query.program import Format
 from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
@@ -275,3 +276,30 @@ def run(path_or_text: str | Path, *, progress: Progress | None = None) -> Result
         DiagnosticError: what is wrong, before any forward pass; `AfterPass` after one.
     """
     return rooms.run_program(program(path_or_text), progress=progress)
+
+
+def plan(
+    path_or_text: str | Path | Program,
+    *,
+    pilot: int = 0,
+    analyze: bool = False,
+    max_memory: int | None = None,
+    how: Literal["full", "naive"] = "full",
+    progress: Progress | None = None,
+) -> Forecast:
+    """What answering a program will cost: worlds, passes, operations, memory, time, the width of intervals.
+
+    No weights are read and no pass is made, unless `pilot` or `analyze` asks for it.
+
+    Args:
+        path_or_text: as of `program`, or what that returned.
+        pilot: so many rows are run, and their intervals scaled to all. analyze: everything is run.
+        max_memory: bytes that weights and passes may take. how: `naive` shares nothing between worlds.
+        progress: hears how many rows × worlds of a pilot, or of the run, are done.
+
+    Raises:
+        DiagnosticError: what is wrong with the program; CQ761, the limit holds no row; CQ762, a plan that needs
+            weights which are not there; CQ763, a pilot of one row.
+    """
+    made = path_or_text if isinstance(path_or_text, Program) else program(path_or_text)
+    return rooms.plan_program(made, rooms.PlanWishes(how, max_memory, pilot, analyze), progress)

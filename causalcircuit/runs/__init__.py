@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from causalcircuit.runs.check import check, check_program, check_text
 
 if TYPE_CHECKING:
+    from causalcircuit.runs.calibrating import calibrate_for
     from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
     from causalcircuit.runs.keeping import Keep
     from causalcircuit.runs.past import bytes_of, clean_store, find_run, list_runs, seconds_of, to_clean
+    from causalcircuit.runs.planning import PlanWishes, plan_program
     from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
     from causalcircuit.runs.sites import list_sites
@@ -22,11 +24,13 @@ __all__ = [
     "AfterPass",
     "Keep",
     "Outcome",
+    "PlanWishes",
     "Progress",
     "Runner",
     "Session",
     "Wanted",
     "bytes_of",
+    "calibrate_for",
     "check",
     "check_program",
     "check_text",
@@ -36,6 +40,7 @@ __all__ = [
     "list_runs",
     "list_sites",
     "make_folder",
+    "plan_program",
     "run_program",
     "save_rows",
     "seconds_of",
@@ -49,12 +54,15 @@ _HOME = {
     "AfterPass": "execute",
     "Keep": "keeping",
     "Outcome": "session",
+    "PlanWishes": "planning",
     "Progress": "execute",
     "Runner": "execute",
     "Session": "session",
     "Wanted": "past",
+    "calibrate_for": "calibrating",
     "list_sites": "sites",
     "make_folder": "rows",
+    "plan_program": "planning",
     "run_program": "execute",
     "save_rows": "rows",
 }

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
     from causalcircuit.models import LoadedModel
 
+PASS_POSITIONS = 2048
+"""Positions a pass, unless memory is limited."""
+
 
 class Progress(Protocol):
     """Hears how far a run is: `done` of `total` rows × worlds."""
@@ -54,12 +57,13 @@ class Runner:
 
     Attributes:
         models: those that were loaded. keep: whether outcomes are looked up in the store, and kept there.
-        how: whether passes share what they have in common.
+        how: whether passes share what they have in common. limit: bytes that weights and passes may take.
     """
 
     models: dict[ModelRef, LoadedModel] = field(default_factory=dict)
     keep: Keep = "use"
     how: How = "full"
+    limit: int | None = None
     _keeping: Keeping | None = None
 
     def run(self, program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
@@ -67,6 +71,7 @@ class Runner:
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
         tasks = self._prepare(commands, program)
+        self._positions(tasks)  # a limit that holds no row is known before anything runs
         recorder = Recorder(self.keeping().ledger if tasks else None, program, tests_only=tests_only)
         try:
             result = self._answered(program, commands, tasks, remarks, progress, recorder)
@@ -191,6 +196,7 @@ class Runner:
         """Run the plans one after another; after Ctrl-C those and the rows that are done remain."""
         total = sum(t.plan.row_passes for t in tasks.values() if t.table is None)
         before = 0
+        most = self._positions(tasks)
         tables: dict[DataRef, OutcomeTable] = {}
         for ref, task in tasks.items():
             start = time.perf_counter()
@@ -200,7 +206,7 @@ class Runner:
                     progress(base + done, total, label)
 
             try:
-                table = self._table(task, heard)
+                table = self._table(task, heard, most)
             except DiagnosticError as problem:
                 raise self._after(problem, None) from None
             except KeyboardInterrupt:
@@ -213,7 +219,20 @@ class Runner:
                 break
         return {ref: t for ref, t in tables.items() if t.n > 0}
 
-    def _table(self, task: Task, heard: Callable[[int, int], None]) -> OutcomeTable:
+    def _positions(self, tasks: Mapping[DataRef, Task]) -> int:
+        """How many positions a pass may have.
+
+        Raises:
+            DiagnosticError: CQ761, the limit holds no row.
+        """
+        ready = [t.ready for t in tasks.values() if t.ready is not None]
+        if self.limit is None or not ready:
+            return PASS_POSITIONS
+        from causalcircuit.engine.cost.limit import positions_for
+
+        return positions_for(ready, self.limit)
+
+    def _table(self, task: Task, heard: Callable[[int, int], None], most: int) -> OutcomeTable:
         """The outcomes of a task: found whole, or run as far as they are not known."""
         if task.table is not None:
             return task.table
@@ -221,7 +240,7 @@ class Runner:
 
         if task.ready is None:
             raise TypeError("a task that was not prepared")
-        table = execute(task.ready, progress=heard, how=self.how, kept=task.shelf)
+        table = execute(task.ready, heard, most, self.how, task.shelf)
         if table.complete:
             remember(task, table)
         return table
@@ -234,7 +253,12 @@ class Runner:
 
 
 def run_program(
-    program: Program, *, tests_only: bool = False, progress: Progress | None = None, keep: Keep = "use"
+    program: Program,
+    *,
+    tests_only: bool = False,
+    progress: Progress | None = None,
+    keep: Keep = "use",
+    limit: int | None = None,
 ) -> Result:
     """Answer the questions of a checked program.
 
@@ -246,12 +270,13 @@ def run_program(
         tests_only: leave out the estimates.
         progress: hears how many rows × worlds are done.
         keep: whether outcomes are looked up in the store and kept there.
+        limit: bytes that weights and passes may take; passes become smaller.
 
     Raises:
         AfterPass: something went wrong after the first forward pass.
         DiagnosticError: something is wrong that could be known before it.
     """
-    runner = Runner(keep=keep)
+    runner = Runner(keep=keep, limit=limit)
     try:
         return runner.run(program, tests_only=tests_only, progress=progress)
     finally:

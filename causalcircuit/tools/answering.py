@@ -12,6 +12,7 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warnin
 from causalcircuit.query import Program, Result, Testing
 from causalcircuit.tools import exits, streams
 from causalcircuit.tools.progress import progress_bar
+from causalcircuit.tools.sizes import bytes_of
 
 if TYPE_CHECKING:
     from causalcircuit.query.hub import Online
@@ -32,6 +33,7 @@ class Wishes:
         online: models on the hub that are not on this machine are downloaded.
         out: a folder for pictures and answers.
         keep: whether outcomes are looked up in the store and kept there.
+        memory: a limit, as written: `4GB`.
     """
 
     machine: bool = False
@@ -41,6 +43,7 @@ class Wishes:
     online: bool = False
     out: Path | None = None
     keep: Keep = "use"
+    memory: str | None = None
 
 
 @dataclass(slots=True)
@@ -140,8 +143,11 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
             if folder is not None:
                 runs.make_folder(folder)
         idle = _idle(program, wishes.tests_only)
+        limit = None if wishes.memory is None else bytes_of(wishes.memory)
         with progress_bar(wanted=not wishes.quiet) as heard:
-            result = runs.run_program(program, tests_only=wishes.tests_only, progress=heard, keep=wishes.keep)
+            result = runs.run_program(
+                program, tests_only=wishes.tests_only, progress=heard, keep=wishes.keep, limit=limit
+            )
     except KeyboardInterrupt:
         return _Answer(code=exits.INTERRUPTED)
     except DiagnosticError as problem:

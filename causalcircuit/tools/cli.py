@@ -82,6 +82,12 @@ _online = click.option(
 )
 _no_store = click.option("--no-store", is_flag=True, help="Neither look outcomes up nor keep them.")
 _fresh = click.option("--fresh", is_flag=True, help="Compute every outcome anew, and keep it.")
+_memory = click.option(
+    "--max-memory",
+    "memory",
+    metavar="SIZE",
+    help="Let weights and passes take no more than SIZE, such as 4GB: passes become smaller.",
+)
 _file = click.argument("file", metavar="FILE")
 
 
@@ -138,6 +144,7 @@ def group() -> None:
 @_rows
 @_out
 @_quiet
+@_memory
 @_online
 @_no_store
 @_fresh
@@ -148,6 +155,7 @@ def run(
     rows: Path | None,
     out: Path | None,
     quiet: bool,
+    memory: str | None,
     online: bool,
     no_store: bool,
     fresh: bool,
@@ -159,7 +167,8 @@ def run(
     from causalcircuit.tools import answering
 
     keep = _keep(no_store, fresh)
-    return answering.run(file, answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep))
+    wishes = answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep, memory=memory)
+    return answering.run(file, wishes)
 
 
 @group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))
@@ -167,11 +176,21 @@ def run(
 @_format
 @_rows
 @_quiet
+@_memory
 @_online
 @_no_store
 @_fresh
 @_debug
-def test(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool, no_store: bool, fresh: bool) -> int:
+def test(
+    file: str,
+    machine: bool,
+    rows: Path | None,
+    quiet: bool,
+    memory: str | None,
+    online: bool,
+    no_store: bool,
+    fresh: bool,
+) -> int:
     """Judge the claims of FILE; leave its estimates out.
 
     The exit code is 1 when a named hypothesis is not supported.
@@ -179,7 +198,8 @@ def test(file: str, machine: bool, rows: Path | None, quiet: bool, online: bool,
     from causalcircuit.tools import answering
 
     keep = _keep(no_store, fresh)
-    return answering.run(file, answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep))
+    wishes = answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep, memory=memory)
+    return answering.run(file, wishes)
 
 
 @group.command(epilog=_examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq"))
@@ -192,6 +212,52 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
     from causalcircuit.tools import answering
 
     return answering.check(files, machine, online)
+
+
+@group.command(
+    epilog=_examples(
+        "cq plan examples/mediation.cq",
+        "cq plan examples/ioi.cq --pilot 20      # how wide will the intervals be?",
+        "cq plan examples/ioi.cq --analyze       # run it: predicted beside actual",
+        "cq plan examples/ioi.cq --max-memory 4GB --plan naive",
+        "cq plan --calibrate                     # measure this machine, for seconds",
+    )
+)
+@click.argument("file", required=False, metavar="[FILE]")
+@click.option("--pilot", type=int, default=0, metavar="ROWS", help="Run ROWS rows, and scale their intervals to all.")
+@click.option("--analyze", is_flag=True, help="Run everything, and print predicted beside actual.")
+@click.option("--calibrate", is_flag=True, help="Measure this machine first; what is found is kept.")
+@click.option(
+    "--plan",
+    "how",
+    type=click.Choice(["full", "naive"]),
+    default="full",
+    help="Whether passes share what they have in common (full), or every world runs whole.",
+)
+@_memory
+@click.option("--json", "as_json", is_flag=True, help="As --format json.")
+@_format
+@_online
+@_debug
+def plan(
+    file: str | None,
+    pilot: int,
+    analyze: bool,
+    calibrate: bool,
+    how: Any,
+    memory: str | None,
+    as_json: bool,
+    machine: bool,
+    online: bool,
+) -> int:
+    """Say what FILE will cost before anything runs: worlds, passes, operations, memory, time.
+
+    Neither weights are read nor passes made, unless --pilot, --analyze or --calibrate ask for it.
+    """
+    from causalcircuit.tools import planning
+
+    asked = planning.Asked(machine or as_json, pilot, analyze, memory, how, calibrate, online)
+    return planning.plan(file, asked)
 
 
 @group.command(epilog=_examples("cq sites examples/models/ioi", "cq sites ./llama --attention eager --dtype bfloat16"))
