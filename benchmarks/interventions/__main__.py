@@ -25,6 +25,7 @@ def main() -> None:
     os.environ["XDG_CACHE_HOME"] = str(KEPT)
     import transformers
 
+    from benchmarks.interventions.memory import table as memory
     from benchmarks.interventions.table import head, line, notes, setting
     from benchmarks.interventions.task import task
     from benchmarks.interventions.timing import measure
@@ -32,6 +33,9 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     names: list[str] = chosen.contenders
+    if chosen.memory:
+        print(memory(names, chosen.workload, KEPT, quick=chosen.quick))
+        return
     print(f"{datetime.now(UTC):%Y-%m-%d}. {setting(chosen.rounds, chosen.quick)}\n")
     print(head(names))
     said: list[str] = []
@@ -50,9 +54,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="by default all that are installed")
     parser.add_argument("--rounds", type=int, help="turns of each contender, by default as many as the line needs")
     parser.add_argument("--quick", action="store_true", help="fewer heads, one round, no peers: under a minute")
+    parser.add_argument("--memory", action="store_true", help="the largest memory in place of times")
     chosen = parser.parse_args()
     if chosen.workload is None:
-        chosen.workload = [n for n, w in WORKLOADS.items() if w.quick or not chosen.quick]
+        chosen.workload = [n for n, w in WORKLOADS.items() if w.shape in ("gpt2", "small") or not chosen.quick]
     if chosen.contenders is None:
         chosen.contenders = ["naive", "causal"] if chosen.quick else [n for n in CONTENDERS if n != "prototype"]
     return chosen

@@ -104,7 +104,7 @@ SHAPES = {
         images=True, mlp=3072, classes=10,
     ),
     "small": Shape(
-        "2 layers, d 64", lambda: _gpt2(2, 4, 64, 16), 2, 4, 16, 16, "transformer.h.{}.attn.c_proj", mlp=256
+        "2 layers, d 64", lambda: _gpt2(2, 8, 64, 16), 2, 8, 8, 16, "transformer.h.{}.attn.c_proj", mlp=256
     ),
     # of the smoke tests
     "tiny_gpt2": Shape(

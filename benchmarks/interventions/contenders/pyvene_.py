@@ -1,7 +1,7 @@
 """pyvene: a `CollectIntervention` for the values, and an intervenable model for each head.
 
-Its documented way gives the source inputs to every call, which then runs them anew; here the collected values are handed
-over instead, which spares it half the passes.
+Its documented way gives the source inputs to every call, which then runs them anew; here the collected values are
+handed over instead, which spares it half the passes.
 """
 
 from __future__ import annotations
