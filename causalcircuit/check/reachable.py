@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from causalcircuit.check.wording import counted
-from causalcircuit.diagnostics import Diagnostic, Span, error
+from causalcircuit.diagnostics import Diagnostic, Span, error, warning
 from causalcircuit.query import Query, Site, SiteTable, render
 from causalcircuit.query.reach import Lie, by_form, idle
 
@@ -15,7 +15,7 @@ _SHOWN = 4
 def reachable(
     queries: Iterable[Query], tables: Callable[[str], SiteTable], span: Span | None, lie: Lie = by_form
 ) -> tuple[tuple[Query, ...], tuple[str, ...], list[Diagnostic]]:
-    """The queries of a sweep that can have an effect, what the others go through, and a note about those.
+    """The queries of a sweep that can have an effect, what the others go through, and a warning that names those.
 
     Args:
         queries: of one question; those of no sweep are kept.
@@ -45,13 +45,12 @@ def reachable(
             "an effect of 0 by wiring",
             help="assign sites that come before what is read, at positions that it can see",
         )
-    note = Diagnostic(
+    note = warning(
         "CQ392",
         f"left out, with an effect of 0 by wiring: {_listed(names)}",
         span,
         "no path to what is read",
-        help=(f"the family has {counted(len(kept), 'member')}; what cannot have an effect is not tested for one",),
-        severity="note",
+        help=f"the family has {counted(len(kept), 'member')}; what cannot have an effect is not tested for one",
     )
     return tuple(kept), names, [note]
 

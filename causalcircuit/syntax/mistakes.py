@@ -39,7 +39,7 @@ _SIGNS = {
 _OPERATORS = frozenset(
     {"PLUS", "MINUS", "STAR", "SLASH", "CARET", "LESS", "MORE", "AT_MOST", "AT_LEAST", "UNEQUAL", "AT", "FIELD"}
 )
-_AFTER_VALUE = frozenset({"WORD_WITHIN", "WORD_OUTSIDE", "WORD_MENTIONS", "KEY_AND", "KEY_OR"})
+_AFTER_VALUE = frozenset({"WORD_WITHIN", "WORD_OUTSIDE", "WORD_MENTIONS", "WORD_EXCEPT", "KEY_AND", "KEY_OR"})
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
