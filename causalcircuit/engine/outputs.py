@@ -13,7 +13,7 @@ from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.prepared import OutputRead
 from causalcircuit.engine.problems import Problems
 from causalcircuit.engine.values import Value
-from causalcircuit.models import LoadedModel, RowError
+from causalcircuit.models import LoadedModel, RowError, unembedding
 from causalcircuit.query import (
     Call,
     Classes,
@@ -108,7 +108,7 @@ def size(model: LoadedModel) -> int:
     found = loaded_classes(model)
     if found is not None:
         return len(found.labels)
-    head = model.hf.get_output_embeddings()
+    head: Any = unembedding(model.hf)
     return int(getattr(head, "out_features", None) or head.weight.shape[0])
 
 

@@ -32,6 +32,7 @@ from causalcircuit.models.replay import Trace, has_prefix, rebatched, record, re
 from causalcircuit.models.sketch import block_lists, sketch
 from causalcircuit.models.sounds import check_sound
 from causalcircuit.models.taps import Visit
+from causalcircuit.models.unembedding import unembedding
 
 __all__ = [
     "NEW",
@@ -83,6 +84,7 @@ __all__ = [
     "sketch",
     "spoken",
     "tokenize",
+    "unembedding",
     "unfollowed",
     "unsettled",
     "with_dictionaries",

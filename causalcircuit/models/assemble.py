@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from causalcircuit.models.contract.close import close
 from causalcircuit.models.contract.padding import padding_holds
@@ -20,6 +19,7 @@ from causalcircuit.models.records import first_tensor
 from causalcircuit.models.roles import RoleError, Stack
 from causalcircuit.models.signature import signature_of
 from causalcircuit.models.tapping import taps_of
+from causalcircuit.models.unembedding import unembedding
 from causalcircuit.query import ModelRef, SiteTable
 
 _WRITERS = ("CausalLM", "LMHead", "ConditionalGeneration", "ImageTextToText", "Vision2Seq")
@@ -146,9 +146,7 @@ def _length(config: Any) -> int | None:
 
 
 def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:
-    # A captioner may leave them to its decoder.
-    parts = (m for m in hf.modules() if isinstance(m, PreTrainedModel))
-    if any(m.get_output_embeddings() is not None for m in parts):
+    if unembedding(hf) is not None:
         return "vocabulary"
     return "classes" if "Classification" in type(hf).__name__ else "none"
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.models.unembedding import unembedding
 from causalcircuit.query import ModelRef
 
 PASS_TOKENS = 2048
@@ -27,8 +28,7 @@ def pass_bytes(model: Any, tokens: int, dtype: torch.dtype) -> int:
     """
     # (outputs, inputs) of the dense parts: a Linear's weight says so, a Conv1D's the other way round.
     shapes = [tuple(p.shape) for _, p in model.named_parameters() if p.ndim == 2]
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-    table_of_words = getattr(head, "weight", None)
+    table_of_words = getattr(unembedding(model), "weight", None)
     words = int(table_of_words.shape[0]) if isinstance(table_of_words, nn.Parameter) else 0
     table = {tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Embedding)}
     dense = [s for s in shapes if s not in table and words not in s]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.taps import replaced, stream_argument
+from causalcircuit.models.unembedding import unembedding
 
 _BEFORE = ("attn.in", "q", "k", "v", "pattern")
 """Tensors of the last block that come before anything that is left out."""
@@ -46,7 +47,7 @@ def narrowed(model: LoadedModel, wanted: Sequence[int], taps: Collection[str]) -
 def packed(model: LoadedModel) -> Iterator[None]:
     """Passes inside the context hand the unembedding its columns packed: on a CPU, a slice of columns is multiplied
     item by item, each time with all of its weights."""
-    head = model.hf.get_output_embeddings() if hasattr(model.hf, "get_output_embeddings") else None
+    head = unembedding(model.hf)
     if head is None:
         yield
         return
