@@ -29,7 +29,7 @@ class Vector(Expr):
         sha256: of its numbers as float64, little-endian: what the vector is, wherever the file lies.
     """
 
-    file: str
+    file: str = field(compare=False)
     name: str
     sha256: str
     values: tuple[float, ...] = field(compare=False, repr=False)
