@@ -74,20 +74,22 @@ class Ledger:
 
     def write(self, work: Work[object]) -> bool:
         """Let `work` write in one transaction: all of it is kept, or nothing."""
-        if self._db is None or not self.writable:
-            return False
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            work(self._db)
-            self._db.execute("COMMIT")
-        except (sqlite3.Error, ValueError, OverflowError) as problem:
-            self._back()
-            self._suffer(problem, writing=True)
-            return False
-        except BaseException:
-            self._back()
-            raise
-        return True
+        for _ in range(2):
+            if self._db is None or not self.writable:
+                return False
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                work(self._db)
+                self._db.execute("COMMIT")
+            except (sqlite3.Error, ValueError, OverflowError) as problem:
+                self._back()
+                self._suffer(problem, writing=True)
+            except BaseException:
+                self._back()
+                raise
+            else:
+                return True
+        return False
 
     def close(self) -> None:
         """Let go of the file; nothing is found or kept from then on."""
