@@ -9,17 +9,19 @@ from pathlib import Path
 from causalcircuit.check import Checker, kind_of, read_source
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
 from causalcircuit.query import Result
+from causalcircuit.query.forecast import Forecast
 from causalcircuit.runs.check import check_program
 from causalcircuit.runs.execute import AfterPass, Progress, Runner
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a statement did: a result if it asked, the names it declared, what was wrong."""
+    """What a statement did: a result if it asked, the names it declared, what was wrong; what it would cost."""
 
     result: Result | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     declared: tuple[str, ...] = ()
+    forecast: Forecast | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +50,20 @@ class Session:
             return Outcome(diagnostics=problem.diagnostics)
         self.checker.folder = path.resolve().parent
         return self._read(source, progress)
+
+    def plan(self, text: str) -> Outcome:
+        """Read a text, and say what answering it would cost; nothing is raised for a mistake in it."""
+        from causalcircuit.runs.planning import PlanWishes, plan_program
+
+        self.count += 1
+        self.checker.found, self.checker.commands = [], []
+        self.checker.scope.failed.clear()
+        try:
+            program = check_program(self.checker.read(Source(f"<{self.count}>", text)))
+            found = plan_program(program, PlanWishes(self.runner.how, self.runner.limit))
+        except DiagnosticError as problem:
+            return Outcome(diagnostics=problem.diagnostics)
+        return Outcome(diagnostics=found.diagnostics, forecast=found)
 
     def names(self) -> dict[str, str]:
         """Every declared name with what it stands for."""

@@ -24,6 +24,7 @@ further line of a statement that could end here.
 A name may be declared anew; statements that used it before keep what it was.
 
   :names        what is declared
+  :plan TEXT    what a statement would cost, before it is asked
   :load FILE    read a program as if it were typed
   :help         this text
   :quit         leave, as Ctrl-D does
@@ -96,13 +97,30 @@ class Talk:
                 longest = max(map(len, kinds), default=0)
                 lines = [f"{name:<{longest}}  {kind}\n" for name, kind in kinds.items()]
                 streams.write("".join(lines) or "nothing is declared\n")
+            case "plan" if rest:
+                self._plan(rest)
             case "load" if rest:
                 self.load(Path(rest))
             case "quit" | "q" | "exit":
                 self.over = True
             case _:
-                known = [":help", ":names", ":load FILE", ":quit"]
+                known = [":help", ":names", ":plan TEXT", ":load FILE", ":quit"]
                 streams.say(f"`:{word}` is no command; {did_you_mean(':' + word, known)}")
+
+    def _plan(self, text: str) -> None:
+        """Say what a statement would cost."""
+        from causalcircuit.tools.planning import show
+
+        try:
+            outcome = self.session.plan(text)
+        except Exception as problem:
+            self.failed = True
+            report(problem, debug=self.debug, machine=False)
+            return
+        if outcome.forecast is not None:
+            show(outcome.forecast)
+        streams.complain(outcome.diagnostics)
+        self.failed = self.failed or any(d.is_error for d in outcome.diagnostics)
 
 
 def repl(file: Path | None, debug: bool = False) -> int:
