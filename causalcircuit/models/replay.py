@@ -59,7 +59,7 @@ def record(
     Args:
         model: whose pass. feeds: the items. batch: the same, joined, where that is done.
         taps, visit: as of `LoadedModel.forward`; what is assigned is part of the trace.
-        cache: whether keys and values are kept too, in the model's own cache; see `has_prefix`.
+        cache: whether keys and values are kept too, in the model's own cache, where that holds all positions.
 
     Returns:
         The trace; its memory is that of one stream for each block, thrice that with the cache.
@@ -79,7 +79,15 @@ def record(
             for block in tower.blocks:
                 stack.callback(block.module.register_forward_hook(keep).remove)
         logits = model.forward(run, taps, visit or _same)
-    return Trace(batch, tuple(feeds), logits, outputs, kept)
+    trace = Trace(batch, tuple(feeds), logits, outputs, kept)
+    return trace if kept is None or _holds_all(trace) else replace(trace, cache=None)
+
+
+def _holds_all(trace: Trace) -> bool:
+    """Whether the cache has every position of every layer: a window that has slid has not."""
+    layers = trace.cache.layers
+    whole = (isinstance(x, DynamicLayer) and x.is_initialized and x.keys.shape[-2] == trace.columns for x in layers)
+    return all(whole) and not any(x.is_sliding and x.sliding_window <= trace.columns for x in layers)
 
 
 def has_prefix(model: LoadedModel) -> bool:
@@ -161,19 +169,9 @@ def resumed(
 
 
 def _prefix(model: LoadedModel, trace: Trace, index: Tensor, first: int) -> dict[str, Any]:
-    """Keys and values of the columns before `first`.
-
-    Raises:
-        NotImplementedError: they are not kept in a form that can be cut.
-    """
+    """Keys and values of the columns before `first`."""
     cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
-    if [type(layer) for layer in cache.layers] != [type(layer) for layer in trace.cache.layers]:
-        raise NotImplementedError("a cache of another form")
-    for i, kept in enumerate(trace.cache.layers):
-        cut = isinstance(kept, DynamicLayer) and kept.keys.shape[-2] == trace.columns
-        if not cut or (kept.is_sliding and kept.sliding_window <= trace.columns):
-            raise NotImplementedError("a cache that does not hold all positions")
-        cache.layers[i] = _Earlier(kept, index, first)
+    cache.layers[:] = [_Earlier(kept, index, first) for kept in trace.cache.layers]
     return {"past_key_values": cache, "use_cache": True}
 
 
