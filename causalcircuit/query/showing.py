@@ -111,3 +111,8 @@ class Shown:
         if self.left_out:
             out["left_out"] = list(self.left_out)
         return out
+
+
+def simultaneous(level: float, family: int) -> float:
+    """The level of each of so many intervals that hold together at `level` (Bonferroni)."""
+    return 1 - (1 - level) / max(family, 1)

@@ -10,6 +10,7 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.inference import check_options, check_resamples
 from causalcircuit.query import Command, Estimation, Program
 from causalcircuit.query.hub import Online
+from causalcircuit.query.showing import Showing, simultaneous
 
 
 def check(path: Path, online: Online = "") -> Program:
@@ -47,9 +48,12 @@ def check_program(program: Program) -> Program:
 def check_command(command: Command) -> list[Diagnostic]:
     """What is to be said of a command's estimator, each remark once."""
     found: dict[Diagnostic, None] = {}
+    options = command.options
+    if isinstance(command, Showing):  # each interval is one of a family
+        options = replace(options, level=simultaneous(options.level, len(command.queries)))
     for query in rooms.queries_of(command):
         place = query.span or command.span
-        found.update({d.at(place): None for d in check_options(query.expr, command.options, command.data)})
+        found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})
     if not isinstance(command, Estimation) and command.options.resamples is not None:
         family = len(command.claims) if command.correction == "holm" else 1
         two_sided = any(c.region.outside for c in command.claims)

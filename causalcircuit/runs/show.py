@@ -18,7 +18,7 @@ from causalcircuit.query import (
     World,
     is_estimand,
 )
-from causalcircuit.query.showing import Showing, Shown
+from causalcircuit.query.showing import Showing, Shown, simultaneous
 from causalcircuit.runs.answer import estimate_of, groups_of, located
 from causalcircuit.runs.panels import panels
 
@@ -47,11 +47,6 @@ def show(command: Showing, table: OutcomeTable, names: Mapping[Expr | World, str
         chosen = [i for i, (q, _, _) in enumerate(asked) if q.name == name]
         out.append(_shown(name, command, [asked[i][0] for i in chosen], [estimates[i] for i in chosen], len(asked)))
     return _with_p(out, command, inferred, [q for q, _, _ in asked])
-
-
-def simultaneous(level: float, family: int) -> float:
-    """The level of each of so many intervals that hold together at `level` (Bonferroni)."""
-    return 1 - (1 - level) / max(family, 1)
 
 
 def contrasts(e: Expr) -> bool:
