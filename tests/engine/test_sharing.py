@@ -188,7 +188,7 @@ def test_what_comes_from_a_world_that_is_alike_so_far_changes_nothing_there(gpt2
         whole = ask(gpt2, rows, asked, how="naive")
     assert gap(whole, found) < 1e-12
     assert np.abs(np.array(list(found.cells.values()))[1:] - next(iter(found.cells.values()))).max() > 1e-3
-    assert shared[0] < naive[0] / 2
+    assert shared[0] < 0.6 * naive[0]
 
 
 @pytest.mark.parametrize("lies", ["stream", "cache", "error"])
