@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main() -> None:
     if chosen.memory:
         print(memory(names, chosen.workload, KEPT, quick=chosen.quick))
         return
-    print(f"{datetime.now(UTC):%Y-%m-%d}. {setting(chosen.rounds, chosen.quick)}\n")
+    print(f"Commit {_commit()}, {datetime.now(UTC):%Y-%m-%d}. {setting(chosen.rounds, chosen.quick)}\n")
     print(head(names))
     said: list[str] = []
     for name in chosen.workload:
@@ -46,6 +47,12 @@ def main() -> None:
         print(line(found, names), flush=True)
         said += [f"{workload.title}: {note}" for note in notes(found)]
     print("\n" + "\n".join(f"- {note}" for note in said))
+
+
+def _commit() -> str:
+    described = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _arguments() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -12,19 +13,24 @@ from benchmarks.interventions.timing import Line
 
 
 def head(names: Sequence[str]) -> str:
-    """The first lines: seconds of each contender, then how many times faster than naive hooks, then the bar."""
+    """The first lines: what each contender takes, then the ratio of the engine alone, the bar, and that of FLOPs."""
     titles = [CONTENDERS[n].title for n in names]
-    shown = ["workload", *(f"{t}, s" for t in titles), "whole, ×", "engine, ×", "bar, ×", "by FLOPs, ×"]
+    shown = ["workload", *titles, "engine alone", "bar", "by FLOPs"]
     return f"| {' | '.join(shown)} |\n|---|{'---:|' * (len(shown) - 1)}"
 
 
 def line(found: Line, names: Iterable[str]) -> str:
-    """One workload; what is unable is left out of it with a dash."""
+    """One workload: seconds, and how many times more than CausalCircuit's; what is unable is left out with a dash."""
     cells = [found.task.workload.title]
-    cells += [_seconds(found.median(n)) if n in found.seconds else "–" for n in names]
+    for name in names:
+        if name not in found.seconds:
+            cells.append("–")
+            continue
+        times = f" ({found.ratio('causal', of=name):.2f}×)" if name != "causal" and "causal" in found.seconds else ""
+        cells.append(f"{_seconds(found.median(name))} s{times}")
     both = "naive" in found.seconds and "causal" in found.seconds
-    cells += [f"{found.ratio('causal'):.2f}", f"{found.engine():.2f}"] if both else ["–", "–"]
-    cells += [f"{found.task.workload.bar:g}", f"{naive(found.task) / least(found.task):.1f}"]
+    cells.append(f"{found.engine():.2f}×" if both else "–")
+    cells += [f"{found.task.workload.bar:g}×", f"{naive(found.task) / least(found.task):.1f}×"]
     return f"| {' | '.join(cells)} |"
 
 
@@ -46,7 +52,8 @@ def setting(rounds: int | None, quick: bool) -> str:
     """Where and how it was measured."""
     often = "one round" if quick else "one to seven rounds" if rounds is None else f"{rounds} rounds"
     some = ", some heads only (`--quick`: ratios differ from those of the whole)" if quick else ""
-    return f"CPU seconds on one thread, medians of {often} in turns, float32, torch {torch.__version__}{some}."
+    where = f"{os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f} at the start"
+    return f"CPU seconds on one thread, medians of {often} in turns, float32, torch {torch.__version__}; {where}{some}."
 
 
 def _seconds(value: float) -> str:
