@@ -146,10 +146,8 @@ class Position:
         if self.kind == "each" and self.parts:
             return f"each [{', '.join(map(str, self.parts))}]"
         if self.kind == "except":
-            base, *less = self.parts
-            *inner, last = less
-            whole = replace(self, parts=(base, *inner)) if inner else base
-            return f"({whole} except {last})"
+            whole = self.parts[0] if len(self.parts) == 2 else replace(self, offset=0, parts=self.parts[:-1])
+            return f"({whole} except {self.parts[-1]})"
         return self.kind
 
 
