@@ -1,6 +1,6 @@
 """The language as Python objects: the same nouns, built by operators instead of a parser."""
 
-from causalcircuit.api.addresses import Model, all, first, inside, last, model, new, outside, patch, span, token
+from causalcircuit.api.addresses import Model, all, each, first, inside, last, model, new, outside, patch, span, token
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.networks import module
@@ -23,6 +23,8 @@ from causalcircuit.api.quantities import (
 )
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
+from causalcircuit.api.shows import show
+from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
 
 __all__ = [
     "Data",
@@ -32,6 +34,7 @@ __all__ = [
     "Model",
     "P",
     "Quantity",
+    "Sweep",
     "all",
     "cosine",
     "data",
@@ -39,7 +42,9 @@ __all__ = [
     "do",
     "dot",
     "draw",
+    "each",
     "estimate",
+    "except_",
     "first",
     "hypothesis",
     "inside",
@@ -58,6 +63,7 @@ __all__ = [
     "patch",
     "pc1",
     "picture",
+    "pictures",
     "plan",
     "pp",
     "program",
@@ -67,7 +73,9 @@ __all__ = [
     "row",
     "run",
     "sae",
+    "show",
     "span",
+    "sweep",
     "test",
     "token",
     "transcoder",

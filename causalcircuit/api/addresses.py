@@ -9,12 +9,26 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
 from causalcircuit.api.quantities import Quantity, quantity
-from causalcircuit.check import addresses, sites
+from causalcircuit.check import addresses, sets, sites
 from causalcircuit.check.generation import text_of
 from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
 from causalcircuit.diagnostics import Source, Span, error
-from causalcircuit.query import Address, Column, Expr, Index, ModelRef, Part, Position, SiteTable, Text, Word, render
+from causalcircuit.query import (
+    Address,
+    Column,
+    Expr,
+    Index,
+    Items,
+    ModelRef,
+    Part,
+    Position,
+    Site,
+    SiteTable,
+    Text,
+    Word,
+    render,
+)
 from causalcircuit.query.program import AttentionKind, DeviceMap, DType
 
 
@@ -35,9 +49,20 @@ class Place:
         return self + -k
 
 
+@dataclass(frozen=True, eq=False)
+class Each(Place):
+    """`each`, or `each[first, last]`."""
+
+    def __getitem__(self, places: Any) -> Place:
+        several = places if isinstance(places, tuple) else (places,)
+        return Place(Position("each", parts=tuple(position_of(p) for p in several)))
+
+
 last = Place(Position("last"))
 first = Place(Position("first"))
 all = Place(Position("all"))
+each = Each(Position("each"))
+"""Positions one by one: `@ each` all of them, `@ each[token(row.w), last]` these."""
 new = Place(Position("new"))
 """Every generated position of a text."""
 
@@ -57,9 +82,15 @@ def inside(mask: Quantity) -> Place:
     return Place(Position("inside", mask=_column(mask)))
 
 
-def outside(mask: Quantity) -> Place:
-    """The image patches that are not `inside`."""
-    return Place(Position("outside", mask=_column(mask)))
+def outside(of: Quantity) -> Any:
+    """Of a mask, the image patches that are not `inside`; of a set of sites, all others of their kinds.
+
+    Raises:
+        DiagnosticError: CQ240, the set has all of them.
+    """
+    if isinstance(of, Quantity) and isinstance(of.expr, Items | Site):
+        return Quantity(sets.outside(of.expr, lambda name: sites(of.models[name]), None), of.models)
+    return Place(Position("outside", mask=_column(of)))
 
 
 def patch(k: int) -> Place:

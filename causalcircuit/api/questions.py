@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
+from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
-from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.check.sweeps import spread
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.query import (
     Chat,
     Claim,
@@ -20,6 +22,7 @@ from causalcircuit.query import (
     Estimation,
     Expr,
     Items,
+    ModelRef,
     Options,
     Program,
     Query,
@@ -123,8 +126,8 @@ def data(
         form,
         file,
         tuple(feeds),
-        _column(cluster),
-        _column(weight),
+        column_of(cluster),
+        column_of(weight),
         None if where is None else where.expr,
         None if sample is None or seed is None else (sample, seed),
         None if split is None or seed is None else Split(split[0] / sum(split), seed),
@@ -146,7 +149,8 @@ def chat_of(turns: Sequence[tuple[str, Any]] | Literal["none"]) -> Chat:
     return Chat(tuple(turn(role, e.items if isinstance(e, Items) else (e,)) for role, e in pairs))
 
 
-def _column(q: Quantity | None) -> Column | None:
+def column_of(q: Quantity | None) -> Column | None:
+    """The column that a quantity is, where one is given."""
     if q is None:
         return None
     if not isinstance(q.expr, Column):
@@ -173,7 +177,7 @@ def hypothesis(name: str, expect: Quantity, *, title: str = "", because: str = "
 
 
 def estimate(
-    *estimands: Quantity,
+    *estimands: Quantity | Sweep,
     on: Data,
     method: str = "default",
     resamples: int | None = None,
@@ -182,7 +186,7 @@ def estimate(
     per: Quantity | None = None,
     population: bool = False,
     progress: Progress | None = None,
-    **named: Quantity,
+    **named: Quantity | Sweep,
 ) -> Result:
     """Estimates with intervals; named arguments name their estimands: `estimate(total=total, on=scenes)`.
 
@@ -195,15 +199,27 @@ def estimate(
     Raises:
         DiagnosticError: what is wrong with the question, before any forward pass; `AfterPass` after one.
     """
-    _check_asked(on, *estimands, **named)
-    asked = [*((render(q.expr), q) for q in estimands), *named.items()]
+    check_asked(on, *estimands, **named)
+    queries, models, _, notes = asked_of(estimands, named)
     options = Options(method, resamples, level, seed, population)
-    command = Estimation(tuple(_query(n, q) for n, q in asked), on.ref, options, _column(per))
-    return _answer(command, merge(*(q.models for _, q in asked)), progress)
+    return answer(Estimation(queries, on.ref, options, column_of(per)), models, progress, notes)
+
+
+def asked_of(
+    estimands: Sequence[Quantity | Sweep], named: Mapping[str, Quantity | Sweep]
+) -> tuple[tuple[Query, ...], dict[str, ModelRef], tuple[str, ...], list[Diagnostic]]:
+    """The queries of estimands and sweeps, their models, the members without a path, and a warning that names them."""
+    queries: list[Query] = []
+    asked = [*((q.name if isinstance(q, Sweep) else render(q.expr), q) for q in estimands), *named.items()]
+    for name, q in asked:
+        queries += q.queries(name) if isinstance(q, Sweep) else spread(_query(name, q))
+    models = merge(*(q.models for _, q in asked))
+    kept, left, notes = reached(queries, models)
+    return kept, models, left, notes
 
 
 def test(
-    *claims: Hypothesis | Quantity,
+    *claims: Hypothesis | Quantity | Sweep,
     on: Data,
     correct: Literal["holm"] | None = None,
     alpha: float = 0.05,
@@ -218,8 +234,12 @@ def test(
     Raises:
         DiagnosticError: as `estimate`; CQ229, several claims without a correction.
     """
-    _check_asked(on)
-    made = [c if isinstance(c, Hypothesis) else Hypothesis(claim_of(repr(c), c), c.models) for c in claims]
+    check_asked(on)
+    made = [h for c in claims for h in _hypotheses(c)]
+    models = merge(*(h.models for h in made))
+    kept, _, notes = reached([h.claim.query for h in made], models)
+    meant = set(map(id, kept))
+    made = [h for h in made if id(h.claim.query) in meant]
     if len(made) > 1 and correct is None:
         raise error("CQ229", f"{len(made)} claims are tested together without a correction", help='`correct="holm"`')
     command = Testing(
@@ -230,13 +250,19 @@ def test(
         alpha,
         Options(method, resamples, seed=seed),
     )
-    return _answer(command, merge(*(h.models for h in made)), progress)
+    return answer(command, models, progress, notes)
 
 
-def _check_asked(on: object, *estimands: object, **named: object) -> None:
+def _hypotheses(claim: Hypothesis | Quantity | Sweep) -> list[Hypothesis]:
+    if isinstance(claim, Sweep):
+        return [Hypothesis(c, claim.models) for c in claim.claims()]
+    return [claim if isinstance(claim, Hypothesis) else Hypothesis(claim_of(repr(claim), claim), claim.models)]
+
+
+def check_asked(on: object, *estimands: object, **named: object) -> None:
     """Tell a value of the wrong type, above all a setting that `estimate` does not know."""
     for name, q in (*(("an estimand", q) for q in estimands), *((f"`{n}`", q) for n, q in named.items())):
-        if not isinstance(q, Quantity):
+        if not isinstance(q, Quantity | Sweep):
             raise TypeError(f"{name} is {q!r}, and estimands are made of `E[…]` and `P(…)`; settings: {_SETTINGS}")
     if not isinstance(on, Data):
         raise TypeError(f"`on` takes data, made by `cq.data(…)`, not {on!r}")
@@ -248,8 +274,9 @@ def _query(name: str, q: Quantity) -> Query:
     return Query(name, q.expr)
 
 
-def _answer(command: Command, models: Models, progress: Progress | None) -> Result:
-    found = examine(command, models)
+def answer(command: Command, models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()) -> Result:
+    """The answer to one command, held against the rules first."""
+    found = [*notes, *examine(command, models)]
     DiagnosticError.raise_if(found)
     made = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
     return rooms.run_program(rooms.check_program(made), progress=progress)

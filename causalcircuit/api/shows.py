@@ -1,0 +1,44 @@
+"""`show` from Python: a family of estimates as a table or a heat map."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from causalcircuit.api.quantities import Quantity
+from causalcircuit.api.questions import Data, answer, asked_of, check_asked, column_of
+from causalcircuit.api.sweeps import Sweep
+from causalcircuit.diagnostics import error
+from causalcircuit.query import Options, Result
+from causalcircuit.query.each import sites_at_each
+from causalcircuit.query.showing import Showing
+from causalcircuit.runs import Progress
+
+
+def show(
+    *asked: Quantity | Sweep,
+    on: Data,
+    form: Literal["table", "heatmap"] = "table",
+    method: str = "default",
+    resamples: int | None = None,
+    level: float = 0.95,
+    seed: int | None = None,
+    per: Quantity | None = None,
+    population: bool = False,
+    progress: Progress | None = None,
+    **named: Quantity | Sweep,
+) -> Result:
+    """Estimates as one family: `show(sweep(effect, H=heads), on=ioi, form="heatmap").shown[0]`.
+
+    Args:
+        asked, named: estimands and sweeps. on: the data. form: `heatmap` needs a sweep (see `pictures`).
+        method, resamples, level, seed, per, population, progress: as in `estimate`; intervals hold together at `level`.
+
+    Raises:
+        DiagnosticError: as `estimate`; CQ249, a heat map of single numbers.
+    """
+    check_asked(on, *asked, **named)
+    queries, models, left, _ = asked_of(asked, named)
+    if form == "heatmap" and not all(q.at or sites_at_each(q.expr) for q in queries):
+        raise error("CQ249", "a heat map needs a sweep", help="`cq.show(cq.sweep(effect, H=heads), on=d)`")
+    options = Options(method, resamples, level, seed, population)
+    return answer(Showing(queries, on.ref, options, column_of(per), (), None, form, left), models, progress)
