@@ -75,7 +75,7 @@ def test_an_edited_file_computes_what_is_new(ask: Ask) -> None:
     assert values(more)[: len(values(first))] == values(first)
     # A question less, another order, another interval: nothing is new.
     for text in (
-        "estimate E[LD | do(NM = 1)] on d as population\n",
+        "estimate E[LD | do(NM = 1)] - E[LD] on d as population\n",
         "estimate E[LD], E[LD | do(NM = 0)] on d ci 90%\n",
     ):
         assert passes(ask(text)) == 0
