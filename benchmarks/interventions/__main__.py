@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     if chosen.workload is None:
         chosen.workload = [n for n, w in WORKLOADS.items() if w.shape in ("gpt2", "small") or not chosen.quick]
     if chosen.contenders is None:
-        chosen.contenders = ["naive", "causal"] if chosen.quick else [n for n in CONTENDERS if n != "prototype"]
+        chosen.contenders = ["naive", "causal"] if chosen.quick else list(CONTENDERS)
     return chosen
 
 
