@@ -19,6 +19,7 @@ from causalcircuit.engine.batches import Slot, halves
 from causalcircuit.engine.passes import Pass, feeds_in, forward
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.schedule import BARE, PassPlan
+from causalcircuit.engine.starts import attention_is_known
 from causalcircuit.models import Batch, LoadedModel, Trace, close, narrowed, packed, rebatched, record, resumed
 
 _REPLAY_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError)
@@ -156,7 +157,15 @@ class Sharing:
         from_column = 0
         with ExitStack() as stack:
             more: dict[str, Any] = stack.enter_context(
-                resumed(model, held.trace, items, plan.start.tower, plan.start.layer, first)
+                resumed(
+                    model,
+                    held.trace,
+                    items,
+                    plan.start.tower,
+                    plan.start.layer,
+                    first,
+                    attended=narrows and attention_is_known(model, plan.start, work.tensors),
+                )
             )
             if columns is not None:
                 places = sorted({i * width + c for i, c in columns} or {width - 1})

@@ -36,6 +36,14 @@ def start_of(setup: Setup) -> Start:
     return min((_place(model, name) for name in needed(model.taps, names)), default=end)
 
 
+def attention_is_known(model: LoadedModel, start: Start, tensors: Iterable[str]) -> bool:
+    """Whether nothing that is seen in a pass comes before the output projection of its first block's attention."""
+    prefix = model.stacks[start.tower].tower.prefix
+    lead = f"{prefix}layer[{start.layer}]."
+    early = {f"{prefix}resid[{start.layer}]", *(f"{lead}{x}" for x in ("attn.in", "q", "k", "v", "pattern"))}
+    return not early & {unsettled(name) for name in needed(model.taps, set(tensors))}
+
+
 def _place(model: LoadedModel, tensor: str) -> Start:
     """The block that must run for a tensor to be seen; the stream between two belongs to the later one."""
     name = unsettled(tensor)

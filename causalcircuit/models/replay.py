@@ -21,6 +21,7 @@ from transformers.cache_utils import DynamicLayer
 from causalcircuit.models.contract.places import count_of
 from causalcircuit.models.feed import Batch, Feed, Stream
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.roles import Block
 from causalcircuit.models.taps import Visit
 
 
@@ -30,6 +31,7 @@ class Trace:
 
     Attributes:
         batch: what was run, of the items `feeds`. logits: what the model gave. outputs: by block.
+        mixed: by block, what its attention gave before the output projection.
         cache: keys and values of all layers, where they were asked for.
     """
 
@@ -37,12 +39,21 @@ class Trace:
     feeds: tuple[Feed, ...]
     logits: Tensor
     outputs: dict[nn.Module, Any]
+    mixed: dict[nn.Module, _Mixed]
     cache: Any = None
 
     @property
     def columns(self) -> int:
         """Positions of its padded texts; 0 without a text."""
         return next((v.shape[1] for k, v in self.batch.keywords.items() if k.endswith("input_ids")), 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixed:
+    """What an attention core gave: heads side by side, and the rest of its output."""
+
+    heads: Tensor
+    rest: tuple[Any, ...] | None
 
 
 def record(
@@ -62,7 +73,7 @@ def record(
         cache: whether keys and values are kept too, in the model's own cache, where that holds all positions.
 
     Returns:
-        The trace; its memory is that of one stream for each block, thrice that with the cache.
+        The trace; its memory is that of two streams for each block, twice that with the cache.
     """
     batch = batch or model.batch(feeds)
     outputs: dict[nn.Module, Any] = {}
@@ -74,13 +85,47 @@ def record(
     def keep(block: nn.Module, _: Any, output: Any) -> None:
         outputs[block] = output
 
+    mixed: dict[nn.Module, _Mixed] = {}
     with ExitStack() as stack:
         for tower in model.stacks:
             for block in tower.blocks:
                 stack.callback(block.module.register_forward_hook(keep).remove)
+                stack.enter_context(_watched(block, mixed))
         logits = model.forward(run, taps, visit or _same)
-    trace = Trace(batch, tuple(feeds), logits, outputs, kept)
+    trace = Trace(batch, tuple(feeds), logits, outputs, mixed, kept)
     return trace if kept is None or _holds_all(trace) else replace(trace, cache=None)
+
+
+@contextmanager
+def _watched(block: Block, found: dict[nn.Module, _Mixed]) -> Iterator[None]:
+    """Keep what a block's attention mixes, where its output is that and nothing more."""
+    core, projection = block.attention.core, block.attention.projection
+    heads: list[Tensor] = []
+    projected: list[Tensor] = []
+
+    def on_projection(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        heads.append(args[0])
+        projected.append(output)
+
+    def on_core(_: nn.Module, args: Any, output: Any) -> None:
+        value = output[0] if isinstance(output, tuple) else output
+        rest = output[1:] if isinstance(output, tuple) else None
+        if not _inside(block):
+            found[block.module] = _Mixed(value, rest)
+        elif len(heads) == 1 and value.shape == projected[0].shape and torch.equal(value, projected[0]):
+            found[block.module] = _Mixed(heads[0], rest)
+
+    handles = [projection.register_forward_hook(on_projection), core.register_forward_hook(on_core)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _inside(block: Block) -> bool:
+    """Whether the core itself holds its output projection."""
+    return any(m is block.attention.projection for m in block.attention.core.modules())
 
 
 def _holds_all(trace: Trace) -> bool:
@@ -125,7 +170,14 @@ def rebatched(model: LoadedModel, trace: Trace, items: Sequence[int], first: int
 
 @contextmanager
 def resumed(
-    model: LoadedModel, trace: Trace, items: Sequence[int], tower: int, layer: int, first: int = 0
+    model: LoadedModel,
+    trace: Trace,
+    items: Sequence[int],
+    tower: int,
+    layer: int,
+    first: int = 0,
+    *,
+    attended: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Passes inside the context start at block `layer` of the `tower`-th stack.
 
@@ -135,6 +187,7 @@ def resumed(
         items: for each item of the passes to come, the item of the trace that it repeats.
         tower: number of the stack in order of computation. layer: its first block that runs.
         first: the first column that is computed, as of `rebatched`.
+        attended: whether that block's attention too gives what it gave, up to its output projection.
 
     Yields:
         Keywords that the one pass inside the context needs besides those of its batch.
@@ -143,7 +196,7 @@ def resumed(
     own = [b.module for b in model.stacks[tower].blocks[:layer]]
     names = {b.module: s.tower.name for s in model.stacks for b in s.blocks}
     places: dict[str, Tensor] = {}
-    for name in {names[m] for m in (*before, *own)}:
+    for name in {names[m] for m in (*before, *own)} | {model.stacks[tower].tower.name}:
         stream = trace.batch.streams[name]
         places[name] = torch.tensor(
             [stream.starts[i] + p for i in items for p in range(_width(model, trace, name, i))], device=model.device
@@ -151,9 +204,8 @@ def resumed(
     index = torch.tensor(items, device=model.device)
     whole = list(items) == list(range(trace.batch.size))
 
-    def known(block: nn.Module) -> Any:
-        found = trace.outputs[block]
-        made = found if whole else _chosen(found, index, trace.batch.size, places[names[block]])
+    def again(value: Any, name: str) -> Any:
+        made = value if whole else _chosen(value, index, trace.batch.size, places[name])
         return _later(made, first, trace.columns) if first else made
 
     # In the tower that is read from, a block is read by the next one only, which is replaced too: the last one counts,
@@ -161,10 +213,16 @@ def resumed(
     alike = len(own) if tower == len(model.stacks) - 1 else 0
     with ExitStack() as stack:
         for block in (*before, *(own[-1:] if alike else own)):
-            made = known(block)
+            made = again(trace.outputs[block], names[block])
             stack.enter_context(_returning(block, made))
         for block in own[:-1] if alike else ():
             stack.enter_context(_returning(block, made))
+        blocks = model.stacks[tower].blocks
+        if attended and layer < len(blocks) and blocks[layer].module in trace.mixed:
+            mixed = trace.mixed[blocks[layer].module]
+            name = model.stacks[tower].tower.name
+            heads, rest = again(mixed.heads, name), again(mixed.rest, name)
+            stack.enter_context(_returning_of(blocks[layer], heads, rest))
         yield {} if not first else _prefix(model, trace, index, first)
 
 
@@ -245,6 +303,23 @@ def _returning(block: nn.Module, output: Any) -> Iterator[None]:
         yield
     finally:
         del block.__dict__["forward"]
+
+
+@contextmanager
+def _returning_of(block: Block, heads: Tensor, rest: tuple[Any, ...] | None) -> Iterator[None]:
+    """A block whose attention gives what it mixed; its output projection runs, with its hooks."""
+    core, projection = block.attention.core, block.attention.projection
+    inside = _inside(block)
+
+    def forward(*_: Any, **__: Any) -> Any:
+        value = projection(heads) if inside else heads
+        return value if rest is None else (value, *rest)
+
+    core.forward = forward
+    try:
+        yield
+    finally:
+        del core.__dict__["forward"]
 
 
 def _same(_: str, tensor: Tensor) -> Tensor:

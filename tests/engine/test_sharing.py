@@ -198,20 +198,22 @@ def test_a_replay_that_proves_wrong_is_not_used(
     true = sharing.resumed
 
     @contextmanager
-    def wrong(model: LoadedModel, trace: Any, items: Any, tower: int, layer: int, first: int = 0) -> Iterator[Any]:
+    def wrong(
+        model: LoadedModel, trace: Any, items: Any, tower: int, layer: int, first: int = 0, **more_said: Any
+    ) -> Iterator[Any]:
         if lies == "error":
             raise RuntimeError("shapes do not fit")
         made = trace
         if lies == "stream":
-            made = replace(trace, outputs={b: o * 1.01 for b, o in trace.outputs.items()})
-        with true(model, made, items, tower, layer, first) as more:
+            made = replace(trace, outputs={b: o * 1.01 for b, o in trace.outputs.items()}, mixed={})
+        with true(model, made, items, tower, layer, first, **more_said) as more:
             if lies == "cache" and first:
                 for kept in more["past_key_values"].layers:
                     kept._kept = type("Kept", (), {"keys": kept._kept.keys * 1.01, "values": kept._kept.values})
             yield more
 
     layer = gpt2.sites.readout_tower.layers - 1
-    asked = [*heads(gpt2, layer), *heads(gpt2, layer - 1, ALL)]
+    asked = [*heads(gpt2, layer - 1), *heads(gpt2, layer, ALL)]
     naive = ask(gpt2, rows, asked, how="naive")
     monkeypatch.setattr(sharing, "resumed", wrong)
     found = ask(gpt2, rows, asked)
@@ -238,3 +240,28 @@ def test_passes_that_do_not_fit_are_halved(gpt2: LoadedModel, rows: Dataset, mon
         assert gap(naive, found) < 1e-12
         assert [n.code for n in found.notes] == ["CQ705"]
     assert max(sizes) <= 6
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "t5", "falcon"])
+def test_attention_before_the_first_assignment_runs_once(name: str, folder: Folder, prompts: Path) -> None:
+    """A head's output is assigned after its block's attention, which then need not run again."""
+    family = named(name)
+    model = load(ModelRef(M, "m", folder(name), dtype="float64"))
+    lead = "encoder." if family.kind == "encoder-decoder" else ""
+    layer = model.sites.tower(lead.rstrip(".")).layers - 1
+    stack = next(s for s in model.stacks if s.tower.prefix == lead)
+    node = site(f"{lead}layer[{layer}].head[1].out", LAST)
+    asked = [cell(read("logit", "book", position=index(2)), w) for w in (do(), do((node, 0)), do((node, 1)))]
+    data, projection = data_of(family.kind, prompts), stack.blocks[layer].attention.projection
+    first = next(
+        m for m in stack.blocks[layer].attention.core.modules() if m is not projection and hasattr(m, "weight")
+    )
+    times: Counter[str] = Counter()
+    handles = [
+        m.register_forward_hook(lambda *_, n=n: times.update([n])) for n, m in (("map", first), ("out", projection))
+    ]
+    found = ask(model, data, asked)
+    for handle in handles:
+        handle.remove()
+    assert gap(ask(model, data, asked, how="naive"), found) < 1e-9
+    assert (times["map"], times["out"]) == (1, 2)
