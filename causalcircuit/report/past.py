@@ -23,22 +23,21 @@ _AGREEMENT = {"equal": ("equal", "green"), "rounding": ("equal to rounding", "gr
 
 def runs_text(runs: Sequence[PastRun], *, width: int = 100, ascii_only: bool = False) -> str:
     """A line a run, the newest first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("run", "when", "file"):
-        table.add_column(name, no_wrap=True)
-    for name in ("rows", "worlds", "stored", "computed", "s"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, most in (("run", 8), ("when", 11), ("file", max(12, width - 68))):
+        table.add_column(name, no_wrap=True, max_width=most)
+    for name in ("rows × worlds", "stored", "computed", "s"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("outcome", min_width=12)
+    table.add_column("outcome")
     for run in runs:
         table.add_row(
             words(run.id),
-            words(_when(run.at)),
+            words(_when(run.at, short=True)),
             words(Path(run.name).name or "(Python)"),
-            words(f"{run.rows:,}"),
-            words(f"{run.worlds:,}"),
-            words(f"{run.stored:,}"),
-            words(f"{run.computed:,}"),
-            words(f"{run.seconds:.1f}" if run.seconds < 100 else f"{run.seconds:,.0f}"),
+            words(f"{_short_number(run.rows)} × {_short_number(run.worlds)}"),
+            words(_short_number(run.stored)),
+            words(_short_number(run.computed)),
+            words(f"{run.seconds:.1f}" if run.seconds < 100 else f"{run.seconds:.0f}"),
             words(_outcome(run)),
         )
     return _printed([table] if runs else [words("no run is on record")], width, ascii_only)
@@ -128,8 +127,23 @@ def _short(run: PastRun) -> dict[str, Any]:
     return {k: v for k, v in asdict(run).items() if k not in ("text", "result")}
 
 
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+def _when(at: float, *, short: bool = False) -> str:
+    moment = datetime.fromtimestamp(at).astimezone()
+    this_year = moment.year == datetime.now().astimezone().year
+    return moment.strftime(("%m-%d %H:%M" if this_year else "%Y-%m-%d") if short else "%Y-%m-%d %H:%M:%S")
+
+
+def _short_number(n: int) -> str:
+    """`4,321`, `43k`, `4.3M`: at most five cells.
+
+    >>> [_short_number(n) for n in (4321, 43210, 4321000, 43210000)]
+    ['4,321', '43k', '4.3M', '43M']
+    """
+    if n < 10_000:
+        return f"{n:,}"
+    if n < 999_500:
+        return f"{n / 1e3:.0f}k"
+    return f"{n / 1e6:.1f}M" if n < 9_950_000 else f"{n / 1e6:.0f}M"
 
 
 def _number(x: float | None) -> str:
