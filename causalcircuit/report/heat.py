@@ -20,27 +20,33 @@ Cell = Callable[[Estimate], str]
 def heat(shown: Shown, width: int) -> Iterator[Text]:
     """The maps of a `show`, no wider than `width` cells, and the line that explains them."""
     scale = scale_of(shown)
+    rough = Scale(scale.most, max(0, scale.places - 1))
     marked = any(apart(e) for e in shown.estimates)
 
     def number(e: Estimate) -> str:
         mark = _MARK if apart(e) else " "
         return ("?" if e.value is None else scale.text(e.value)) + (mark if marked else "")
 
+    def coarse(e: Estimate) -> str:
+        mark = _MARK if apart(e) else " "
+        return ("?" if e.value is None else rough.text(e.value)) + (mark if marked else "")
+
     def digit(e: Estimate) -> str:
         mark = _MARK if apart(e) else " "
         return (" ?" if e.value is None else scale.digit(e.value)) + (mark if marked else "")
 
-    panels, cell = _fitting(shown, width, number, digit)
+    panels, cell = _fitting(shown, width, (number, coarse, digit))
     for panel in panels:
         yield from _panel(shown, panel, cell, scale, width)
         yield Text()
     yield _legend(shown, scale, marked, compact=cell is digit)
 
 
-def _fitting(shown: Shown, width: int, number: Cell, digit: Cell) -> tuple[list[Panel], Cell]:
-    """The maps, turned where only that fits, with numbers or else with digits; cut where nothing fits."""
+def _fitting(shown: Shown, width: int, cells: tuple[Cell, ...]) -> tuple[list[Panel], Cell]:
+    """The maps, turned where only that fits, with the first kind of cells that does; cut where none fits."""
+    digit = cells[-1]
     turned = [_turned(p) for p in shown.panels]
-    for cell in (number, digit):
+    for cell in cells:
         for panels in (list(shown.panels), turned):
             if all(_width(shown, p, cell) <= width for p in panels):
                 return panels, cell
@@ -59,7 +65,8 @@ def _panel(shown: Shown, panel: Panel, cell: Cell, scale: Scale, width: int) -> 
     if panel.columns.labels != ("",):
         yield Text(f"{'':<{lead}}{labels}", "dim")
     for label, places in zip(panel.rows.labels, panel.cells, strict=True):
-        line = Text(f"{_short(label, lead):<{lead}}", "dim")
+        line = Text()
+        line.append(f"{_short(label, lead):<{lead}}", "dim")
         for place in places:
             line.append(" ")
             line.append(_drawn(None if place is None else shown.estimates[place], cell, each, scale))

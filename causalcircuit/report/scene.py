@@ -24,6 +24,8 @@ _WIDE, _TALL, _NARROW = 52, 28, 22
 _MANY = 24
 """Columns from which on cells are too narrow for their numbers."""
 _MARGIN, _TEXT, _LETTER = 24, 13, 0.58
+_PALE = 0.25
+"""The share of the scale below which a cell is pale enough for grey letters."""
 _FORMULA = 110
 """Letters of an estimand from which on it is left to the report."""
 
@@ -133,7 +135,8 @@ def _cell(shown: Shown, place: int | None, scale: Scale, box: Rect) -> Iterator[
     x, y = box.x + box.width / 2, box.y + box.height / 2
     said = "?" if e.value is None else scale.text(e.value).replace("-", "−")
     if box.width >= _WIDE - 1:
-        yield Label(x, y + 4, said, 12, "middle", ink if apart(e) or dark(fill) else _SOFT, bold=apart(e))
+        pale = e.value is None or abs(scale.share(e.value)) < _PALE
+        yield Label(x, y + 4, said, 12, "middle", _SOFT if pale and not apart(e) else ink, bold=apart(e))
     elif apart(e):
         yield Rect(x - 2, y - 2, 4, 4, ink)
 

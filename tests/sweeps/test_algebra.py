@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from causalcircuit.check.sets import difference, outside, union
 from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.models import RowError
 from causalcircuit.models.positions import Ground, resolve
 from causalcircuit.query import ALL, FIRST, LAST, Address, Items, Part, Position, Site, site_table
 
-TABLE = site_table(
-    {"model_type": "gpt2", "n_layer": 2, "n_head": 3, "n_embd": 6, "architectures": ["GPT2LMHeadModel"]}
-)
+TABLE = site_table({"model_type": "gpt2", "n_layer": 2, "n_head": 3, "n_embd": 6, "architectures": ["GPT2LMHeadModel"]})
 LENGTH = 5
 PLACES = [ALL, FIRST, LAST, Position("index", index=2), Position("list", parts=(FIRST, Position("index", index=3)))]
 ADDRESSES = [
@@ -60,8 +59,7 @@ def test_except_is_the_difference_of_sets(a: Items, b: Items) -> None:
 def _points(site: Site) -> set[Point]:
     try:
         return points(Items((site,)))
-    except Exception as problem:
-        assert "is empty" in str(problem)
+    except RowError:  # empty in this row
         return set()
 
 
@@ -79,11 +77,13 @@ def test_outside_is_the_complement_among_the_sites_of_the_kind(a: Items) -> None
     try:
         got = outside(a, lambda name: TABLE, None)
     except DiagnosticError as problem:
-        assert {d.code for d in problem.diagnostics} == {"CQ240"}
-        assert whole - points(a) == set()
+        found = problem
+    else:
+        kept = [s for s in got.items if isinstance(s, Site)]
+        assert set().union(*(_points(s) for s in kept)) == whole - points(a)
         return
-    kept = [s for s in got.items if isinstance(s, Site)]
-    assert set().union(*(_points(s) for s in kept)) == whole - points(a)
+    assert {d.code for d in found.diagnostics} == {"CQ240"}
+    assert whole - points(a) == set()
 
 
 def test_a_list_of_sites_is_a_union_and_other_lists_keep_what_they_have() -> None:
@@ -96,7 +96,7 @@ def test_one_tensor_by_two_names_is_one_site() -> None:
     leaving, entering = (
         Site(Address("m", (Part("layer", i), Part(name))), LAST) for i, name in ((0, "resid"), (1, "resid_in"))
     )
-    with pytest.raises(DiagnosticError, match="nothing|empty"):
+    with pytest.raises(DiagnosticError, match="CQ240"):
         difference(leaving, entering, lambda name: TABLE, None)
 
 

@@ -10,9 +10,7 @@ from causalcircuit.runs import check_text
 from tests.sweeps.programs import EXAMPLES, HEAD, answers
 
 SWEPT = {
-    "gpt2.layer[0..1].head[0, 2].out @ last": [
-        f"gpt2.layer[{i}].head[{j}].out @ last" for i in (0, 1) for j in (0, 2)
-    ],
+    "gpt2.layer[0..1].head[0, 2].out @ last": [f"gpt2.layer[{i}].head[{j}].out @ last" for i in (0, 1) for j in (0, 2)],
     "[NM, gpt2.layer[0].mlp.out @ token(row.io)]": ["NM", "gpt2.layer[0].mlp.out @ token(row.io)"],
     "[NM, gpt2.layer[0].resid @ last] except NM": ["gpt2.layer[0].resid @ last"],
     "outside(gpt2.layer[0..1].head[1..3].out @ last)": [f"gpt2.layer[{i}].head[0].out @ last" for i in (0, 1)],
@@ -81,9 +79,7 @@ def test_a_grid_goes_through_every_pair() -> None:
 def test_show_holds_together() -> None:
     (shown,) = answers("show effect(H) on ioi for H in gpt2.layer[*].head[*].out @ last as heatmap\n").shown
     plain = answers("estimate effect(H) on ioi for H in gpt2.layer[*].head[*].out @ last\n").estimates
-    wide = answers(
-        f"estimate effect(H) on ioi for H in gpt2.layer[*].head[*].out @ last ci {1 - 0.05 / 8}\n"
-    ).estimates
+    wide = answers(f"estimate effect(H) on ioi for H in gpt2.layer[*].head[*].out @ last ci {1 - 0.05 / 8}\n").estimates
     assert [e.value for e in shown.estimates] == [e.value for e in plain]
     for e, w in zip(shown.estimates, wide, strict=True):
         assert (e.interval.low, e.interval.high) == pytest.approx((w.interval.low, w.interval.high), rel=1e-12)

@@ -18,25 +18,27 @@ ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def shown(rows: int, columns: int, hostile: str = "") -> Result:
-    """A map with values that say where they belong; every second interval holds 0, one cell is empty."""
+    """A map with values that say where they belong; every second interval holds 0, the last cell is empty."""
     values = [(i - rows / 2) + j / 100 for i in range(rows) for j in range(columns)]
     estimates = tuple(
         Estimate(
             "effect(H)", v, Interval(v - 0.001, v + 0.001) if k % 2 else Interval(v - 99, v + 99), 0.999, "logit",
-            30, None, "intervention", "E[Y]", data="d", at=(("H", f"m.layer[{k // columns}].head[{k % columns}].out @ last"),),
+            30, None, "intervention", "E[Y]", data="d",
+            at=(("H", f"m.layer[{k // columns}].head[{k % columns}].out @ last"),),
         )
-        for k, v in enumerate(values)
+        for k, v in enumerate(values[:-1] if columns > 1 else values)
     )  # fmt: skip
     cells = [[i * columns + j for j in range(columns)] for i in range(rows)]
     lines: list[tuple[int | None, ...]] = [tuple(line) for line in cells]
-    lines[-1] = (*lines[-1][:-1], None)
+    if columns > 1:
+        lines[-1] = (*lines[-1][:-1], None)
     panel = Panel(
         "",
         Axis("layer", tuple(f"{i}{hostile}" for i in range(rows))),
         Axis("head", tuple(f"{j}{hostile}" for j in range(columns))),
         tuple(lines),
     )
-    p = tuple(0.5 for _ in values)
+    p = tuple(0.5 for _ in estimates)
     return Result(shown=(Shown("effect(H)", "d", "heatmap", estimates, (panel,), p, p, 0.95, len(values)),))
 
 
