@@ -16,7 +16,7 @@ _LAZY = {
         "estimate", "hypothesis", "test", "show", "sweep", "except_", "each", "pictures", "Sweep",
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
-        "last", "first", "all", "new", "token", "span", "inside", "outside", "patch",
+        "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
     "causalcircuit.diagnostics": ("Diagnostic", "DiagnosticError"),

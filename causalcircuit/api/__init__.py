@@ -1,6 +1,20 @@
 """The language as Python objects: the same nouns, built by operators instead of a parser."""
 
-from causalcircuit.api.addresses import Model, all, each, first, inside, last, model, new, outside, patch, span, token
+from causalcircuit.api.addresses import (
+    Model,
+    all,
+    each,
+    first,
+    inside,
+    last,
+    model,
+    new,
+    outside,
+    patch,
+    span,
+    token,
+    wire,
+)
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.networks import module
@@ -81,4 +95,5 @@ __all__ = [
     "transcoder",
     "unit",
     "vector",
+    "wire",
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
-from causalcircuit.api.quantities import Quantity, quantity
-from causalcircuit.check import addresses, sets, sites
+from causalcircuit.api.quantities import Quantity, merge, quantity
+from causalcircuit.check import addresses, sets, sites, wires
 from causalcircuit.check.generation import text_of
 from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
@@ -26,6 +26,7 @@ from causalcircuit.query import (
     Site,
     SiteTable,
     Text,
+    Wire,
     Word,
     render,
 )
@@ -168,10 +169,37 @@ class Steps:
         made = (Part("module", text=path),)
         return Steps(replace(self.path, parts=made, span=located(_text(replace(self.path, parts=made)))))
 
-    def __matmul__(self, at: Any) -> Quantity:
+    def __matmul__(self, at: Any) -> Any:
         position = position_of(at)
+        ends = wires.ends(self.path, position, located(f"{_text(self.path)} @ {position}"))
+        if ends is not None:
+            return Ends(Quantity(ends, {self.path.model.name: self.path.model}))
         made = addresses.place(self.path, position, located(f"{_text(self.path)} @ {position}"))
         return Quantity(made, {self.path.model.name: self.path.model})
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """A part of a block at positions, `m.layer[1].head[3] @ last`: wires end in it, and nothing else is asked of it."""
+
+    reads: Quantity
+
+    def __repr__(self) -> str:
+        """The reads that it stands for."""
+        return repr(self.reads)
+
+
+def wire(source: Quantity, target: Quantity | Ends) -> Quantity:
+    """What `target` reads of `source`'s own write, to be assigned: `do({wire(A, B): A | corrupt})`.
+
+    Args:
+        source: a write, or several. target: a read, a bare head or MLP, or a readout and arithmetic of readouts.
+    """
+    start, end = quantity(source), target.reads if isinstance(target, Ends) else quantity(target)
+    found = end.expr
+    if isinstance(target, Ends):
+        found = wires.reached(start.expr, found, *end.models.values())
+    return Quantity(Wire(start.expr, found), merge(start.models, end.models))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,14 +13,16 @@ from causalcircuit.check.sources import sites
 from causalcircuit.check.values import Path
 from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import DiagnosticError, Span, error
-from causalcircuit.query import Address, AddressError, Expr, Items, Part, Position, Site, Wire
-from causalcircuit.query.wiring import ends_of, reads, shared_of
+from causalcircuit.query import Address, AddressError, Expr, Items, ModelRef, Part, Position, Site, Wire
+from causalcircuit.query.wiring import end_of, ends_of, obstacle, read_info, reads, shared_of
 from causalcircuit.syntax.trees import Node, inner, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.expressions import Lowering
 
-READS = "wires end in `head[j].q`, `.k`, `.v`, a bare `head[j]` or `mlp`, `attn.in`, `resid`, `final_norm`, or a readout"
+READS = (
+    "wires end in `head[j].q`, `.k`, `.v`, a bare `head[j]` or `mlp`, `attn.in`, `resid`, `final_norm`, or a readout"
+)
 WRITES = "wires leave `embed`, `head[j].out`, `attn.out`, `cross.out`, `mlp.out`, `mlp.neuron[k]`, `expert[e].out`"
 
 
@@ -31,12 +33,32 @@ def wire(low: Lowering, node: Tree[Token]) -> Wire:
         DiagnosticError: CQ5xx and others, an end is no node.
     """
     source, target = inner(node)
-    return Wire(low.expr(source), _end(low, target), span=low.span(node))
+    start = low.expr(source)
+    return Wire(start, _end(low, target, start), span=low.span(node))
 
 
-def _end(low: Lowering, node: Node) -> Expr:
+def reached(start: Expr, found: Expr, ref: ModelRef) -> Expr:
+    """Of the reads that a bare part stands for, those to which a wire from `start` leads, if there are any.
+
+    Keys and values of a cross-attention are read from another stream than its queries.
+    """
+    table = sites(ref)
+    starts = start.items if isinstance(start, Items) else (start,)
+    if not isinstance(found, Items) or not all(isinstance(s, Site) and s.address.model == ref.name for s in starts):
+        return found
+    kept = tuple(
+        t
+        for t in found.items
+        if any(
+            not obstacle(table, read_info(table, s.address)[0], end_of(table, t)) for s in starts if isinstance(s, Site)
+        )
+    )
+    return replace(found, items=kept) if kept else found
+
+
+def _end(low: Lowering, node: Node, start: Expr) -> Expr:
     if isinstance(node, Tree) and node.data == "group":
-        return _end(low, inner(node)[0])
+        return _end(low, inner(node)[0], start)
     if isinstance(node, Tree) and node.data == "at":
         base, place = inner(node)
         path = low.value(base)
@@ -44,7 +66,7 @@ def _end(low: Lowering, node: Node) -> Expr:
             position = addresses.position_of(tree_of(place), low.statement, low.value)
             found = ends(path, position, low.span(node), low.span(place))
             if found is not None:
-                return found
+                return reached(start, found, path.model)
     return low.expr(node)
 
 

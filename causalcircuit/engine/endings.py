@@ -71,7 +71,9 @@ def _meet(wire: Wire, setup: Setup, look: Look, problems: Problems) -> None:
 
 
 def _shown(places: tuple[int, ...]) -> str:
-    return "position " + ", ".join(map(str, places[:3])) + (" …" if len(places) > 3 else "") if places else "no position"
+    return (
+        "position " + ", ".join(map(str, places[:3])) + (" …" if len(places) > 3 else "") if places else "no position"
+    )
 
 
 def stands(table: SiteTable, wire: Wire) -> bool:
@@ -81,4 +83,3 @@ def stands(table: SiteTable, wire: Wire) -> bool:
     end = end_of(table, wire.target)
     stand = table.readout_tower.name if end.site is None else end.site.stand
     return end.position is not None and read_info(table, wire.source.address)[0].stand == stand
-

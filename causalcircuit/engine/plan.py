@@ -31,9 +31,7 @@ def make_plan(queries: Iterable[Expr | Cell], data: Dataset, tables: Mapping[str
     return _plan(data, tuple(cells), (), tables or {})
 
 
-def _plan(
-    data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic], tables: Mapping[str, SiteTable]
-) -> Plan:
+def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic], tables: Mapping[str, SiteTable]) -> Plan:
     """The plan of cells, and of references that another plan wants of these data."""
     wires = Wires(tables)
     draft = _Draft(data.ref, wires)

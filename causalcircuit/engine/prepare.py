@@ -10,8 +10,8 @@ from typing import Any, cast
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
 from causalcircuit.engine.donors import OfDonors, donors_of
-from causalcircuit.engine.explained import unexplained
 from causalcircuit.engine.endings import check_endings, stands
+from causalcircuit.engine.explained import unexplained
 from causalcircuit.engine.feeds import Feeds, Places
 from causalcircuit.engine.formulas import bare_sites, said_in
 from causalcircuit.engine.functions import load_functions

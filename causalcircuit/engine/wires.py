@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.formulas import assigned, in_world, model_of, target_model
@@ -227,18 +228,19 @@ class Wires:
             self._shadows[key] = self._made(world, group, table, end, place)
         return self._shadows[key]
 
-    def _made(
-        self, world: World, group: list[Assignment], table: SiteTable, end: End, place: Position
-    ) -> World:
+    def _made(self, world: World, group: list[Assignment], table: SiteTable, end: End, place: Position) -> World:
         first = _wire(group[0])
         model = target_model(first)
         sources = {a: self._info(_wire(a).source) for a in group}
         up = World(tuple(a for a in world.assignments if self._upstream(a, model, table, end)), world.span)
-        held, closed = self._held(table, model, list(sources.values()), end)
+        others = [self._info(_wire(a).source) for a in up.assignments if isinstance(a.target, Wire)]
+        held, closed = self._held(table, model, list(sources.values()), others, end)
         made: dict[Expr, Assignment] = {}
         for a in up.assignments:
             inside = self._site_of(a)
-            hidden = inside is not None and inside.address.model == model and sublayer(table, self._info(inside)) in closed
+            hidden = (
+                inside is not None and inside.address.model == model and sublayer(table, self._info(inside)) in closed
+            )
             if not hidden and not _said_anew(a, group, held):
                 made[a.target] = replace(a, value=self._explicit(a, world))
         for address in held:
@@ -247,8 +249,7 @@ class Wires:
                 read = in_world(Counterfactual(site, self._settled(up, site), span=first.span), FACTUAL)
                 made[site] = Assignment(site, read, span=first.span)
         for a, info in sources.items():
-            source = _wire(a).source
-            assert isinstance(source, Site)
+            source = cast(Site, _wire(a).source)
             moved = any(table.depends(info, s) for s in sources.values())
             for other in [x for x in made if self._within(x, source, info)]:
                 del made[other]
@@ -261,9 +262,12 @@ class Wires:
         return World(tuple(made.values()), world.span)
 
     def _held(
-        self, table: SiteTable, model: str, sources: list[SiteInfo], end: End
+        self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
     ) -> tuple[list[Address], set[Sublayer]]:
-        """What is held between some sources and an end, and the parts that are held whole."""
+        """What is held between some sources and an end, and the parts that are held with all that is in them.
+
+        A part that the source of another wire stands in is held piece by piece, for that wire may end in the stream.
+        """
         held: list[Address] = []
         closed: set[Sublayer] = set()
         for part in written_between(table, sources, end):
@@ -271,7 +275,8 @@ class Wires:
             address = write_of(table, model, part)
             write = table.info(address)
             if not inside:
-                held.append(address)
+                pieces = any(sublayer(table, s) == part and s.tensor != write.tensor for s in others)
+                held.extend(siblings(table, model, part) if pieces else (address,))
                 closed.add(part)
             elif any(table.depends(write, s) for s in sources if s not in inside) and all(
                 s.tensor != write.tensor for s in inside
@@ -279,9 +284,7 @@ class Wires:
                 held.extend(siblings(table, model, part))
         return held, closed
 
-    def _elsewhere_kept(
-        self, said: Assignment, up: World, source: Site, info: SiteInfo, world: World
-    ) -> Assignment:
+    def _elsewhere_kept(self, said: Assignment, up: World, source: Site, info: SiteInfo, world: World) -> Assignment:
         """A source that an earlier one moves, at all positions: as the wire says, and elsewhere as in the world."""
         kept = tuple(
             replace(a, value=self._explicit(a, world))
@@ -326,9 +329,9 @@ class Wires:
         for a in world.assignments:
             if isinstance(a.target, Wire) and isinstance(a.target.target, Site) and target_model(a.target) == model:
                 end = self._end(a.target.target)
-                assert end.site is not None
                 head = "" if end.head is None else end.head.address
-                key = (model, end.site.tensor, end.site.start, end.site.stop, head, end.position)
+                read = cast(SiteInfo, end.site)
+                key = (model, read.tensor, read.start, read.stop, head, end.position)
                 out.setdefault(key, []).append(a)
         return out
 
@@ -364,8 +367,7 @@ class Wires:
                     continue
                 target = a.target
                 if mine and isinstance(target, Wire) and isinstance(target.target, Site):
-                    shared = shared_of(table, target.target.address)
-                    assert shared is not None
+                    shared = cast(Address, shared_of(table, target.target.address))
                     target = replace(target, target=replace(target.target, address=shared))
                 value = self._explicit(a, world) if not isinstance(a.target, Wire) else a.value
                 made[target] = replace(a, target=target, value=value)
@@ -421,8 +423,8 @@ class Wires:
         )
         return World(tuple(kept), world.span)
 
-    def _info(self, site: Expr) -> SiteInfo:
-        assert isinstance(site, Site)
+    def _info(self, node: Expr) -> SiteInfo:
+        site = cast(Site, node)
         if site not in self._infos:
             table = self._table(site.address.model, site)
             found = read_info(table, site.address)[0]
@@ -462,8 +464,7 @@ def wired(world: World) -> bool:
 
 
 def _wire(a: Assignment) -> Wire:
-    assert isinstance(a.target, Wire)
-    return a.target
+    return cast(Wire, a.target)
 
 
 def _said_anew(a: Assignment, group: list[Assignment], held: list[Address]) -> bool:

@@ -56,15 +56,16 @@ def _wires(table: SiteTable, one: _Known, other: _Known) -> str:
     if joint == "partly":
         return "end in the same read, at positions of which it is not known that they are the same"
     overlapping = a.overlaps(b) and first.source != second.source and _meet(first.source, second.source)
+    inside = sublayer(table, a) is not None and sublayer(table, a) == sublayer(table, b)
+    nested = inside and (table.depends(b, a) or table.depends(a, b)) and _meet(first.source, second.source)
     if joint == "same":
         if overlapping:
             return "overlap"
-        inside = sublayer(table, a) is not None and sublayer(table, a) == sublayer(table, b)
-        if inside and table.depends(b, a):
-            return "leave one part of a block, and what the first writes is read by the second"
+        if nested:
+            return "end in one read, and what one source writes is a part of what the other does"
         if b.step and sublayer(table, b) is None and table.depends(b, a):
             return "end in one read, and the second leaves what a dictionary finds in the whole stream"
-    elif overlapping and in_stream(x, first.target) and x.site is not None and before(table, y, x.site):
+    elif (overlapping or nested) and in_stream(first.target) and x.site is not None and before(table, y, x.site):
         return "overlap where they start, and one passes where the other ends"
     return ""
 

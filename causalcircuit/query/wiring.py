@@ -12,10 +12,23 @@ from typing import Literal
 
 import causalcircuit.query.towers as ranks
 from causalcircuit.query.address import ALL, Address, Part, Position
-from causalcircuit.query.algebra import walk
-from causalcircuit.query.expr import Binary, Call, Column, Expr, Negative, Number, Output, Readout, Similarity, Site
-from causalcircuit.query.expr import Items as Set
-from causalcircuit.query.expr import Text, Wire
+from causalcircuit.query.algebra import is_text, walk
+from causalcircuit.query.expr import (
+    Binary,
+    Call,
+    Column,
+    Expr,
+    Generated,
+    Items,
+    Negative,
+    Number,
+    Output,
+    Readout,
+    Similarity,
+    Site,
+    Text,
+    Wire,
+)
 from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.towers import AddressError, SiteInfo, Tower
 
@@ -23,18 +36,13 @@ Sublayer = tuple[str, int, str]
 """A tower, a layer, and which part of it: `attn`, `cross` or `mlp`."""
 Obstacle = Literal["", "past", "apart"]
 
-_HEAD = ("head.q", "head.k", "head.v")
-_READS = frozenset(
-    [*_HEAD, "kv.k", "kv.v", "attn.in", "mlp.in", "resid_in", "resid_mid", "resid", "final_norm", "out"]
-    + [f"cross.{x}" for x in (*_HEAD, "kv.k", "kv.v")]
-    + ["projector.out"]
-)
-_WRITES = frozenset(
-    ["embed", "head.out", "attn.out", "cross.head.out", "cross.out", "mlp.out", "mlp.neuron", "expert.out"]
-    + ["projector.out"]
-)
+_QKV = ("head.q", "head.k", "head.v", "kv.k", "kv.v")
+_READS = frozenset((*_QKV, *(f"cross.{x}" for x in _QKV), "attn.in", "mlp.in", "resid_in", "resid_mid", "resid"))
+_READS |= {"final_norm", "out", "projector.out"}
+_WRITES = frozenset(("embed", "head.out", "attn.out", "cross.head.out", "cross.out", "mlp.out", "mlp.neuron"))
+_WRITES |= {"expert.out", "projector.out"}
 _STREAM = frozenset(["resid_in", "resid_mid", "resid", "final_norm", "out"])
-_SCALARS = (Binary, Negative, Call, Number, Column, Text, Set)
+_SCALARS = (Binary, Negative, Call, Number, Column, Text, Items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ def reads(target: Expr) -> bool:
 
 def _textual(e: Expr) -> bool:
     """Whether it is a generated text, or a readout that scores one."""
-    return hasattr(e, "tokens") or (isinstance(e, Readout) and any(hasattr(x, "tokens") for x in walk(e.answer)))
+    return isinstance(e, Generated) or (isinstance(e, Readout) and is_text(e.answer))
 
 
 def outputs(target: Expr) -> tuple[Output, ...]:
@@ -131,7 +139,7 @@ def end_of(table: SiteTable, target: Expr) -> End:
         places = {getattr(o, "position", None) for o in found}
         return End(names, None, None, places.pop() if len(places) == 1 else None)
     info, head = read_info(table, target.address)
-    crossed = ranks.CROSS_QKV == info.rank % ranks.BLOCK and info.stand != info.tower
+    crossed = info.rank % ranks.BLOCK == ranks.CROSS_QKV and info.stand != info.tower
     return End((info.stand if crossed else info.tower,), info, head, target.position)
 
 
@@ -276,6 +284,6 @@ def _later(tower: Tower, model: str, target: Expr, source: SiteInfo) -> Iterator
         yield Address(model, (*lead, Part("layer", layer), Part("mlp"), Part("in")))
 
 
-def in_stream(end: End, target: Expr) -> bool:
-    """Whether a wire ends in the stream itself, so that all that reads it later follows."""
-    return isinstance(target, Site) and (kind_of_address(target.address) in _STREAM)
+def in_stream(target: Expr) -> bool:
+    """Whether a wire ends where other wires may pass: in the stream itself, or in what q, k and v are made of."""
+    return isinstance(target, Site) and kind_of_address(target.address) in (*_STREAM, "attn.in")

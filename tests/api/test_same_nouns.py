@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import causalcircuit as cq
-from causalcircuit import E, P, all, do, dot, first, inside, last, logit, mean, norm, pp, query, row, span, token
+from causalcircuit import E, P, all, do, dot, first, inside, last, logit, mean, norm, pp, query, row, span, token, wire
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query import Estimation, Query
 from causalcircuit.runs import check_text
@@ -84,6 +84,15 @@ S = gpt2.layer[0].resid @ token(row.subj, number=2)
                 LD
                 | do({gpt2.layer[1].head[[0, 2]].out @ last: mean(gpt2.layer[1].head[[0, 2]].out @ last)})
             ],
+        ),
+        ("E[LD | do((NM -> LD) = (NM | corrupt))]", E[LD | do({wire(NM, LD): NM | corrupt})]),
+        (
+            "E[LD | do((gpt2.embed @ last -> gpt2.layer[1].head[3] @ last) = 0)]",
+            E[LD | do({wire(gpt2.embed @ last, gpt2.layer[1].head[3] @ last): 0})],
+        ),
+        (
+            "E[LD | do((gpt2.embed @ all -> gpt2.layer[0].mlp @ all) = 2 * (gpt2.embed @ all))]",
+            E[LD | do({wire(gpt2.embed @ all, gpt2.layer[0].mlp @ all): 2 * (gpt2.embed @ all)})],
         ),
     ],
 )  # fmt: skip

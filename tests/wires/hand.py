@@ -26,6 +26,7 @@ from causalcircuit.query import (
     Site,
     Wire,
     World,
+    walk_world,
 )
 
 
@@ -52,7 +53,7 @@ class Parts(Protocol):
     def logits(self, x: Tensor) -> Tensor: ...
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
     """What a pass was: every site by its local address, and the logits in which each readout is read."""
 
@@ -60,7 +61,7 @@ class Trace:
     logits: Callable[[Readout], Tensor] = lambda _: torch.empty(0)
 
 
-@dataclass
+@dataclass(repr=False)
 class Hand:
     """Passes over one row."""
 
@@ -121,6 +122,8 @@ class Hand:
             return found[places(site.position, count)]
 
         own: set[str] = set()
+        # Neurons are many: only those that the world names have an account.
+        named = {e.address.local for e in walk_world(world) if isinstance(e, Site)}
 
         def site(name: str, x: Tensor) -> Tensor:
             """A site with what is assigned to it, wide before narrow."""
@@ -140,7 +143,7 @@ class Hand:
         def written(name: str, value: Tensor) -> Tensor:
             """What a write with this value puts into the stream."""
             parts = name.split(".")
-            if name == "embed" or parts[-1] == "out" and parts[1] in ("mlp", "attn"):
+            if name == "embed" or (parts[-1] == "out" and parts[1] in ("mlp", "attn")):
                 return value
             layer = int(parts[0][6:-1])
             if parts[1].startswith("head"):
@@ -153,9 +156,12 @@ class Hand:
         def into(stream: Tensor, *ends: str, keep: bool = False, readout: Readout | None = None) -> Tensor:
             """The stream as one read takes it; with `keep`, all that comes later takes it so."""
             out = stream
+            closest = {a.target.source for a in wires if _ends(a.target, ends[0] if ends else "")}  # type: ignore[union-attr]
             for a in wires:
                 wire = a.target
                 assert isinstance(wire, Wire)
+                if wire.source in closest and not _ends(wire, ends[0]):
+                    continue  # the wire into this very read says more than the one into what it is made of
                 if isinstance(wire.target, Site):
                     hit = wire.target.address.local in ends
                     at = places(wire.target.position, count)
@@ -183,13 +189,14 @@ class Hand:
             nonlocal stream
             before = stream
             stream = into(stream, name, *more, keep=True)
-            new = site(name, stream)
+            aliases = (name, *more)
+            new = site(next((n for n in aliases if any(a.target.address.local == n for a in fixed)), name), stream)  # type: ignore[union-attr]
             if new is not before and not torch.equal(new, stream):
                 changed = [i for i in range(count) if not torch.equal(new[i], stream[i])]
                 for key in account:  # what was assigned to the stream holds nobody's write any more
                     account[key] = account[key].clone()
                     account[key][changed] = float("nan")
-            for other in more:
+            for other in aliases:
                 trace.sites[other] = new
             stream = new
 
@@ -199,21 +206,20 @@ class Hand:
             keys, values = [], []
             per = p.heads // p.groups
 
-            def read(*ends: str, i: int = i, at: str = at) -> Tensor:
-                return site(f"{at}.attn.in", p.norm1(i, into(stream, *ends, f"{at}.attn.in")))
+            def read(*ends: str, i: int = i, at: str = at, x: Tensor = stream) -> Tensor:
+                return site(f"{at}.attn.in", p.norm1(i, into(x, *ends, f"{at}.attn.in")))
 
             for g in range(p.groups):
-                names = ([f"{at}.head[{g}].{x}" for x in "kv"]) if per == 1 else ["", ""]
-                keys.append(site(f"{at}.kv[{g}].k", p.k(i, g, read(f"{at}.kv[{g}].k", names[0]))))
-                values.append(site(f"{at}.kv[{g}].v", p.v(i, g, read(f"{at}.kv[{g}].v", names[1]))))
+                keys.append(site(f"{at}.kv[{g}].k", p.k(i, g, read(f"{at}.kv[{g}].k"))))
+                values.append(site(f"{at}.kv[{g}].v", p.v(i, g, read(f"{at}.kv[{g}].v"))))
             total = 0
             for j in range(p.heads):
                 g = j // per
                 k, v = keys[g], values[g]
                 if per > 1 and any(_ends(a.target, f"{at}.head[{j}].k") for a in wires):
-                    k = p.k(i, g, read(f"{at}.kv[{g}].k", f"{at}.head[{j}].k"))
+                    k = p.k(i, g, read(f"{at}.head[{j}].k", f"{at}.kv[{g}].k"))
                 if per > 1 and any(_ends(a.target, f"{at}.head[{j}].v") for a in wires):
-                    v = p.v(i, g, read(f"{at}.kv[{g}].v", f"{at}.head[{j}].v"))
+                    v = p.v(i, g, read(f"{at}.head[{j}].v", f"{at}.kv[{g}].v"))
                 q = site(f"{at}.head[{j}].q", p.q(i, j, read(f"{at}.head[{j}].q")))
                 z = site(f"{at}.head[{j}].out", p.mix(q, k, v))
                 account[f"{at}.head[{j}].out"] = p.put(i, j, z)
@@ -227,6 +233,9 @@ class Hand:
             natural[f"{at}.neurons"] = neurons
             for k in range(neurons.shape[1]):
                 name = f"{at}.mlp.neuron[{k}]"
+                if name not in named:
+                    trace.sites[name] = neurons[:, k : k + 1]
+                    continue
                 new = site(name, neurons[:, k : k + 1])
                 neurons = torch.cat([neurons[:, :k], new, neurons[:, k + 1 :]], 1)
                 account[name] = written(name, new)

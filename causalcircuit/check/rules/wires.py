@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from causalcircuit.check.rules.context import Context, rule
 from causalcircuit.check.rules.masked import natural
@@ -15,6 +16,7 @@ from causalcircuit.query import (
     Expr,
     Position,
     Site,
+    SiteInfo,
     SiteTable,
     Statistic,
     Wire,
@@ -112,17 +114,14 @@ def _alone(context: Context, a: Assignment, wire: Wire, place: Span | None) -> I
                 )
 
 
-def _missing(
-    table: SiteTable, context: Context, wire: Wire, end: End, why: str, place: Span | None
-) -> Diagnostic:
-    assert isinstance(wire.source, Site)
-    said = shown(wire.source), shown(wire.target)
-    near = nearest(table, wire, context.info(wire.source), end)
+def _missing(table: SiteTable, context: Context, wire: Wire, end: End, why: str, place: Span | None) -> Diagnostic:
+    source, said = context.info(cast(Site, wire.source)), (shown(wire.source), shown(wire.target))
+    near = nearest(table, wire, source, end)
     way = (f"the nearest wire that exists is `{near}`",) if near else ()
     if why == "past":
         what = f"a wire into the past: `{said[1]}` reads before `{said[0]}` writes"
         return Diagnostic("CQ236", what, wire.span or place, "no such wire", help=way)
-    here = table.tower(stream_of(table, context.info(wire.source)))
+    here = table.tower(stream_of(table, source))
     beside = "reads the same stream as the part that writes it" if here.name in end.towers else "reads another stream"
     what = f"there is no wire from `{said[0]}` to `{said[1]}`, which {beside}"
     return Diagnostic("CQ235", what, wire.span or place, "no such wire", help=way)
@@ -130,10 +129,10 @@ def _missing(
 
 def _apart(table: SiteTable, context: Context, wire: Wire, end: End, place: Span | None) -> Iterator[Diagnostic]:
     """A read takes its own position of the stream, and no other."""
-    assert isinstance(wire.source, Site)
     stand = table.readout_tower.name if end.site is None else end.site.stand
-    a, b = wire.source.position, end.position
-    if b is None or context.info(wire.source).stand != stand or relation(a, b) != "apart":
+    source = cast(Site, wire.source)
+    a, b = source.position, end.position
+    if b is None or context.info(source).stand != stand or relation(a, b) != "apart":
         return
     back = table.tower(stand).causal and _number(a) > _number(b) if stand != "projector" else False
     what = f"`{shown(wire.target)}` takes the stream at its own position, where `{shown(wire.source)}` does not write"
@@ -164,18 +163,15 @@ def _bare(e: Expr) -> Iterator[Site]:
             yield from _bare(child)
 
 
-def _masked(
-    context: Context, a: Assignment, wire: Wire, world: World, place: Span | None
-) -> Iterator[Diagnostic]:
+def _masked(context: Context, a: Assignment, wire: Wire, world: World, place: Span | None) -> Iterator[Diagnostic]:
     """A read that is assigned takes nothing of its wires."""
     if not isinstance(wire.target, Site):
         return
     end = end_of(context.tables[wire.target.address.model], wire.target)
-    assert end.site is not None
     for b in world.assignments:
         if not isinstance(b.target, Site) or b.target.address.model != wire.target.address.model:
             continue
-        whole = context.info(b.target).contains(end.site) and not natural(b.value, b.target)
+        whole = context.info(b.target).contains(cast(SiteInfo, end.site)) and not natural(b.value, b.target)
         if whole and relation(wire.target.position, b.target.position) in ("same", "inside"):
             yield warning(
                 "CQ238",
