@@ -39,7 +39,7 @@ def flops_of(dims: ModelDims, shape: PassShape) -> Flops:
             linear += 2 * tower.embed * own.computed
         for i in range(own.start, len(tower.layers)):
             narrowed = own.narrowed if i == len(tower.layers) - 1 else None
-            of_layer = _block(tower.layers[i], own, other, narrowed)
+            of_layer = _block(tower.layers[i], own, other, narrowed, own.attended and i == own.start)
             linear, attention = linear + of_layer[0], attention + of_layer[1]
     if _sees(dims, shape):
         linear += 2 * dims.merge * shape.merged
@@ -53,11 +53,14 @@ def _sees(dims: ModelDims, shape: PassShape) -> bool:
     return last.start == 0 and dims.merge > 0
 
 
-def _block(layer: LayerDims, own: TowerPass, other: TowerPass | None, narrowed: int | None) -> tuple[int, int]:
+def _block(
+    layer: LayerDims, own: TowerPass, other: TowerPass | None, narrowed: int | None, attended: bool
+) -> tuple[int, int]:
     rest = own.computed if narrowed is None else min(narrowed, own.computed)
-    linear = 2 * (layer.seen * own.computed + (layer.linear - layer.seen) * rest)
+    mixes = 0 if attended else own.computed
+    linear = 2 * (layer.seen * mixes + (layer.linear - layer.seen) * rest)
     pair = 4 * layer.heads * layer.head_dim
-    attention = pair * own.computed * own.length
+    attention = pair * mixes * own.length
     if other is not None:
         linear += 2 * layer.cross * other.items * other.length
         attention += pair * own.computed * other.length

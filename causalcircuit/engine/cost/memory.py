@@ -56,11 +56,11 @@ def memory_of(dims: ModelDims, shape: PassShape) -> Memory:
 
 
 def kept_of(dims: ModelDims, shape: PassShape) -> int:
-    """Numbers that a recorded pass keeps: the stream after each block, and keys and values where they are asked for."""
+    """Numbers that a recorded pass keeps: of each block its output and what its attention mixed; perhaps keys, values."""
     total = 0
     for own in shape.towers if shape.recorded else ():
         tower = dims.tower(own.tower)
-        total += len(tower.layers) * own.computed * tower.width
+        total += 2 * len(tower.layers) * own.computed * tower.width
         if shape.cached:
             total += sum(x.seen // tower.width - x.heads * x.head_dim for x in tower.layers) * own.computed
     return total

@@ -8,7 +8,7 @@ from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.cost.shapes import PassShape, TowerPass
 from causalcircuit.engine.prepared import Prepared, text_limit
 from causalcircuit.engine.schedule import How, PassPlan, Schedule
-from causalcircuit.models import LoadedModel, cacheable
+from causalcircuit.models import LoadedModel, cacheable, needed, unsettled
 from causalcircuit.query import Counterfactual, Distribution, Generated, Tower
 
 _INSIDE = ("q", "k", "v", "pattern")
@@ -77,7 +77,8 @@ def _shape(plan: PassPlan, *, more: int | None = None, only_new: bool = False, w
         elif tower is model.sites.readout_tower:
             first = columns - 1 if only_new else plan.first
             narrowed = len(reads) + witness if narrows and reads is not None else None
-            towers.append(TowerPass(tower.name, items, columns, first, start, narrowed))
+            attended = resumes and number == plan.start.tower and _attended(plan, tower)
+            towers.append(TowerPass(tower.name, items, columns, first, start, narrowed, attended))
         else:
             longest = max((len(s.setup.sources[r].ids) for s in slots if s.setup.sources for r in s.rows), default=0)
             towers.append(TowerPass(tower.name, items, longest, 0, start))
@@ -142,6 +143,15 @@ def _places(slots: Sequence[Slot], columns: int) -> list[tuple[int, int]] | None
                 shift = columns - length if setup.model.side == "left" else 0
                 found.update({(item, p + k + shift): None for p in at for k in range(len(answer) + 1)})
     return list(found)
+
+
+def _attended(plan: PassPlan, tower: Tower) -> bool:
+    """Whether nothing is seen in a pass before the output projection of its first block's attention."""
+    lead = f"{tower.prefix}layer[{plan.start.layer}]."
+    early = {f"{tower.prefix}resid[{plan.start.layer}]", *(f"{lead}{x}" for x in ("attn.in", *_INSIDE))}
+    names = {e.info.tensor for s in plan.slots for e in s.setup.edits}
+    names |= {r.info.tensor for s in plan.slots for r in s.setup.sites}
+    return not early & {unsettled(n) for n in needed(plan.model.taps, names)}
 
 
 def _shown_at_the_end(model: LoadedModel, slots: Sequence[Slot]) -> bool:

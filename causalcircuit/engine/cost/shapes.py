@@ -16,6 +16,7 @@ class TowerPass:
         start: the first block that runs; all of them from 0, none of them from the number of layers on.
         narrowed: positions, over all lines, at which the last block computes what follows its attention; `None` for
             all of them.
+        attended: whether the first block that runs takes over what its attention mixed, up to the output projection.
     """
 
     tower: str
@@ -24,6 +25,7 @@ class TowerPass:
     first: int = 0
     start: int = 0
     narrowed: int | None = None
+    attended: bool = False
 
     @property
     def computed(self) -> int:
