@@ -110,7 +110,9 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
             CQ762, a plan that needs weights which are not there; CQ763, a pilot of too few rows.
     """
     if wishes.pilot and wishes.pilot < 2:
-        raise error("CQ763", f"a pilot of {wishes.pilot} says nothing of how rows vary", help="`--pilot 20` runs 20 rows")
+        raise error(
+            "CQ763", f"a pilot of {wishes.pilot} says nothing of how rows vary", help="`--pilot 20` runs 20 rows"
+        )
     from causalcircuit.engine.cost.calibration import machine, threads
     from causalcircuit.engine.cost.limit import USUAL, positions_for
     from causalcircuit.engine.cost.predict import predict

@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 def worlds_of(ready: Prepared, cost: PlanCost, names: Mapping[Expr | World, str]) -> Iterator[WorldCost]:
     """Every world with what it costs: roots first, each followed by those that resume it."""
     plan = ready.plan
-    roots: list[tuple[int | None, int | None]] = []  # (group, run) of what is run from the start
-    for group in cost.bare:
-        roots.append((group, None))
-    for index, run in cost.runs.items():
-        if run.records or run.base is None:
-            roots.append((run.base if run.records else None, index))
+    roots: list[tuple[int | None, int | None]] = [(group, None) for group in cost.bare]  # (group, run) from the start
+    for number, found in cost.runs.items():
+        if found.records or found.base is None:
+            roots.append((found.base if found.records else None, number))
+    hung: set[int] = set()
     line = 0
     for group, index in roots:
         at = line
-        if index is None:
-            some = next(i for i, r in cost.runs.items() if r.base == group)
-            own = plan.runs[some]
-            yield _line(ready, own, cost.bare[group or 0], None, _fed(own, names), bare=True)
-        else:
+        if index is not None:
             own = plan.runs[index]
             yield _line(ready, own, cost.runs[index], None, _named(own, names), names)
+        elif group is not None:  # a group has the number of the first world that is fed so
+            own = plan.runs[group]
+            yield _line(ready, own, cost.bare[group], None, _fed(own, names), bare=True)
         line += 1
-        children = [i for i, r in cost.runs.items() if group is not None and r.base == group and not r.records]
+        children = [
+            i for i, r in cost.runs.items() if group is not None and r.base == group and not r.records and i not in hung
+        ]
+        hung.update(children)
         for i in sorted(children, key=lambda i: (cost.runs[i].tower, cost.runs[i].layer, cost.runs[i].first, i)):
             yield _line(ready, plan.runs[i], cost.runs[i], at, _named(plan.runs[i], names), names)
             line += 1
@@ -78,7 +79,7 @@ def _line(
 def _named(run: Run, names: Mapping[Expr | World, str]) -> str:
     """A world by its name, or by its assignments with declared names in them."""
     text = names.get(run.world) or render(run.world, names)
-    return text if run.said is None else f"{text}, {'writing' if run.said else ''} {render(run.said, names)}"
+    return text if run.said is None else f"{text}, saying {render(run.said, names)}"
 
 
 def _fed(run: Run, names: Mapping[Expr | World, str]) -> str:

@@ -94,7 +94,8 @@ def calibrate(device: str, dtype: torch.dtype, heard: Callable[[int, int], None]
     found, _ = nnls(table / scale / actual[:, None], np.ones(len(actual)))  # relative errors count, not absolute ones
     by_part = dict(zip(parts, (float(x) for x in found / scale), strict=True))
     started = by_part["calls"] or float(actual.min() / table[:, 0].max())
-    rates = Rates(*(by_part[p] for p in parts), pairs=_PAIRS * started, passes=_PASSES * started)
+    calls, linear, attention, numbers, weights = (by_part[p] for p in parts)
+    rates = Rates(calls, linear, attention, numbers, weights, _PAIRS * started, _PASSES * started)
     missed = np.abs(table @ (found / scale) / actual - 1)
     path = _path(device, dtype)
     if path is not None:

@@ -56,7 +56,7 @@ def memory_of(dims: ModelDims, shape: PassShape) -> Memory:
 
 
 def kept_of(dims: ModelDims, shape: PassShape) -> int:
-    """Numbers that a recorded pass keeps: of each block its output and what its attention mixed; perhaps keys, values."""
+    """Numbers that a recorded pass keeps: each block's output, what its attention mixed, perhaps keys and values."""
     total = 0
     for own in shape.towers if shape.recorded else ():
         tower = dims.tower(own.tower)

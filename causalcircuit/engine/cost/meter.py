@@ -62,19 +62,20 @@ class Meter:
 def counting() -> FlopCounterMode:
     """Torch's counter of operations, with those kernels that it leaves out."""
     aten: Any = torch.ops.aten
-    more = {aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+    more: dict[Any, Callable[..., int]] = {aten._scaled_dot_product_flash_attention_for_cpu: _attention}
     if hasattr(aten, "_grouped_mm"):
         more[aten._grouped_mm] = _grouped
     return FlopCounterMode(display=False, custom_mapping=more)
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))
+    found: int = sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _grouped(one: Any, two: Any, *_: Any, **__: Any) -> int:
     """Every line of `one` goes through one of the matrices of `two`."""
-    return 2 * one[-2] * one[-1] * two[-1]
+    return 2 * int(one[-2]) * int(one[-1]) * int(two[-1])
 
 
 def _reset() -> int:
