@@ -65,10 +65,12 @@ class Demand:
     references: dict[Statistic, None] = field(default_factory=dict)
     totals: dict[Statistic, Total] = field(default_factory=dict)
     _index: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
+    _sweeps: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Know where each run stands."""
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(self.plan.runs)}
+        self._sweeps = {cell: k for k, stage in enumerate(self.plan.stages) for cell in stage.cells}
 
     def add(self, item: Item, empty: Callable[[], NDArray[Any]], cell: int | None = None) -> Column:
         """A column, with what is known of it, and the references that it rests on."""
@@ -173,7 +175,6 @@ class Demand:
         return frozenset(found)
 
     def _stage(self, runs: frozenset[int], cell: int | None) -> int:
-        stages = self.plan.stages
         if cell is not None:
-            return next(k for k, s in enumerate(stages) if cell in s.cells)
-        return next(k for k, s in enumerate(stages) if runs <= set(s.runs))
+            return self._sweeps[cell]
+        return next(k for k, s in enumerate(self.plan.stages) if runs <= set(s.runs))
