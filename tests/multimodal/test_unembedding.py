@@ -11,12 +11,12 @@ import torch
 
 from causalcircuit.engine.outputs import size
 from causalcircuit.models import unembedding
-from causalcircuit.query import Column, DataRef, Distribution, Text
+from causalcircuit.query import LAST, Column, DataRef, Distribution, Text
 from causalcircuit.rows import load
 from tests.families import Family, all_families, loading, named
 from tests.multimodal.conftest import Load
 from tests.truth.ask import Engine
-from tests.truth.say import LAST, call, cell, do, given, index, site
+from tests.truth.say import call, cell, do, given, index, site
 
 WRITERS = [f for f in all_families() if f.facts.unembedding and not f.unbuildable]
 
