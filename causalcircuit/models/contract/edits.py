@@ -11,6 +11,7 @@ from torch import Tensor
 from causalcircuit.models.contract.close import gap, tolerance
 from causalcircuit.models.contract.heads import wrong_heads
 from causalcircuit.models.contract.identities import Identity, identities_of
+from causalcircuit.models.contract.moved import Moved, moved
 from causalcircuit.models.contract.places import places_of
 from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.contract.readers import readers_of
@@ -72,8 +73,9 @@ class Pass:
     probe: Probe
     seen: dict[str, Tensor]
     stands: Mapping[str, str]
+    items: int
     _places: dict[tuple[str, int], Tensor] = field(default_factory=dict)
-    _gaps: dict[tuple[str, int], float] = field(default_factory=dict)
+    _moved: dict[str, Moved] = field(default_factory=dict)
 
     def places(self, stand: str, item: int) -> Tensor:
         """The flat places of all positions of an item."""
@@ -87,12 +89,12 @@ class Pass:
         value = self.seen[name]
         return value[self.places(self.stands[name], item).to(value.device)]
 
-    def gap(self, name: str, item: int) -> float:
-        """How far a tensor's lines of an item are from those of the item that is left alone."""
-        key = (name, item)
-        if key not in self._gaps:
-            self._gaps[key] = gap(self.of(name, 0), self.of(name, item))
-        return self._gaps[key]
+    def gap(self, name: str, item: int, before: int | None = None) -> float:
+        """How far a tensor's lines of an item are from those of the item that is left alone; some of the first ones."""
+        if name not in self._moved:
+            places = torch.stack([self.places(self.stands[name], i) for i in range(self.items)])
+            self._moved[name] = moved(self.seen[name], places)
+        return self._moved[name].gap(item, before)
 
     def causal(self, info: SiteInfo) -> bool:
         """Whether a site's positions see only earlier ones."""
@@ -214,7 +216,7 @@ def _passed(
     used = [*(tap for name, tap in model.taps.items() if name in attached), *checks.values()]
     batch = model.batch([probe.one] * items)
     stands = {name: site_of(model.sites, name).stand for name in shown} | {n: t.stand for n, t in checks.items()}
-    made = Pass(model, batch, probe, {}, stands)
+    made = Pass(model, batch, probe, {}, stands, items)
     edits = {trial.name: trial for trial in trials}
 
     def visit(name: str, value: Tensor) -> Tensor:
@@ -265,10 +267,9 @@ def _faults(
         far = made.gap(name, trial.item)
         if sites.depends(other, trial.info):
             moved = moved or far > bar
-            if made.causal(trial.info) and made.causal(other):
-                earlier = slice(0, made.first(trial))
-                if gap(made.of(name, 0)[earlier], made.of(name, trial.item)[earlier]) > bar:
-                    yield f"noise at later positions moves an earlier one of {name}: a mask leaks"
+            early = made.causal(trial.info) and made.causal(other)
+            if early and made.gap(name, trial.item, before=made.first(trial)) > bar:
+                yield f"noise at later positions moves an earlier one of {name}: a mask leaks"
         elif far > bar:
             yield f"noise in it moves {name}, which is computed before it or beside it"
         if name in readers and far <= _least(made) and not _constant(made.of(name, 0)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -182,14 +182,23 @@ def _slopes(
         for name, item, by in shifts:
             wanted.setdefault(name, []).append((item, by))
 
+        known: dict[tuple[str, int], Tensor] = {}
+
+        def places(stand: str, item: int, at: Batch = batch, known: dict[tuple[str, int], Tensor] = known) -> Tensor:
+            if (stand, item) not in known:
+                known[stand, item] = places_of(model, at, probe.one, stand, item)
+            return known[stand, item]
+
         def shift(
-            name: str, value: Tensor, at: Batch = batch, by: dict[str, list[tuple[int, float]]] = wanted
+            name: str,
+            value: Tensor,
+            by: dict[str, list[tuple[int, float]]] = wanted,
+            places: Callable[[str, int], Tensor] = places,
         ) -> Tensor:
             new = value.clone()
-            stand = site_of(model.sites, name).stand
-            for item, size in by[name]:
-                places = places_of(model, at, probe.one, stand, item)
-                new[places] = new[places] + size * ways[name]
+            stand, way = site_of(model.sites, name).stand, ways[name]
+            lines = torch.cat([places(stand, item) for item, _ in by[name]]).to(value.device)
+            new[lines] = new[lines] + torch.cat([size * way for _, size in by[name]])
             return new
 
         output = model.forward(batch, wanted, shift)
