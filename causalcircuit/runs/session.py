@@ -10,6 +10,7 @@ from causalcircuit.check import Checker, kind_of, read_source
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
 from causalcircuit.query import Result
 from causalcircuit.query.forecast import Forecast
+from causalcircuit.query.hub import Online
 from causalcircuit.runs.check import check_program
 from causalcircuit.runs.execute import AfterPass, Progress, Runner
 
@@ -26,16 +27,20 @@ class Outcome:
 
 @dataclass(slots=True)
 class Session:
-    """A conversation: each text sees what earlier ones declared; a name may be declared anew."""
+    """A conversation: each text sees what earlier ones declared; a name may be declared anew.
+
+    `online` says what of models on the hub may be downloaded.
+    """
 
     folder: Path = field(default_factory=Path.cwd)
     checker: Checker = field(init=False)
     runner: Runner = field(default_factory=Runner)
     count: int = 0
+    online: Online = ""
 
     def __post_init__(self) -> None:
         """Start with no names."""
-        self.checker = Checker(self.folder.resolve(), redefine=True)
+        self.checker = Checker(self.folder.resolve(), redefine=True, online=self.online)
 
     def execute(self, text: str, progress: Progress | None = None) -> Outcome:
         """Read a text and answer what it asks; nothing is raised for a mistake in it."""

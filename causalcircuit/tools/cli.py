@@ -359,13 +359,14 @@ def explain(code: str | None) -> int:
 
 @group.command(epilog=_examples("cq repl", "cq repl examples/ioi.cq     # its names and models stay at hand"))
 @click.argument("file", required=False, metavar="[FILE]")
+@_online
 @_debug
 @click.pass_obj
-def repl(state: State, file: str | None) -> int:
+def repl(state: State, file: str | None, online: bool) -> int:
     """Ask one statement at a time; FILE is run first."""
     from causalcircuit.tools.repl import repl as talk
 
-    return talk(Path(file) if file is not None else None, state.debug)
+    return talk(Path(file) if file is not None else None, state.debug, online)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

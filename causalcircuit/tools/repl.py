@@ -123,13 +123,13 @@ class Talk:
         self.failed = self.failed or any(d.is_error for d in outcome.diagnostics)
 
 
-def repl(file: Path | None, debug: bool = False) -> int:
-    """Talk until the input ends; return the exit code.
+def repl(file: Path | None, debug: bool = False, online: bool = False) -> int:
+    """Talk until the input ends; return the exit code. With `online`, models of the hub are downloaded.
 
     From a pipe, statements are read as they are written in a file, and a mistake shows in the exit code.
     """
     terminal = sys.stdin.isatty()
-    talk = Talk(Session(), greeting=terminal, debug=debug)
+    talk = Talk(Session(online="all" if online else ""), greeting=terminal, debug=debug)
     if file is not None:
         talk.load(file)
     if terminal:

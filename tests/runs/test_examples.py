@@ -203,3 +203,8 @@ def test_a_session_remembers() -> None:
     again = session.execute("let twice = 3 * ate")
     assert again.declared == ("twice",)
     assert session.names()["twice"] == "an estimand"
+
+
+def test_a_session_may_download_what_its_reader_allowed() -> None:
+    assert Session(EXAMPLES).checker.online == ""
+    assert Session(EXAMPLES, online="all").checker.online == "all"
