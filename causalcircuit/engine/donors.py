@@ -22,50 +22,57 @@ def donors_of(draw: Draw, data: Dataset, problems: Problems) -> tuple[int, ...] 
     draw, number of the row) and on its candidates, and on no other row's draw.
     """
     groups = _labels(draw.per, data)
-    apart = _labels(draw.outside, data)
+    apart = list(range(data.n)) if draw.outside is None else _labels(draw.outside, data)
     weight = data.ref.weight
     weights = np.ones(data.n) if weight is None else np.asarray(data.column(weight.name), dtype=np.float64)
+    members: dict[Any, list[int]] = {}
+    for i, group in enumerate(groups):
+        members.setdefault(group, []).append(i)
+    pools = {group: _Pool(rows, apart, weights) for group, rows in members.items()}
     key = np.frombuffer(hashlib.sha256(f"{draw.seed}\0{draw.name}".encode()).digest()[:16], dtype="<u8")
-    pools: dict[tuple[Any, Any], _Pool] = {}
+    # A row's number in its file is its place in the stream of the draw, whatever other rows are there.
+    stream = np.random.Philox(key=key, counter=[0, 0, 0, draw.number or 0]).random_raw(max(data.rows) + 1)
+    uniform = ((stream[list(data.rows)] >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     found: list[int] = []
     for i in range(data.n):
         with problems.at(i, draw.span):
-            pool = (groups[i], None if draw.outside is None else apart[i])
-            if pool not in pools:
-                inside = [j for j in range(data.n) if groups[j] == pool[0]]
-                pools[pool] = _Pool([j for j in inside if draw.outside is None or apart[j] != pool[1]], weights)
-            raw = np.random.Philox(key=key, counter=[0, 0, draw.number or 0, data.rows[i]]).random_raw(1)[0]
-            found.append(pools[pool].other(i, (float(raw >> np.uint64(11)) + 0.5) * 2.0**-53, draw))
+            found.append(pools[groups[i]].other(apart[i], float(uniform[i]), draw))
     return tuple(found) if len(found) == data.n else None
 
 
 class _Pool:
-    """The rows that donors come from, with their weights."""
+    """The rows of a group, those that cannot be each other's donors side by side."""
 
-    def __init__(self, rows: list[int], weights: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-        self._rows = rows
-        self._own = {row: k for k, row in enumerate(rows)}
-        self._weights = weights[rows]
-        self._sums = np.concatenate([[0.0], np.cumsum(self._weights)])
+    def __init__(self, rows: list[int], apart: list[Any], weights: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        classes: dict[Any, list[int]] = {}
+        for row in rows:
+            classes.setdefault(apart[row], []).append(row)
+        self._rows = [row for own in classes.values() for row in own]
+        self._sums = np.concatenate([[0.0], np.cumsum(weights[self._rows])])
+        ends = np.cumsum([len(own) for own in classes.values()])
+        self._own = {c: (int(end) - len(own), int(end)) for (c, own), end in zip(classes.items(), ends, strict=True)}
+        self._weighing = np.flatnonzero(weights[self._rows] > 0)
 
-    def other(self, row: int, uniform: float, draw: Draw) -> int:
-        """A row of the pool that is not `row`.
+    def other(self, own: Any, uniform: float, draw: Draw) -> int:
+        """A row of the pool that is not of the class `own`, with the probability of its weight.
 
         Raises:
             RowError: CQ361, there is none.
         """
-        own = self._own.get(row)
-        weight = 0.0 if own is None else float(self._weights[own])
-        others = [k for k in (self._weights > 0).nonzero()[0][:2] if k != own]
-        if not others:
+        low, high = self._own[own]
+        last = self._weighing[-1] if len(self._weighing) and self._weighing[-1] >= high else None
+        if last is None:
+            before = np.searchsorted(self._weighing, low)
+            last = self._weighing[before - 1] if before else None
+        if last is None:
             raise RowError("CQ361", f"no other row can be a donor in `{_said(draw)}`", "", _way(draw))
-        target = uniform * (float(self._sums[-1]) - weight)
-        if own is not None and target >= self._sums[own]:
-            target += weight
+        inside = float(self._sums[high] - self._sums[low])
+        target = uniform * (float(self._sums[-1]) - inside)
+        if target >= self._sums[low]:
+            target += inside
         k = int(np.searchsorted(self._sums, target, side="right")) - 1
-        if k >= len(self._rows) or k == own or not self._weights[k]:  # only rounding at an end leads here
-            k = max(int(j) for j in (self._weights > 0).nonzero()[0] if j != own)
-        return self._rows[k]
+        # Rounding alone leads beyond the last row, or back into the class.
+        return self._rows[k if k < len(self._rows) and not low <= k < high else int(last)]
 
 
 def _said(draw: Draw) -> str:
