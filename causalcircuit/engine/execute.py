@@ -16,6 +16,7 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.engine.batches import halves
 from causalcircuit.engine.demand import Demand, Left
 from causalcircuit.engine.generate import forced, write
+from causalcircuit.engine.heap import kept_heap
 from causalcircuit.engine.kept import Item, Kept
 from causalcircuit.engine.late import fed
 from causalcircuit.engine.mass import MassCheck
@@ -67,7 +68,8 @@ def execute(
     run = _Execution(prepared, meter, max_tokens, how, kept)
     complete = True
     try:
-        run.all()
+        with kept_heap(run.reads.device.type == "cpu"):
+            run.all()
         run.finish()
         run.spelling.raise_wrong()
     except KeyboardInterrupt:
