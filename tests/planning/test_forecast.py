@@ -145,6 +145,16 @@ def test_an_analysis_stands_beside_the_prediction() -> None:
     assert "actual" in forecast_text(cq.plan(TREE, analyze=True))
 
 
+def test_texts_are_counted_to_their_last_token() -> None:
+    text = HEAD + 'estimate P(gpt2.text(tokens = 3) mentions ["Mary"] | do(NM = 0)) on ioi\n'
+    (data,) = cq.plan(text, analyze=True).data
+    assert data.most
+    assert data.actual is not None
+    assert (data.cost.passes, data.cost.row_passes) == (3 + 9, 3 * 40)  # no text ends here before its third token
+    assert (data.actual.passes, data.actual.row_passes) == (data.cost.passes, data.cost.row_passes)
+    assert data.actual.flops == pytest.approx(data.cost.flops, rel=0.03)  # an item more or less of the proof's
+
+
 def test_pilots_take_whole_clusters() -> None:
     data = cq.data(EXAMPLES / "data/ioi.jsonl", cluster=cq.row.names).rows()
     chosen = _whole_clusters(data, 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.cost.shapes import PassShape, TowerPass
@@ -13,6 +14,8 @@ from causalcircuit.query import Counterfactual, Distribution, Generated, Tower
 
 _INSIDE = ("q", "k", "v", "pattern")
 _BEFORE = ("attn.in", *_INSIDE, "z")
+_PROVEN, _STEPS = 3, 4
+"""Rows and steps by which a model's cache is proven."""
 
 
 def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tuple[range, PassPlan, list[PassShape]]]:
@@ -25,6 +28,7 @@ def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tup
     """
     schedule = Schedule(prepared, limit, how)
     proven: set[object] = set()
+    caches: set[str] = set()
     for stage in prepared.plan.stages:
         for chunk in schedule.chunks(stage):
             for plan in schedule.passes(stage, chunk):
@@ -32,7 +36,12 @@ def passes_of(prepared: Prepared, limit: int, how: How = "full") -> Iterator[tup
                 # The first pass of a kind carries a witness: a row without assignments.
                 witness = plan.base is not None and not plan.records and kind not in proven
                 proven.add(kind)
-                yield chunk, plan, shapes_of(plan, witness=witness)
+                shapes = shapes_of(plan, witness=witness)
+                name = plan.model.ref.name
+                if len(shapes) > 1 and name not in caches and _keeps(plan):
+                    caches.add(name)
+                    shapes += list(_cache_proof(plan))
+                yield chunk, plan, shapes
 
 
 def shapes_of(plan: PassPlan, *, witness: bool = False) -> list[PassShape]:
@@ -45,10 +54,25 @@ def shapes_of(plan: PassPlan, *, witness: bool = False) -> list[PassShape]:
 
 def _steps(plan: PassPlan, tokens: int) -> Iterator[PassShape]:
     """One pass over the prompt and one a further token, with the model's cache where it may be used."""
-    edits = {e.info.tensor.rpartition(".")[2] for slot in plan.slots for e in slot.setup.edits}
-    keeps = cacheable(plan.model) and not edits & set(_INSIDE)
+    keeps = _keeps(plan)
     for step in range(tokens):
         yield _shape(plan, more=step, only_new=keeps and step > 0)
+
+
+def _keeps(plan: PassPlan) -> bool:
+    """Whether texts are written with the model's cache, if that proves equal."""
+    edits = {e.info.tensor.rpartition(".")[2] for slot in plan.slots for e in slot.setup.edits}
+    return cacheable(plan.model) and not edits & set(_INSIDE)
+
+
+def _cache_proof(plan: PassPlan) -> Iterator[PassShape]:
+    """The passes by which a model proves its cache once: some steps with it, and the same anew."""
+    slot = plan.slots[0]
+    some = replace(plan, slots=(replace(slot, rows=slot.rows[:_PROVEN], items=slot.items[:_PROVEN]),))
+    yield _shape(some, more=0)
+    for step in range(_STEPS):
+        yield _shape(some, more=step)
+        yield _shape(some, more=step + 1, only_new=True)
 
 
 def _shape(plan: PassPlan, *, more: int | None = None, only_new: bool = False, witness: bool = False) -> PassShape:

@@ -89,13 +89,15 @@ def predict(prepared: Prepared, limit: int, how: How, rates: Mapping[str, Rates]
         total.flops += flops
         total.seconds += rates[plan.model.ref.name].seconds(work)
         total.passes += len(shapes)
-        total.row_passes += sum(len(own) for s in plan.slots for own in s.items) * len(shapes)
+        said = plan.slots[0].setup.run.said
+        steps = said.tokens if isinstance(said, Generated) and plan.base is None else 1
+        total.row_passes += sum(len(own) for s in plan.slots for own in s.items) * steps
         if plan.records and plan.base is not None:
             held[plan.base] = kept_of(own, shapes[0]) * own.size
         read += _read(plan) * own.size
         total.activations = max(total.activations, *(memory_of(own, s).activations for s in shapes))
         total.kept = max(total.kept, sum(held.values()) + read)
-        total.most = total.most or isinstance(plan.slots[0].setup.run.said, Generated)
+        total.most = total.most or isinstance(said, Generated)
         _share(total, plan, shapes, flops.total)
     total.longest = max((s.cost(row) for s in prepared.setups for row in range(prepared.data.n)), default=0)
     for other in prepared.elsewhere:
