@@ -85,14 +85,17 @@ def walk(e: Expr, worlds: bool = True, on: DataRef | None = None) -> Iterator[Ex
 
     With `on`, the data that `e` is asked on, nothing inside references to other data: what is of other rows.
     """
-    yield e
-    if on is not None and isinstance(e, Statistic) and e.elsewhere(on):
-        return
-    for child in children(e):
-        yield from walk(child, worlds, on)
-    world = world_in(e)
-    if worlds and world is not None:
-        yield from walk_world(world, on)
+    waiting = [e]
+    while waiting:
+        e = waiting.pop()
+        yield e
+        if on is not None and isinstance(e, Statistic) and e.elsewhere(on):
+            continue
+        inside = list(children(e))
+        world = world_in(e) if worlds else None
+        if world is not None:
+            inside += [part for a in world.assignments for part in (a.target, a.value)]
+        waiting += reversed(inside)
 
 
 def walk_world(world: World, on: DataRef | None = None) -> Iterator[Expr]:
