@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from causalcircuit.query.remembered import Remembers, remember
+
 Index = int | Literal["*"] | tuple["int | tuple[int, int]", ...]
 """A number, `*` (all), or a list of numbers and inclusive ranges."""
 
@@ -38,7 +40,7 @@ class Attached(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Address(Remembers):
     """A tensor of a model: `gpt2.layer[1].head[3].out`; `model` is the model's declared name."""
 
     model: str
@@ -89,7 +91,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class Position(Remembers):
     """Where along the tokens (or patches) a site is read or assigned.
 
     Attributes:
@@ -150,6 +152,8 @@ class Position:
             return f"({whole} except {self.parts[-1]})"
         return self.kind
 
+
+remember(Address, Position)
 
 LAST = Position("last")
 FIRST = Position("first")

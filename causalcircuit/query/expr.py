@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query.address import Address, Position
+from causalcircuit.query.remembered import Remembers, remember
 
 if TYPE_CHECKING:
     from causalcircuit.query.program import DataRef
@@ -26,7 +27,7 @@ ComparisonOp = Literal["<", ">", "<=", ">=", "=", "!="]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expr:
+class Expr(Remembers):
     """Any expression."""
 
     span: Span | None = field(default=None, compare=False, repr=False)
@@ -283,7 +284,7 @@ class Wire(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Remembers):
     """`target = value` inside `do(…)`; the target is a `Site`, an `Input` or a `Wire`."""
 
     target: Expr
@@ -292,7 +293,7 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class World(Remembers):
     """A set of simultaneous assignments; the empty one is the factual world.
 
     Assignments are kept in canonical order (see `world_of`), so that two spellings of the same world are equal.
@@ -355,3 +356,6 @@ class Term(Expr):
     """The `index`-th expectation of a compiled estimand (see `causalcircuit.query.compile`)."""
 
     index: int
+
+
+remember(World, Assignment, Site, Readout, Counterfactual, Items, Mean, Call, Binary, Negative, Wire, Expect)
