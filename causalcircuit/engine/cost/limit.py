@@ -42,13 +42,14 @@ def positions_for(prepared: Iterable[Prepared], limit: int) -> int:
             per_position = max(per_position, _row(setup.model, line) / max(1, line))
     fits = int((limit - weights) / per_position)
     if fits < longest:
+        wide = any(m.ref.dtype not in ("bfloat16", "float16") for m in models.values())
         one = weights + int(per_position * longest)
         raise error(
             "CQ761",
             f"{shown(limit)} hold no row: one needs {shown(one)}, of which weights take {shown(weights)}",
             help=(
                 f"`--max-memory {_round(one)}` runs a row at a time; more runs several side by side",
-                "`dtype = bfloat16` of a model halves all of it",
+                "`dtype = bfloat16` of a model halves all of it" if wide else "",
             ),
         )
     fast = USUAL if all(m.device.type in ("cpu", "meta") for m in models.values()) else _ACCELERATED
