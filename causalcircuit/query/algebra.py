@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query.chat import Chat
@@ -13,6 +14,7 @@ from causalcircuit.query.expr import (
     Binary,
     Call,
     ClassScore,
+    Column,
     Compare,
     Counterfactual,
     Draw,
@@ -131,6 +133,13 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, of=change(of), than=change(than))
         case Statistic(of=of):
             return replace(e, of=change(of))
+        case Draw(per=per, outside=outside):
+            # Columns stay columns wherever donors are drawn.
+            return replace(
+                e,
+                per=None if per is None else cast(Column, change(per)),
+                outside=None if outside is None else cast(Column, change(outside)),
+            )
         case Call(arguments=arguments) | Applied(arguments=arguments):
             return replace(e, arguments=tuple(map(change, arguments)))
         case Binary(left=left, right=right) | Compare(left=left, right=right):

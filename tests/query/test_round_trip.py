@@ -22,12 +22,14 @@ from causalcircuit.query import (
     Items,
     Logic,
     Number,
+    OwnRow,
     Picture,
     Probability,
     Similarity,
     Term,
     Text,
     Truth,
+    Vector,
     World,
     render,
 )
@@ -51,7 +53,7 @@ ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 OF = {ClassScore: "judge", Similarity: "clip"}
 """The models of expressions that a language model has not."""
 
-NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture)
+NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector)
 """A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data."""
 
 
