@@ -13,7 +13,7 @@ from typing import Literal
 
 from causalcircuit.engine.batches import Slot, levels, slots_of
 from causalcircuit.engine.prepared import Prepared, Setup, awaited
-from causalcircuit.engine.starts import NEVER, WHOLE, Firsts, Start, fed_alike, start_of
+from causalcircuit.engine.starts import WHOLE, Firsts, Start, attention_is_known, fed_alike, start_of, tensors_of
 from causalcircuit.models import LoadedModel, has_prefix
 from causalcircuit.query.plan import Stage
 
@@ -22,7 +22,9 @@ How = Literal["full", "naive"]
 BARE = -1
 """The index of a slot that no run of the plan is: a bare pass that is recorded for others."""
 _OVERHEAD = 32
-"""What a pass costs a block besides its positions, in positions: weights are read, and kernels are started."""
+"""What a pass costs a block besides its positions, in positions: weights are read."""
+_PASS = 2e8
+"""What a pass costs in all, in operations: milliseconds of Python and of starting kernels."""
 _FEWEST = 4
 """Positions that are worth a cache."""
 
@@ -37,6 +39,8 @@ class PassPlan:
         records: whether it is that bare pass. cache: whether it keeps keys and values.
         start: the first block that runs. first: the first column of the padded text that is computed.
         columns: of the padded text, where it shares.
+        attended: whether the first block's attention is as in the bare pass, up to its output projection.
+        proves: whether it carries a witness: the first pass of its kind in the first chunk of rows.
     """
 
     slots: tuple[Slot, ...]
@@ -47,6 +51,13 @@ class PassPlan:
     start: Start = WHOLE
     first: int = 0
     columns: int = 0
+    attended: bool = False
+    proves: bool = False
+
+    @property
+    def kind(self) -> tuple[Start, bool, bool]:
+        """How it resumes: what is proven once."""
+        return self.start, self.first > 0, self.attended
 
 
 @dataclass(eq=False)
@@ -110,10 +121,15 @@ class Schedule:
     def passes(self, stage: Stage, chunk: range) -> Iterator[PassPlan]:
         """The passes of a sweep over a chunk, each after all that it needs."""
         recorded: dict[int, PassPlan] = {}
+        proven: set[object] = set()
         for level in levels(self.prepared, stage):
             groups = self._groups(level, stage, recorded)
             for group in groups:
-                yield from self._group(group, chunk, recorded)
+                for found in self._group(group, chunk, recorded):
+                    # By place and not by what has run: a run that is taken up again makes the same passes.
+                    proves = not chunk.start and not found.records and (found.model.ref.name, found.kind) not in proven
+                    proven.add((found.model.ref.name, found.kind) if proves else None)
+                    yield replace(found, proves=proves)
             alone = [i for i in level if not any(i in g.worlds or i == g.bare for g in groups)]
             for slots in slots_of(self.prepared, alone, chunk, self.limit):
                 yield PassPlan(tuple(slots), slots[0].setup.model)
@@ -151,18 +167,27 @@ class Schedule:
         setups = self.prepared.setups
         some = setups[group.worlds[0] if group.bare is None else group.bare]
         if group.key not in recorded:
-            slots = tuple(_whole_chunk(some if group.bare is not None else _bare(some), group.bare, chunk))
+            whole = _whole_chunk(some if group.bare is not None else _bare(some), group.bare, chunk)
             columns = _columns(some, chunk)
             cache = self._cached(group, chunk, columns)
-            recorded[group.key] = PassPlan(slots, some.model, group.key, True, cache, columns=columns)
+            recorded[group.key] = PassPlan(whole, some.model, group.key, True, cache, columns=columns)
             yield recorded[group.key]
         elif group.bare is not None:
             group.worlds.append(group.bare)
         base = recorded[group.key]
-        for worlds, start, first in self._shared(group.worlds, chunk, base):
-            width = max(1, base.columns - first) / max(1, base.columns)
-            for slots in slots_of(self.prepared, worlds, chunk, self.limit, width):
-                yield PassPlan(tuple(slots), base.model, group.key, False, False, start, first, base.columns)
+        for each in self._shared(group.worlds, chunk, base):
+            width = max(1, base.columns - each.first) / max(1, base.columns)
+            for slots in slots_of(self.prepared, each.worlds, chunk, self.limit, width):
+                seen = [name for slot in slots for name in tensors_of(slot.setup)]
+                yield PassPlan(
+                    tuple(slots),
+                    base.model,
+                    group.key,
+                    start=each.start,
+                    first=each.first,
+                    columns=base.columns,
+                    attended=attention_is_known(base.model, each.start, seen),
+                )
 
     def _cached(self, group: _Group, chunk: range, columns: int) -> bool:
         """Whether any world that may resume this pass starts at a later position, in this level or a later one."""
@@ -182,31 +207,63 @@ class Schedule:
             found = min(found, first + (columns - length - more if setup.model.side == "left" else 0))
         return found if found >= max(_FEWEST, columns // 4) else 0
 
-    def _shared(self, worlds: Sequence[int], chunk: range, base: PassPlan) -> Iterator[tuple[list[int], Start, int]]:
-        """Worlds that run side by side, the first block that they need, and the first column."""
-        segments: dict[tuple[int, Start], tuple[list[int], int]] = {}
+    def _shared(self, worlds: Sequence[int], chunk: range, base: PassPlan) -> Iterator[_Segment]:
+        """Worlds that run side by side: those that start alike, joined where a pass of their own would cost more."""
+        found: dict[tuple[Start, int], list[int]] = {}
         for i in worlds:
             first = self._first(i, chunk, base.columns) if base.cache else 0
-            kind = (base.columns - first).bit_length() if first else 0
-            own, least = segments.get((kind, self._start[i]), ([], NEVER))
-            segments[kind, self._start[i]] = ([*own, i], min(least, first))
-        blocks = [len(s.blocks) for s in base.model.stacks]
-        total = sum(blocks)
-        held: tuple[list[int], Start, int] | None = None
-        kept = None
-        for (kind, start), (own, first) in sorted(segments.items(), reverse=True):
-            if held is not None:
-                size = sum(self.prepared.setups[i].cost(row) for i in held[0] for row in chunk)
-                size = size * (base.columns - held[2]) // max(1, base.columns)
-                done = sum(blocks[: held[1].tower]) + held[1].layer
-                more = done - sum(blocks[: start.tower]) - start.layer
-                if kind == kept and size * more < _OVERHEAD * (total - done):
-                    held = (sorted([*held[0], *own]), start, min(first, held[2]))
-                    continue
+            found.setdefault((self._start[i], first), []).append(i)
+        items = {i: sum(self.prepared.setups[i].cost(row) for row in chunk) for i in worlds}
+        held: _Segment | None = None
+        for (start, first), own in sorted(found.items(), reverse=True):
+            here = _Segment(own, start, first, sum(items[i] for i in own))
+            if held is None:
+                held = here
+                continue
+            both = held.joined(here)
+            if both.cost(base) < held.cost(base) + here.cost(base) + _overhead(base.model, held.start):
+                held = both
+            else:
                 yield held
-            held, kept = (own, start, first), kind
+                held = here
         if held is not None:
             yield held
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segment:
+    """Worlds that run side by side, the first block and column that they need, and their positions in all."""
+
+    worlds: list[int]
+    start: Start
+    first: int
+    positions: int
+
+    def joined(self, other: _Segment) -> _Segment:
+        """Both, from where the earlier one starts."""
+        start, first = min(self.start, other.start), min(self.first, other.first)
+        return _Segment(sorted([*self.worlds, *other.worlds]), start, first, self.positions + other.positions)
+
+    def cost(self, base: PassPlan) -> float:
+        """Operations: positions by the blocks that they go through."""
+        columns = max(1, base.columns)
+        return self.positions * (columns - self.first) / columns * _later(base.model, self.start) * _block(base.model)
+
+
+def _overhead(model: LoadedModel, start: Start) -> float:
+    """What a pass costs besides its positions, in operations."""
+    return _PASS + _OVERHEAD * _later(model, start) * _block(model)
+
+
+def _later(model: LoadedModel, start: Start) -> int:
+    """How many blocks there are from `start` on."""
+    blocks = [len(s.blocks) for s in model.stacks]
+    return sum(blocks) - sum(blocks[: start.tower]) - start.layer
+
+
+def _block(model: LoadedModel) -> int:
+    """Operations of a position in a block: two for each of its weights."""
+    return 2 * sum(p.numel() for p in model.stacks[-1].blocks[-1].module.parameters())
 
 
 def _may_prefix(setup: Setup) -> bool:
@@ -221,14 +278,14 @@ def _bare(setup: Setup) -> Setup:
     return replace(setup, edits=(), naturals={}, sites=(), readouts=(), outputs=())
 
 
-def _whole_chunk(setup: Setup, index: int | None, chunk: range) -> list[Slot]:
+def _whole_chunk(setup: Setup, index: int | None, chunk: range) -> tuple[Slot, ...]:
     items: list[tuple[int, ...]] = []
     count = 0
     for row in chunk:
         n = len(setup.continuations[row])
         items.append(tuple(range(count, count + n)))
         count += n
-    return [Slot(BARE if index is None else index, setup, tuple(chunk), 0, tuple(items))]
+    return (Slot(BARE if index is None else index, setup, tuple(chunk), 0, tuple(items)),)
 
 
 def _columns(setup: Setup, chunk: range) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,6 @@ from causalcircuit.engine.batches import Slot, halves
 from causalcircuit.engine.passes import Pass, feeds_in, forward
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.schedule import BARE, PassPlan
-from causalcircuit.engine.starts import attention_is_known
 from causalcircuit.models import Batch, LoadedModel, Trace, close, narrowed, packed, rebatched, record, resumed
 
 _REPLAY_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError, NotImplementedError)
@@ -46,12 +45,24 @@ class _Held:
 
 @dataclass(eq=False)
 class _Way:
-    """How a model's passes may be shared, as far as it is known."""
+    """How passes of one kind may be shared, as far as it is known."""
 
     shares: bool = True
     prefix: bool = True
     narrows: bool = True
-    proven: set[object] = field(default_factory=set)
+    proven: bool = False
+
+    def less(self) -> str:
+        """Give up the next thing; what the report says of it."""
+        self.proven = False
+        if self.prefix:
+            self.prefix = False
+            return "run from their first position"
+        if self.narrows:
+            self.narrows = False
+            return "run through all of the last block"
+        self.shares = False
+        return "run whole"
 
 
 class Sharing:
@@ -61,7 +72,7 @@ class Sharing:
         """Know nothing yet."""
         self._reads = reads
         self._held: dict[int, _Held] = {}
-        self._ways: dict[str, _Way] = {}
+        self._ways: dict[object, _Way] = {}
         self._failed: dict[str, str] = {}
 
     def start(self) -> None:
@@ -70,16 +81,12 @@ class Sharing:
 
     def run(self, plan: PassPlan) -> Iterator[Made]:
         """Make a pass, or the passes that replace it where its model cannot share."""
-        way = self._ways.setdefault(plan.model.ref.name, _Way())
-        if plan.base is None or not way.shares:
-            if plan.records and plan.slots[0].index == BARE:
-                return
+        if plan.records and plan.base is not None:
+            yield self._recorded(plan, plan.base)
+        elif plan.base is None:
             yield Made(plan.slots, *forward(plan.model, plan.slots, self._reads))
-        elif plan.records:
-            yield self._recorded(plan, plan.base, way)
-        elif plan.base not in self._held:
-            yield from self.run(replace(plan, base=None))
         else:
+            way = self._ways.setdefault((plan.model.ref.name, plan.kind), _Way(prefix=plan.first > 0))
             yield from self._resumed(plan, way, self._held[plan.base])
 
     def notes(self) -> Iterator[Diagnostic]:
@@ -92,14 +99,14 @@ class Sharing:
                 help=("the numbers are those of whole passes; they take longer",),
             )
 
-    def _recorded(self, plan: PassPlan, base: int, way: _Way) -> Made:
+    def _recorded(self, plan: PassPlan, base: int) -> Made:
         feeds = feeds_in(plan.model, plan.slots, self._reads)
         batch = plan.model.batch(feeds)
         work = Pass(plan.model, plan.slots, self._reads, batch)
-        trace = record(plan.model, feeds, batch, work.tensors, work.visit, cache=plan.cache and way.prefix)
+        trace = record(plan.model, feeds, batch, work.tensors, work.visit, cache=plan.cache)
         logits = trace.logits
         held = _Held(
-            replace(trace, logits=logits[:0]),
+            replace(trace, logits=logits.new_empty(0)),
             {row: items for slot in plan.slots for row, items in zip(slot.rows, slot.items, strict=True)},
             logits[0].clone(),
         )
@@ -109,45 +116,45 @@ class Sharing:
     def _resumed(self, plan: PassPlan, way: _Way, held: _Held) -> Iterator[Made]:
         """A pass that starts where its worlds do; tried with less where that proves wrong."""
         first = plan.first if way.prefix and held.trace.cache is not None else 0
-        if first < plan.first and len(plan.slots) * len(plan.slots[0].rows) > 1:  # it was cut for fewer columns
-            pieces = -(-(plan.columns - first) // max(1, plan.columns - plan.first))
-            for slots in _cut(plan.slots, pieces):
-                yield from self._resumed(replace(plan, slots=tuple(slots), first=first), way, held)
-            return
-        kind = (plan.start, bool(first), way.narrows)
-        found = (
-            self._resume(plan, held, first, way.narrows) if kind in way.proven else self._proven(plan, held, first, way)
-        )
-        if found is not None:
-            way.proven.add(kind)
-            yield found
-            return
-        if first:
-            way.prefix = False
-            self._failed[plan.model.ref.name] = "run from their first position"
-        elif way.narrows:
-            way.narrows = False
-        else:
-            way.shares = False
-            self._failed[plan.model.ref.name] = "run whole"
-        yield from self.run(plan)
+        pieces = 1 if first == plan.first else -(-(plan.columns - first) // (plan.columns - plan.first))
+        for slots in _cut(plan.slots, pieces):  # it was made for fewer columns
+            part = replace(plan, slots=tuple(slots), first=first)
+            if not way.shares:
+                yield Made(part.slots, *forward(plan.model, part.slots, self._reads))
+                continue
+            made = self._tried(part, way, held)
+            if made is not None:
+                yield made
+                continue
+            self._failed[plan.model.ref.name] = way.less()
+            yield from self._resumed(replace(part, first=plan.first), way, held)
 
-    def _proven(self, plan: PassPlan, held: _Held, first: int, way: _Way) -> Made | None:
-        """The same with a witness; `None` where that is not what it was."""
+    def _tried(self, plan: PassPlan, way: _Way, held: _Held) -> Made | None:
+        """The pass, proven if its kind is not yet; `None` where a witness is not what it was."""
+        if way.proven and not plan.proves:
+            return self._resume(plan, held, way.narrows)
         try:
-            return self._resume(plan, held, first, way.narrows, witness=True)
+            if not plan.proves:  # alone, so that the passes are those of a run that proved it in its first chunk
+                alone = replace(plan, slots=(_witness(plan.slots, alone=True),))
+                way.proven = self._resume(alone, held, way.narrows, witness=True) is not None
+                return self._resume(plan, held, way.narrows) if way.proven else None
+            made = self._resume(
+                replace(plan, slots=(*plan.slots, _witness(plan.slots))), held, way.narrows, witness=True
+            )
         except torch.OutOfMemoryError:
             raise
-        except _REPLAY_FAILURES:
+        except _REPLAY_FAILURES as problem:
+            if "allocate memory" in str(problem):
+                raise
             return None
+        way.proven = made is not None
+        return None if made is None else replace(made, slots=plan.slots)
 
-    def _resume(self, plan: PassPlan, held: _Held, first: int, narrows: bool, witness: bool = False) -> Made | None:
-        model, slots = plan.model, list(plan.slots)
-        if witness:
-            slots.append(_witness(slots))
-        items = [
-            held.items[row][k] for s in slots for row, own in zip(s.rows, s.items, strict=True) for k in range(len(own))
-        ]
+    def _resume(self, plan: PassPlan, held: _Held, narrows: bool, witness: bool = False) -> Made | None:
+        """The pass itself; with a `witness` for its last slot, `None` where that is not what it was."""
+        model, slots, first = plan.model, plan.slots, plan.first
+        owned = [(row, k) for s in slots for row, own in zip(s.rows, s.items, strict=True) for k in range(len(own))]
+        items = [held.items[row][k] for row, k in owned]
         batch = rebatched(model, held.trace, items, first)
         work = Pass(model, slots, self._reads, batch, first=first)
         columns = _wanted(model, slots, batch) if narrows else None
@@ -155,17 +162,10 @@ class Sharing:
         if witness and columns is not None:
             columns.append((batch.size - 1, batch.left[-1] + len(held.trace.feeds[items[-1]].ids or ()) - 1))
         from_column = 0
+        start, attended = plan.start, narrows and plan.attended
         with ExitStack() as stack:
             more: dict[str, Any] = stack.enter_context(
-                resumed(
-                    model,
-                    held.trace,
-                    items,
-                    plan.start.tower,
-                    plan.start.layer,
-                    first,
-                    attended=narrows and attention_is_known(model, plan.start, work.tensors),
-                )
+                resumed(model, held.trace, items, start.tower, start.layer, first, attended=attended)
             )
             if columns is not None:
                 places = sorted({i * width + c for i, c in columns} or {width - 1})
@@ -176,19 +176,18 @@ class Sharing:
                     stack.enter_context(packed(model))
             run = replace(batch, keywords={**batch.keywords, **more})
             logits = model.forward(run, work.tensors, work.visit)
-        left = tuple(n - from_column for n in batch.left)
         if witness:
             at = [c - from_column for i, c in columns if i == batch.size - 1] if columns is not None else None
             if not _same(logits[-1], held.witness, at, from_column + first):
                 return None
-        return Made(plan.slots, logits, left, work)
+        return Made(slots, logits, tuple(n - from_column for n in batch.left), work)
 
 
-def _witness(slots: Sequence[Slot]) -> Slot:
-    """The first row of the chunk as it is fed, without assignments."""
+def _witness(slots: Sequence[Slot], *, alone: bool = False) -> Slot:
+    """The first row of the chunk as it is fed, without assignments; the last item of a batch, or its only one."""
     some = slots[0].setup
     bare = replace(some, edits=(), naturals={}, sites=(), readouts=some.readouts, outputs=some.outputs)
-    item = sum(len(own) for s in slots for own in s.items)
+    item = 0 if alone else sum(len(own) for s in slots for own in s.items)
     return Slot(BARE, bare, (slots[0].rows[0] - slots[0].low,), 0, ((item,),))
 
 

@@ -30,10 +30,14 @@ WHOLE = Start()
 def start_of(setup: Setup) -> Start:
     """The first block whose output an assignment or a read of a world needs; after all blocks where there is none."""
     model = setup.model
-    names = {e.info.tensor for e in setup.edits} | {model.read_at(s.info.tensor) for s in setup.sites}
     last = len(model.stacks) - 1
     end = Start(last, len(model.stacks[last].blocks)) if model.stacks else Start()
-    return min((_place(model, name) for name in needed(model.taps, names)), default=end)
+    return min((_place(model, name) for name in needed(model.taps, tensors_of(setup))), default=end)
+
+
+def tensors_of(setup: Setup) -> set[str]:
+    """The tensors that a world assigns or reads."""
+    return {e.info.tensor for e in setup.edits} | {setup.model.read_at(s.info.tensor) for s in setup.sites}
 
 
 def attention_is_known(model: LoadedModel, start: Start, tensors: Iterable[str]) -> bool:

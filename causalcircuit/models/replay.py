@@ -80,7 +80,7 @@ def record(
     kept = DynamicCache(config=model.hf.config.get_text_config(decoder=True)) if cache else None
     run = batch
     if kept is not None:
-        run = replace(batch, keywords={**batch.keywords, "past_key_values": kept, "use_cache": True})
+        run = replace(batch, keywords={**batch.keywords, **_kept(kept)})
 
     def keep(block: nn.Module, _: Any, output: Any) -> None:
         outputs[block] = output
@@ -230,7 +230,7 @@ def _prefix(model: LoadedModel, trace: Trace, index: Tensor, first: int) -> dict
     """Keys and values of the columns before `first`."""
     cache = DynamicCache(config=model.hf.config.get_text_config(decoder=True))
     cache.layers[:] = [_Earlier(kept, index, first) for kept in trace.cache.layers]
-    return {"past_key_values": cache, "use_cache": True}
+    return _kept(cache)
 
 
 class _Earlier(DynamicLayer):  # type: ignore[misc]
@@ -312,7 +312,7 @@ def _returning_of(block: Block, heads: Tensor, rest: tuple[Any, ...] | None) -> 
     inside = _inside(block)
 
     def forward(*_: Any, **__: Any) -> Any:
-        value = projection(heads) if inside else heads
+        value = projection(heads.contiguous()) if inside else heads
         return value if rest is None else (value, *rest)
 
     core.forward = forward
@@ -320,6 +320,10 @@ def _returning_of(block: Block, heads: Tensor, rest: tuple[Any, ...] | None) -> 
         yield
     finally:
         del core.__dict__["forward"]
+
+
+def _kept(cache: Any) -> dict[str, Any]:
+    return {"past_key_values": cache, "use_cache": True}
 
 
 def _same(_: str, tensor: Tensor) -> Tensor:
