@@ -1,0 +1,182 @@
+"""The shadow of a world: the world in which the end of a wire reads what it reads in this one. No torch.
+
+A wire's source is there what the wire says, and each part of the model that writes between the two is held at the value
+that it has in this world. See decision 13.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol, cast
+
+from causalcircuit.engine.formulas import in_world, model_of, target_model
+from causalcircuit.engine.wire_ends import WireEnds, site_of, wire_of, wired
+from causalcircuit.query import (
+    ALL,
+    FACTUAL,
+    Address,
+    Assignment,
+    Counterfactual,
+    Expr,
+    Position,
+    Site,
+    SiteInfo,
+    SiteTable,
+    Wire,
+    World,
+    tensor_of,
+    world_of,
+)
+from causalcircuit.query.wiring import (
+    End,
+    Sublayer,
+    held_at,
+    shared_of,
+    siblings,
+    sublayer,
+    write_of,
+    written_between,
+)
+
+
+class Writer(Protocol):
+    """Writes out the values of a world (see `wires.Wires`)."""
+
+    def explicit(self, a: Assignment, world: World) -> Expr:
+        """The value of an assignment in a world."""
+        ...
+
+    def settled(self, world: World, leaf: Expr) -> World:
+        """The world in which a leaf has the value that it has in this one."""
+        ...
+
+
+@dataclass
+class Shadows:
+    """Makes shadows, each once."""
+
+    _places: WireEnds
+    _write: Writer
+    _shadows: dict[tuple[object, ...], World] = field(default_factory=dict)
+    _alive: list[World] = field(default_factory=list)
+
+    def shadow(self, world: World, group: list[Assignment], target: Expr) -> World:
+        """The world in which an end reads, of its wires' sources, what the wires say; wires into streams may be left.
+
+        Args:
+            world: where it stands. group: the wires into this end. target: a read, or a readout.
+        """
+        table, end = self._places.table(model_of(target), target), self._places.end(target)
+        place = held_at(table, end)
+        said = tuple((wire_of(a).source, a.value) for a in group)
+        read = () if end.site is None else (end.site.tower, end.site.rank, end.site.layer)
+        key = (id(world), end.towers, read, place, said)
+        if key not in self._shadows:
+            self._alive.append(world)  # so that no other one gets its number
+            self._shadows[key] = self._made(world, group, table, end, place)
+        return self._shadows[key]
+
+    def _made(self, world: World, group: list[Assignment], table: SiteTable, end: End, place: Position) -> World:
+        first = wire_of(group[0])
+        model = target_model(first)
+        sources = {a: self._places.info(wire_of(a).source) for a in group}
+        up = World(tuple(a for a in world.assignments if self._places.upstream(a, model, table, end)), world.span)
+        others = [self._places.info(wire_of(a).source) for a in up.assignments if isinstance(a.target, Wire)]
+        held, closed = self._held(table, model, list(sources.values()), others, end)
+        made: dict[Expr, Assignment] = {}
+        for a in up.assignments:
+            inside = site_of(a)
+            hidden = (
+                inside is not None
+                and inside.address.model == model
+                and sublayer(table, self._places.info(inside)) in closed
+            )
+            if not hidden and not _said_anew(a, group, held):
+                made[a.target] = replace(a, value=self._write.explicit(a, world))
+        for address in held:
+            if not any(s.address == address.local for s in sources.values()):
+                site = Site(address, place, span=first.span)
+                read = in_world(Counterfactual(site, self._write.settled(up, site), span=first.span), FACTUAL)
+                made[site] = Assignment(site, read, span=first.span)
+        for a, info in sources.items():
+            source = cast(Site, wire_of(a).source)
+            moved = any(table.depends(info, s) for s in sources.values())
+            for other in [x for x in made if self._places.within(x, source, info)]:
+                del made[other]
+            said = Assignment(source, self._write.explicit(a, world), span=a.span)
+            if moved and source.position not in (place, ALL):
+                said = self._elsewhere_kept(said, up, source, info, world)
+                for other in [x for x in made if isinstance(x, Site) and x.address == source.address]:
+                    del made[other]
+            made[said.target] = said
+        return World(tuple(made.values()), world.span)
+
+    def _held(
+        self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
+    ) -> tuple[list[Address], set[Sublayer]]:
+        """What is held between some sources and an end, and the parts that are held with all that is in them.
+
+        A part that the source of another wire stands in is held piece by piece, for that wire may end in the stream.
+        """
+        held: list[Address] = []
+        closed: set[Sublayer] = set()
+        for part in written_between(table, sources, end):
+            inside = [s for s in sources if sublayer(table, s) == part]
+            address = write_of(table, model, part)
+            write = table.info(address)
+            if not inside:
+                pieces = any(sublayer(table, s) == part and s.tensor != write.tensor for s in others)
+                held.extend(siblings(table, model, part) if pieces else (address,))
+                closed.add(part)
+            elif any(table.depends(write, s) for s in sources if s not in inside) and all(
+                s.tensor != write.tensor for s in inside
+            ):
+                held.extend(siblings(table, model, part))
+        return held, closed
+
+    def _elsewhere_kept(self, said: Assignment, up: World, source: Site, info: SiteInfo, world: World) -> Assignment:
+        """A source that an earlier one moves, at all positions: as the wire says, and elsewhere as in the world."""
+        kept = tuple(
+            replace(a, value=self._write.explicit(a, world))
+            for a in up.assignments
+            if not self._places.within(a.target, source, info)
+        )
+        both = World((*kept, said), world.span)
+        whole = replace(source, position=ALL)
+        value = in_world(Counterfactual(whole, self._write.settled(both, whole), span=said.span), FACTUAL)
+        return Assignment(whole, value, span=said.span)
+
+    def for_head(self, world: World, out: Address) -> World:
+        """The world as one head sees it: its own wires end in the shared site, those of its neighbours nowhere."""
+        model, table = out.model, self._places.tables[out.model]
+        end = End((table.info(out).tower,), table.info(out), None, ALL)
+        made: dict[Expr, Assignment] = {}
+        for mine in (False, True):  # its own say more than those into the shared site
+            for a in world.assignments:
+                head = self._places.head(a)
+                if (head is not None) != mine or (mine and head != out):
+                    continue
+                if not mine and not self._places.upstream(a, model, table, end):
+                    continue
+                target = a.target
+                if mine and isinstance(target, Wire) and isinstance(target.target, Site):
+                    shared = cast(Address, shared_of(table, target.target.address))
+                    target = replace(target, target=replace(target.target, address=shared))
+                value = self._write.explicit(a, world) if not isinstance(a.target, Wire) else a.value
+                made[target] = replace(a, target=target, value=value)
+        return world_of(made.values(), world.span)
+
+    def of_pattern(self, world: World, leaf: Site) -> World:
+        """The world in which an attention pattern is read: that of its head, where wires end in the head's own keys."""
+        path = leaf.address.path
+        if not path or path[-1].name != "pattern" or not wired(world):
+            return world
+        out = Address(leaf.address.model, (*path[:-1], replace(path[-1], name="out", index=None)))
+        return self.for_head(world, out) if out in self._places.heads(world, out.model) else world
+
+
+def _said_anew(a: Assignment, group: list[Assignment], held: list[Address]) -> bool:
+    """Whether a shadow says anew what an assignment says: what is held, or another wire out of a source of its own."""
+    if isinstance(a.target, Wire):
+        return any(wire_of(g).source == a.target.source for g in group)
+    return isinstance(a.target, Site) and tensor_of(a.target.address) in {tensor_of(h) for h in held}
