@@ -9,7 +9,6 @@ from causalcircuit.query.address import Position
 from causalcircuit.query.algebra import rebuild, walk, world_of
 from causalcircuit.query.expr import Assignment, Expr, Site, World
 
-
 SEEN = "token"
 """The axis of a family over positions that says which token stands there, where all rows share it."""
 

@@ -15,9 +15,11 @@ def test_the_target_is_what_is_said(words: str, population: bool) -> None:
     assert command.options.population is population
 
 
-def test_other_targets_and_views_come_later() -> None:
-    assert errors(f"{IOI}estimate E[LD] on ioi as heatmap\n") == ["CQ105"]
-    assert errors(f"{IOI}estimate E[LD] on ioi as population, heatmap\n") == ["CQ105"]
+def test_views_are_shown_and_other_targets_come_later() -> None:
+    assert errors(f"{IOI}estimate E[LD] on ioi as heatmap\n") == ["CQ112"]
+    assert errors(f"{IOI}estimate E[LD] on ioi as population, heatmap\n") == ["CQ112"]
+    assert errors(f"{IOI}estimate E[LD] on ioi as sample\n") == ["CQ105"]
+    assert errors(f"{IOI}show E[LD] on ioi as graph\n") == ["CQ105"]
 
 
 def test_a_method_has_nothing_to_do_with_a_population() -> None:

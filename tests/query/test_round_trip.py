@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from causalcircuit.check import Checker
 from causalcircuit.diagnostics import Source
 from causalcircuit.query import (
+    Assignment,
     Binary,
     Chat,
     ClassScore,
@@ -30,8 +31,10 @@ from causalcircuit.query import (
     Text,
     Truth,
     Vector,
+    Wire,
     World,
     render,
+    world_of,
 )
 from causalcircuit.query.functions import register
 from tests.query.samples import EXAMPLES, HEAD, LOGIT, POSITIONS, arithmetic, site, worlds
@@ -53,8 +56,9 @@ ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 OF = {ClassScore: "judge", Similarity: "clip"}
 """The models of expressions that a language model has not."""
 
-NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector)
-"""A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data."""
+NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector, Wire)
+"""A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data;
+a wire is assigned."""
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,12 @@ def test_every_expression_is_read_back(folder: Path, kind: type[Expr]) -> None:
     example, text = EXAMPLES[kind]
     model = OF.get(kind, "cap" if "image" in text else "gpt2")
     assert meaning(text, folder, model) == example
+
+
+def test_a_wire_is_read_back_where_it_is_assigned(folder: Path) -> None:
+    wire, _ = EXAMPLES[Wire]
+    cut = Expect(LOGIT, world_of([Assignment(wire, Number(0.0))]))
+    assert meaning(render(cut), folder) == cut
 
 
 @pytest.mark.parametrize("text", POSITIONS)

@@ -53,7 +53,7 @@ class Context:
     all_rows: Dataset
     tables: Mapping[str, SiteTable]
     templated: frozenset[str] = frozenset()
-    _known: _Known = field(default_factory=lambda: _Known(), repr=False, compare=False)
+    _known: _Known = field(default_factory=_Known, repr=False, compare=False)
 
     def info(self, site: Site) -> SiteInfo:
         """The site's place in its model."""
