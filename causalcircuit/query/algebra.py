@@ -26,11 +26,13 @@ from causalcircuit.query.expr import (
     Logic,
     Mentions,
     Negative,
+    Number,
     Output,
     Probability,
     Readout,
     Site,
     Statistic,
+    Text,
     Wire,
     Within,
     World,
@@ -39,9 +41,13 @@ from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import assignment
 from causalcircuit.query.statistics import Direction
 
+_LEAVES = (Site, Column, Number, Text)
+
 
 def children(e: Expr) -> tuple[Expr, ...]:
     """The expressions directly inside `e`; those inside a world are not among them."""
+    if isinstance(e, _LEAVES):  # most of what is walked through
+        return ()
     match e:
         case Items(items=items):
             return items

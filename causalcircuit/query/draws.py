@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from causalcircuit.query.algebra import rebuild, walk, walk_world
 from causalcircuit.query.compile import Cell
@@ -17,6 +18,7 @@ def draws_in(item: Expr | World) -> Iterator[Draw]:
             yield e
 
 
+@lru_cache(1 << 12)
 def times(cell: Cell) -> int | None:
     """How many draws a row has in a cell; `None` where it has none, or one a row that needs no axis."""
     most = max((d.times for part in (cell.readout, cell.world) for d in draws_in(part)), default=1)

@@ -71,8 +71,15 @@ class Stage:
     cells: tuple[int, ...]
 
 
+class _Found:
+    """A place for what a plan has looked up in itself."""
+
+    __slots__ = ("_found",)
+    _found: dict[tuple[str, World], int]
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(_Found):
     """All that is run for some queries on one data set.
 
     Attributes:
@@ -112,7 +119,12 @@ class Plan:
 
     def run_of(self, model: str, world: World) -> int:
         """The index of the pass over the prompt in a world of a model."""
-        return next(i for i, r in enumerate(self.runs) if (r.model, r.world, r.said) == (model, world, None))
+        try:
+            found = self._found
+        except AttributeError:  # looked up often: found once
+            found = {(r.model, r.world): i for i, r in reversed(list(enumerate(self.runs))) if r.said is None}
+            object.__setattr__(self, "_found", found)
+        return found[model, world]
 
     def __str__(self) -> str:
         """One line a world, in order."""
