@@ -69,6 +69,15 @@ def _covers(context: Context, a: Site, b: Site) -> bool:
     return _same_block(x, y) and relation(a.position, b.position) in ("same", "inside")
 
 
+def cuts_off(source: SiteInfo, info: SiteInfo) -> bool:
+    """Whether all that a write adds to the stream has passed a tensor, which is set as a whole at its position."""
+    if info.tower != source.tower or info.rank <= source.rank or info.width != info.size:
+        return False
+    stream = "resid[" in info.tensor or info.tensor.endswith(("resid_mid", "final_norm"))
+    expert = info.layer == source.layer and ".expert[" in source.tensor and info.tensor.endswith("mlp.out")
+    return stream or expert or _same_block(source, info)
+
+
 def _same_block(x: SiteInfo, y: SiteInfo) -> bool:
     if x.layer != y.layer:
         return False

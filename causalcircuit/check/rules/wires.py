@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from causalcircuit.check.rules.context import Context, rule
-from causalcircuit.check.rules.masked import natural
+from causalcircuit.check.rules.masked import cuts_off, natural
 from causalcircuit.check.wires import WRITES
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic, Label, Span, warning
@@ -26,7 +26,10 @@ from causalcircuit.query import (
     render,
 )
 from causalcircuit.query.entangled import entanglements
-from causalcircuit.query.wiring import End, end_of, model_of_wire, nearest, obstacle, stream_of, writes
+from causalcircuit.query.wiring import End, before, end_of, model_of_wire, nearest, obstacle, stream_of, writes
+
+
+_INSIDE = ("same", "inside")
 
 
 @rule
@@ -164,18 +167,26 @@ def _bare(e: Expr) -> Iterator[Site]:
 
 
 def _masked(context: Context, a: Assignment, wire: Wire, world: World, place: Span | None) -> Iterator[Diagnostic]:
-    """A read that is assigned takes nothing of its wires."""
-    if not isinstance(wire.target, Site):
+    """A read that is assigned takes nothing of its wires; nor does one behind a write or a stream that is."""
+    model, source = model_of_wire(wire)[0], wire.source
+    if not isinstance(source, Site):
         return
-    end = end_of(context.tables[wire.target.address.model], wire.target)
+    table = context.tables[model]
+    end = end_of(table, wire.target)
     for b in world.assignments:
-        if not isinstance(b.target, Site) or b.target.address.model != wire.target.address.model:
+        if not isinstance(b.target, Site) or b.target.address.model != model or natural(b.value, b.target):
             continue
-        whole = context.info(b.target).contains(cast(SiteInfo, end.site)) and not natural(b.value, b.target)
-        if whole and relation(wire.target.position, b.target.position) in ("same", "inside"):
+        info, where = context.info(b.target), ""
+        if isinstance(wire.target, Site) and info.contains(cast(SiteInfo, end.site)):
+            if relation(wire.target.position, b.target.position) in _INSIDE:
+                where = "where it ends"
+        elif before(table, end, info) and cuts_off(context.info(source), info):
+            if relation(source.position, b.target.position) in _INSIDE:
+                where = "which stands between its ends"
+        if where:
             yield warning(
                 "CQ238",
-                f"the wire `{shown(wire)}` has no effect: `{shown(b.target)}`, where it ends, is set",
+                f"the wire `{shown(wire)}` has no effect: `{shown(b.target)}`, {where}, is set",
                 a.span or place,
                 "masked",
                 labels=[] if b.span is None else [Label(b.span, "set here")],
