@@ -1,4 +1,4 @@
-"""Wires by torch's own hooks on the modules of a model: the stream that an end reads is arithmetic on what was recorded.
+"""Wires by torch's own hooks on the modules of a model, and arithmetic on the streams that these recorded.
 
 Nothing of the package is used. The change of a source's write is what its modules make of the new value, less what they
 made of the old one. It is carried to the end's stream past all that is written between: added where blocks add, through

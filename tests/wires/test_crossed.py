@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers import AutoImageProcessor
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
-from causalcircuit.query import ALL, LAST, DataRef, Expr, ModelRef, Site, Text, Wire
+from causalcircuit.query import ALL, LAST, DataRef, Expr, ModelRef, Text, Wire
 from causalcircuit.query.wiring import end_of, obstacle
 from causalcircuit.rows import Dataset, load
 from tests.families import folder_of
@@ -51,7 +51,9 @@ class Family:
         info = table.info(start.address)
         found: dict[str, Wire] = {}
         for name in self.reads:
-            end: Expr = site(name, end_place) if name else read("logit", self.word, position=LAST)
+            # A projector's positions are neither the picture's nor the text's.
+            at = ALL if "projector.out" in (name, source) else end_place
+            end: Expr = site(name, at) if name else read("logit", self.word, position=LAST)
             if not obstacle(table, info, end_of(table, end)):
                 found[name] = Wire(start, end)
         return found
@@ -247,10 +249,6 @@ def test_wires_across_towers(known: Family) -> None:
     for name in known.sources:
         for place, at in ((ALL, None), (index(1), [1])):
             for end, wire in known.ends(name, place, place).items():
-                if "projector.out" in (name, end) and isinstance(
-                    wire.target, Site
-                ):  # its positions are neither the picture's nor the text's
-                    wire = replace(wire, target=replace(wire.target, position=ALL))
                 if end or at is None or name == "projector.out":
                     world = do((wire, op(op(wire.source, "*", -0.5), "+", 0.1)))
                     asked[cell(readout, world)] = (name, end, at)

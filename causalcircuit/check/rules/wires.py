@@ -29,9 +29,6 @@ from causalcircuit.query.entangled import entanglements
 from causalcircuit.query.wiring import End, before, end_of, model_of_wire, nearest, obstacle, stream_of, writes
 
 
-_INSIDE = ("same", "inside")
-
-
 @rule
 def wires(context: Context) -> Iterator[Diagnostic]:
     """Look at each wire by itself, and at those of one world together."""
@@ -178,11 +175,10 @@ def _masked(context: Context, a: Assignment, wire: Wire, world: World, place: Sp
             continue
         info, where = context.info(b.target), ""
         if isinstance(wire.target, Site) and info.contains(cast(SiteInfo, end.site)):
-            if relation(wire.target.position, b.target.position) in _INSIDE:
+            if _inside(wire.target, b.target):
                 where = "where it ends"
-        elif before(table, end, info) and cuts_off(context.info(source), info):
-            if relation(source.position, b.target.position) in _INSIDE:
-                where = "which stands between its ends"
+        elif before(table, end, info) and cuts_off(context.info(source), info) and _inside(source, b.target):
+            where = "which stands between its ends"
         if where:
             yield warning(
                 "CQ238",
@@ -193,3 +189,8 @@ def _masked(context: Context, a: Assignment, wire: Wire, world: World, place: Sp
                 help="leave one of them out",
             )
             return
+
+
+def _inside(one: Site, other: Site) -> bool:
+    """Whether all positions of one are among those of the other."""
+    return relation(one.position, other.position) in ("same", "inside")
