@@ -296,13 +296,25 @@ def program(path_or_text: str | Path) -> Program:
     return rooms.check_text(path_or_text)
 
 
-def run(path_or_text: str | Path, *, progress: Progress | None = None) -> Result:
+def run(
+    path_or_text: str | Path | Program,
+    *,
+    plan: Literal["full", "naive"] = "full",
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
     """Answer everything that a `.cq` file, or a text, asks (see `program`).
 
+    Args:
+        path_or_text: as of `program`, or what that returned.
+        plan: `naive` shares nothing between worlds; its numbers are those of `full`, but for rounding.
+        max_memory: bytes that weights and passes may take.
+        progress: hears how many rows × worlds are done.
+
     Raises:
-        DiagnosticError: what is wrong, before any forward pass; `AfterPass` after one.
+        DiagnosticError: what is wrong, before any forward pass (CQ761, the limit holds no row); `AfterPass` after one.
     """
-    return rooms.run_program(program(path_or_text), progress=progress)
+    return rooms.run_program(_checked(path_or_text), progress=progress, how=plan, limit=max_memory)
 
 
 def plan(
@@ -311,7 +323,7 @@ def plan(
     pilot: int = 0,
     analyze: bool = False,
     max_memory: int | None = None,
-    how: Literal["full", "naive"] = "full",
+    plan: Literal["full", "naive"] = "full",
     progress: Progress | None = None,
 ) -> Forecast:
     """What answering a program will cost: worlds, passes, operations, memory, time, the width of intervals.
@@ -321,12 +333,15 @@ def plan(
     Args:
         path_or_text: as of `program`, or what that returned.
         pilot: so many rows are run, and their intervals scaled to all. analyze: everything is run.
-        max_memory: bytes that weights and passes may take. how: `naive` shares nothing between worlds.
+        max_memory: bytes that weights and passes may take. plan: `naive` shares nothing between worlds.
         progress: hears how many rows × worlds of a pilot, or of the run, are done.
 
     Raises:
         DiagnosticError: what is wrong with the program; CQ761, the limit holds no row; CQ762, a plan that needs
             weights which are not there; CQ763, a pilot of one row.
     """
-    made = path_or_text if isinstance(path_or_text, Program) else program(path_or_text)
-    return rooms.plan_program(made, rooms.PlanWishes(how, max_memory, pilot, analyze), progress)
+    return rooms.plan_program(_checked(path_or_text), rooms.PlanWishes(plan, max_memory, pilot, analyze), progress)
+
+
+def _checked(asked: str | Path | Program) -> Program:
+    return asked if isinstance(asked, Program) else program(asked)

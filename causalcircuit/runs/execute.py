@@ -258,6 +258,7 @@ def run_program(
     tests_only: bool = False,
     progress: Progress | None = None,
     keep: Keep = "use",
+    how: How = "full",
     limit: int | None = None,
 ) -> Result:
     """Answer the questions of a checked program.
@@ -270,13 +271,14 @@ def run_program(
         tests_only: leave out the estimates.
         progress: hears how many rows × worlds are done.
         keep: whether outcomes are looked up in the store and kept there.
+        how: whether passes share what they have in common (`full`), or every world runs whole (`naive`).
         limit: bytes that weights and passes may take; passes become smaller.
 
     Raises:
         AfterPass: something went wrong after the first forward pass.
         DiagnosticError: something is wrong that could be known before it.
     """
-    runner = Runner(keep=keep, limit=limit)
+    runner = Runner(keep=keep, how=how, limit=limit)
     try:
         return runner.run(program, tests_only=tests_only, progress=progress)
     finally:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Program, Result, Testing
@@ -34,6 +34,7 @@ class Wishes:
         out: a folder for pictures and answers.
         keep: whether outcomes are looked up in the store and kept there.
         memory: a limit, as written: `4GB`.
+        how: whether passes share what they have in common.
     """
 
     machine: bool = False
@@ -44,6 +45,7 @@ class Wishes:
     out: Path | None = None
     keep: Keep = "use"
     memory: str | None = None
+    how: Literal["full", "naive"] = "full"
 
 
 @dataclass(slots=True)
@@ -146,7 +148,7 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
         limit = None if wishes.memory is None else bytes_of(wishes.memory)
         with progress_bar(wanted=not wishes.quiet) as heard:
             result = runs.run_program(
-                program, tests_only=wishes.tests_only, progress=heard, keep=wishes.keep, limit=limit
+                program, tests_only=wishes.tests_only, progress=heard, keep=wishes.keep, how=wishes.how, limit=limit
             )
     except KeyboardInterrupt:
         return _Answer(code=exits.INTERRUPTED)

@@ -6,17 +6,13 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 import causalcircuit
-from causalcircuit.tools import exits, streams
-
-if TYPE_CHECKING:
-    from causalcircuit.runs import Keep
+from causalcircuit.tools import exits, options, streams
 
 _CODES = """\b
 Exit codes:
@@ -26,80 +22,6 @@ Exit codes:
   3    something went wrong after it
   70   a fault inside CausalCircuit
   130  stopped by Ctrl-C; what was done is printed"""
-
-
-@dataclass(slots=True)
-class State:
-    """What the whole command line must know to report an internal failure."""
-
-    debug: bool = False
-    machine: bool = False
-
-
-def _remember_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        context.ensure_object(State).debug = True
-
-
-def _remember_format(context: click.Context, _: click.Parameter, value: str) -> bool:
-    machine = value == "json"
-    context.ensure_object(State).machine = machine
-    return machine
-
-
-_debug = click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    callback=_remember_debug,
-    help="Show the traceback of a fault inside CausalCircuit.",
-)
-_format = click.option(
-    "--format",
-    "machine",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    callback=_remember_format,
-    help="Text for people (the default), or JSON on standard output alone.",
-)
-_rows = click.option(
-    "--rows",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write the outcomes of every row in every world to DIR, a Parquet file for each data set.",
-)
-_out = click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write the heat maps of `show … as heatmap` to DIR as SVG and PNG, and all answers as DIR/results.json.",
-)
-_quiet = click.option(
-    "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
-)
-_online = click.option(
-    "--online", is_flag=True, help="Download models of the hub that are not on this machine: safetensors and settings."
-)
-_no_store = click.option("--no-store", is_flag=True, help="Neither look outcomes up nor keep them.")
-_fresh = click.option("--fresh", is_flag=True, help="Compute every outcome anew, and keep it.")
-_memory = click.option(
-    "--max-memory",
-    "memory",
-    metavar="SIZE",
-    help="Let weights and passes take no more than SIZE, such as 4GB: passes become smaller.",
-)
-_file = click.argument("file", metavar="FILE")
-
-
-def _keep(no_store: bool, fresh: bool) -> Keep:
-    """How the store is used."""
-    if no_store and fresh:
-        raise click.UsageError("--no-store keeps nothing, --fresh keeps everything: one of them is meant")
-    return "off" if no_store else "fresh" if fresh else "use"
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 class _Group(click.Group):
@@ -118,10 +40,10 @@ class _Group(click.Group):
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_examples("cq run examples/ioi.cq", "cq check *.cq", "cq explain CQ201") + "\n\n" + _CODES,
+    epilog=options.examples("cq run examples/ioi.cq", "cq check *.cq", "cq explain CQ201") + "\n\n" + _CODES,
 )
 @click.version_option(causalcircuit.__version__, prog_name="cq")
-@_debug
+@options.debug
 def group() -> None:
     """Ask causal questions of the insides of Hugging Face models.
 
@@ -131,7 +53,7 @@ def group() -> None:
 
 
 @group.command(
-    epilog=_examples(
+    epilog=options.examples(
         "cq run examples/mediation.cq",
         "cq run examples/ioi.cq --format json > ioi.json",
         "cq run examples/ioi.cq --rows out    # out/ioi.parquet",
@@ -139,22 +61,24 @@ def group() -> None:
         "cq run - < examples/ioi.cq",
     )
 )
-@_file
-@_format
-@_rows
-@_out
-@_quiet
-@_memory
-@_online
-@_no_store
-@_fresh
-@_debug
+@options.file
+@options.format_
+@options.rows
+@options.out
+@options.quiet
+@options.how
+@options.memory
+@options.online
+@options.no_store
+@options.fresh
+@options.debug
 def run(
     file: str,
     machine: bool,
     rows: Path | None,
     out: Path | None,
     quiet: bool,
+    how: Any,
     memory: str | None,
     online: bool,
     no_store: bool,
@@ -166,26 +90,30 @@ def run(
     """
     from causalcircuit.tools import answering
 
-    keep = _keep(no_store, fresh)
-    wishes = answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep, memory=memory)
+    keep = options.keep(no_store, fresh)
+    wishes = answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep, memory=memory, how=how)
     return answering.run(file, wishes)
 
 
-@group.command(epilog=_examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported"))
-@_file
-@_format
-@_rows
-@_quiet
-@_memory
-@_online
-@_no_store
-@_fresh
-@_debug
+@group.command(
+    epilog=options.examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported")
+)
+@options.file
+@options.format_
+@options.rows
+@options.quiet
+@options.how
+@options.memory
+@options.online
+@options.no_store
+@options.fresh
+@options.debug
 def test(
     file: str,
     machine: bool,
     rows: Path | None,
     quiet: bool,
+    how: Any,
     memory: str | None,
     online: bool,
     no_store: bool,
@@ -197,16 +125,18 @@ def test(
     """
     from causalcircuit.tools import answering
 
-    keep = _keep(no_store, fresh)
-    wishes = answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep, memory=memory)
+    keep = options.keep(no_store, fresh)
+    wishes = answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep, memory=memory, how=how)
     return answering.run(file, wishes)
 
 
-@group.command(epilog=_examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq"))
+@group.command(
+    epilog=options.examples("cq check examples/ioi.cq", "cq check *.cq --format json", "cq check - < draft.cq")
+)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@_format
-@_online
-@_debug
+@options.format_
+@options.online
+@options.debug
 def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
     """Say everything that is wrong with FILEs, without loading a model."""
     from causalcircuit.tools import answering
@@ -215,7 +145,7 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
 
 
 @group.command(
-    epilog=_examples(
+    epilog=options.examples(
         "cq plan examples/mediation.cq",
         "cq plan examples/ioi.cq --pilot 20      # how wide will the intervals be?",
         "cq plan examples/ioi.cq --analyze       # run it: predicted beside actual",
@@ -227,18 +157,12 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
 @click.option("--pilot", type=int, default=0, metavar="ROWS", help="Run ROWS rows, and scale their intervals to all.")
 @click.option("--analyze", is_flag=True, help="Run everything, and print predicted beside actual.")
 @click.option("--calibrate", is_flag=True, help="Measure this machine first; what is found is kept.")
-@click.option(
-    "--plan",
-    "how",
-    type=click.Choice(["full", "naive"]),
-    default="full",
-    help="Whether passes share what they have in common (full), or every world runs whole.",
-)
-@_memory
+@options.how
+@options.memory
 @click.option("--json", "as_json", is_flag=True, help="As --format json.")
-@_format
-@_online
-@_debug
+@options.format_
+@options.online
+@options.debug
 def plan(
     file: str | None,
     pilot: int,
@@ -260,7 +184,9 @@ def plan(
     return planning.plan(file, asked)
 
 
-@group.command(epilog=_examples("cq sites examples/models/ioi", "cq sites ./llama --attention eager --dtype bfloat16"))
+@group.command(
+    epilog=options.examples("cq sites examples/models/ioi", "cq sites ./llama --attention eager --dtype bfloat16")
+)
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--dtype",
@@ -274,9 +200,9 @@ def plan(
     default="auto",
     help="The attention implementation; patterns are seen under eager.",
 )
-@_format
-@_online
-@_debug
+@options.format_
+@options.online
+@options.debug
 def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -> int:
     """List the addresses of MODEL (a folder, or a name on the hub): shapes, positions, what is proven."""
     from causalcircuit.tools.sites import sites as listed
@@ -286,10 +212,12 @@ def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -
 
 @group.group(
     invoke_without_command=True,
-    epilog=_examples("cq runs", "cq runs show 3f2a", "cq runs clean --older 30d", "cq runs clean --larger 2GB --yes"),
+    epilog=options.examples(
+        "cq runs", "cq runs show 3f2a", "cq runs clean --older 30d", "cq runs clean --larger 2GB --yes"
+    ),
 )
-@_format
-@_debug
+@options.format_
+@options.debug
 @click.pass_context
 def runs(context: click.Context, machine: bool) -> int:
     """List the runs on record: rows × worlds, outcomes found in the store and computed, verdicts."""
@@ -302,8 +230,8 @@ def runs(context: click.Context, machine: bool) -> int:
 
 @runs.command("show")
 @click.argument("run", metavar="ID")
-@_format
-@_debug
+@options.format_
+@options.debug
 def show_run(run: str, machine: bool) -> int:
     """Show a run: what it was made from, and what it answered. ID may be cut short."""
     from causalcircuit.tools import past
@@ -318,7 +246,7 @@ def show_run(run: str, machine: bool) -> int:
 @click.option("--damaged", is_flag=True, help="What was set aside as damaged.")
 @click.option("--all", "everything", is_flag=True, help="Every outcome and every run on record.")
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
-@_debug
+@options.debug
 def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool, everything: bool, sure: bool) -> int:
     """Remove outcomes and runs from the store, after saying what that frees."""
     from causalcircuit.tools import past
@@ -326,7 +254,9 @@ def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool
     return past.clean(past.Room(older, larger, everything, other, damaged, sure))
 
 
-@group.command(epilog=_examples("cq run ioi.cq --format json > ioi.json", "cq verify ioi.json", "cq verify 3f2a"))
+@group.command(
+    epilog=options.examples("cq run ioi.cq --format json > ioi.json", "cq verify ioi.json", "cq verify 3f2a")
+)
 @click.argument("result", metavar="RESULT")
 @click.option(
     "--program",
@@ -334,9 +264,9 @@ def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool
     metavar="FILE",
     help="Where the program lies, if not where the result says.",
 )
-@_format
-@_quiet
-@_debug
+@options.format_
+@options.quiet
+@options.debug
 def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int:
     """Compute RESULT (a JSON file of `cq run`, or the id of a run) again without the store, and compare.
 
@@ -347,9 +277,9 @@ def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int
     return past.verify(result, program, machine, quiet)
 
 
-@group.command(epilog=_examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
+@group.command(epilog=options.examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
 @click.argument("code", required=False)
-@_debug
+@options.debug
 def explain(code: str | None) -> int:
     """Explain a diagnostic's CODE: its cause, an example, the way out."""
     from causalcircuit.tools.explain import explain as page
@@ -357,12 +287,12 @@ def explain(code: str | None) -> int:
     return page(code)
 
 
-@group.command(epilog=_examples("cq repl", "cq repl examples/ioi.cq     # its names and models stay at hand"))
+@group.command(epilog=options.examples("cq repl", "cq repl examples/ioi.cq     # its names and models stay at hand"))
 @click.argument("file", required=False, metavar="[FILE]")
-@_online
-@_debug
+@options.online
+@options.debug
 @click.pass_obj
-def repl(state: State, file: str | None, online: bool) -> int:
+def repl(state: options.State, file: str | None, online: bool) -> int:
     """Ask one statement at a time; FILE is run first."""
     from causalcircuit.tools.repl import repl as talk
 
@@ -375,12 +305,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always.
     """
-    state = State()
+    state = options.State()
     code = _guarded(lambda: group.main(arguments, prog_name="cq", standalone_mode=False, obj=state), state)
     sys.exit(code)
 
 
-def _guarded(command: Callable[[], Any], state: State) -> int:
+def _guarded(command: Callable[[], Any], state: options.State) -> int:
     """The exit code of a command, whatever it raises."""
     streams.forgiving()
     try:
@@ -403,7 +333,7 @@ def _guarded(command: Callable[[], Any], state: State) -> int:
     return code if isinstance(code, int) else exits.OK
 
 
-def _fault(problem: Exception, state: State) -> int:
+def _fault(problem: Exception, state: options.State) -> int:
     """Report a fault of CausalCircuit itself."""
     from causalcircuit.tools.internal import report
 

@@ -166,7 +166,7 @@ def test_pilots_take_whole_clusters() -> None:
 
 
 def test_naive_plans_share_nothing() -> None:
-    naive = cq.plan(TREE, how="naive").data[0]
+    naive = cq.plan(TREE, plan="naive").data[0]
     assert {(w.base, w.layer, w.first) for w in naive.worlds} == {(None, 0, 0)}
 
 

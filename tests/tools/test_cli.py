@@ -13,7 +13,8 @@ import pytest
 
 import causalcircuit
 from causalcircuit.diagnostics import codes
-from causalcircuit.tools.cli import State, _guarded, group
+from causalcircuit.tools.cli import _guarded, group
+from causalcircuit.tools.options import State
 from tests.tools.programs import BAD, CLAIMS, CQ, ESTIMATE, HEAD, Ran, alone, cq
 
 Cq = Callable[..., Ran]
