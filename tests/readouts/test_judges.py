@@ -180,12 +180,9 @@ def test_a_chat_takes_the_text_in_the_place_of_its_column(folder: Path) -> None:
 
 def test_small_passes_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are cut into chunks by a guess of the text's length; numbers do not depend on it."""
-    from causalcircuit import engine
-
     question = f'estimate E[judge.logprob["Elisabeth"] @ last | do(judge.input = ({DRAWN} | cut))] on d as population'
     whole = cells(ask(folder, question))[0]
-    run = engine.execute
-    monkeypatch.setattr(engine, "execute", lambda p, **more: run(p, **more, max_tokens=40))
+    monkeypatch.setattr("causalcircuit.runs.execute.PASS_POSITIONS", 40)
     np.testing.assert_allclose(cells(ask(folder, question))[0], whole, rtol=0, atol=1e-12)
 
 

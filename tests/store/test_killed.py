@@ -136,9 +136,10 @@ def test_stopped_after_some_passes_the_rest_is_computed(
 
 
 def killed(work: Work, truth: list[bytes], tmp_path: Path, times: int) -> None:
+    work.run(tmp_path / "warm")
     start = time.perf_counter()
     work.run(tmp_path / "clock")
-    within = 1.2 * (time.perf_counter() - start)
+    within = (time.perf_counter() - start) / 2  # four kills of one store together reach about its end
     at_work = 0
     for seed in range(times):
         store = tmp_path / f"{seed // 4}"  # a run may be killed several times

@@ -37,7 +37,7 @@ def test_ctrl_c_keeps_the_rows_that_are_done(tmp_path: Path) -> None:
     path.write_text(LONG)
     terminal = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     with on_terminal(["run", path, "--format", "json", "--rows", tmp_path / "rows"], env=terminal) as (process, ours):
-        shown = read_until(ours, r"[4-9]\d\d/2916 rows × worlds", 120)
+        shown = read_until(ours, r"(1[3-9]|2[0-2])\d\d/2916 rows × worlds", 120)  # the first chunk of rows is done
         assert "ioi" in shown
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
