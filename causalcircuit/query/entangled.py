@@ -91,7 +91,7 @@ def _site(table: SiteTable, wire: Wire, source: SiteInfo, end: End, a: Assignmen
         return ""
     info = read_info(table, a.target.address)[0]
     if info.rank < 0:
-        return "cannot be held against each other: where a module stands is known from its path alone, and not yet"
+        return ""  # where it stands is not known, which is the business of another rule
     starts = relation(a.target.position, wire.source.position)
     if info.overlaps(source):
         narrow = source.contains(info) and starts in ("same", "inside")

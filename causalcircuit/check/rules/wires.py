@@ -1,4 +1,4 @@
-"""Meaning 9: wires join a write to a read that takes it from the stream (CQ233 to CQ239, CQ303)."""
+"""Meaning 9: wires join a write to a read that takes it from the stream (CQ233 to CQ239, CQ303, CQ575)."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def _of_world(context: Context, world: World, place: Span | None) -> Iterator[Di
             yield from found or _masked(context, a, a.target, world, place)
     if not sound:
         return
+    yield from _unplaced(context, world, place)
     spans = {a.target: a.span for a in world.assignments}
     for first, second, why in entanglements(world, context.tables):
         where = spans.get(first)
@@ -61,6 +62,20 @@ def _of_world(context: Context, world: World, place: Span | None) -> Iterator[Di
             () if where is None else (Label(where, "from this"),),
             ("make the positions of both the same, or leave one out",),
         )
+
+
+def _unplaced(context: Context, world: World, place: Span | None) -> Iterator[Diagnostic]:
+    """A module by its path may stand anywhere; what a wire passes is known from the order of sites."""
+    wired = {model_of_wire(a.target)[0] for a in world.assignments if isinstance(a.target, Wire)}
+    for a in world.assignments:
+        if isinstance(a.target, Site) and a.target.address.model in wired and context.info(a.target).rank < 0:
+            yield Diagnostic(
+                "CQ575",
+                f"`{shown(a.target)}` stands beside a wire, and where it is computed is not known",
+                a.span or place,
+                "beside a wire",
+                help=("name the site by its address, as `layer[0].resid`, not by a module's path",),
+            )
 
 
 def _alone(context: Context, a: Assignment, wire: Wire, place: Span | None) -> Iterator[Diagnostic]:
@@ -177,7 +192,7 @@ def _masked(context: Context, a: Assignment, wire: Wire, world: World, place: Sp
         if isinstance(wire.target, Site) and info.contains(cast(SiteInfo, end.site)):
             if _inside(wire.target, b.target):
                 where = "where it ends"
-        elif before(table, end, info) and cuts_off(context.info(source), info) and _inside(source, b.target):
+        elif cuts_off(context.info(source), info) and before(table, end, info) and _inside(source, b.target):
             where = "which stands between its ends"
         if where:
             yield warning(
