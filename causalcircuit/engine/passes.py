@@ -109,6 +109,7 @@ class Pass:
     ) -> None:
         """Of a `step`, the batch is one generated token of each item; columns before `first` are not in it."""
         self._model, self._batch, self._step, self._first = model, batch, step, first
+        self._device = model.device
         self._found: list[tuple[int, Expr, Value]] = []
         self.reads = reads
         self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
@@ -172,7 +173,7 @@ class Pass:
                 if keys is not None and info.key is not None:
                     columns.extend([keys.column(item, info.key)] * len(kept))
             line += len(positions)
-        device = self._model.device
+        device = self._device
         found = Places(
             torch.tensor(places, dtype=torch.long, device=device),
             (),
@@ -228,7 +229,7 @@ class Pass:
             places.extend([start + p for p in found])
             if keys is not None and info.key is not None:
                 columns.extend([keys.column(own[0], info.key)] * len(found))
-        device = self._model.device
+        device = self._device
         return Places(
             torch.tensor(places, dtype=torch.long, device=device),
             tuple(map(len, at)),

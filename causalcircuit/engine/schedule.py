@@ -76,6 +76,7 @@ class Schedule:
         """Passes of at most `limit` positions."""
         self.prepared, self.limit, self.how = prepared, limit, how
         self.firsts = Firsts(prepared)
+        self._blocks: dict[str, int] = {}
         setups = prepared.setups
         plain = [(i, s) for i, s in enumerate(setups) if s.run.said is None and not awaited(s.run)]
         self._fed = fed_alike(plain) if how == "full" else {}
@@ -214,6 +215,7 @@ class Schedule:
             first = self._first(i, chunk, base.columns) if base.cache else 0
             found.setdefault((self._start[i], first), []).append(i)
         items = {i: sum(self.prepared.setups[i].cost(row) for row in chunk) for i in worlds}
+        each = self._block(base.model)
         held: _Segment | None = None
         for (start, first), own in sorted(found.items(), reverse=True):
             here = _Segment(own, start, first, sum(items[i] for i in own))
@@ -221,13 +223,26 @@ class Schedule:
                 held = here
                 continue
             both = held.joined(here)
-            if both.cost(base) < held.cost(base) + here.cost(base) + _overhead(base.model, held.start):
+            if both.blocks(base) * each < (held.blocks(base) + here.blocks(base)) * each + self._overhead(
+                base.model, held.start
+            ):
                 held = both
             else:
                 yield held
                 held = here
         if held is not None:
             yield held
+
+    def _overhead(self, model: LoadedModel, start: Start) -> float:
+        """What a pass costs besides its positions, in operations."""
+        return _PASS + _OVERHEAD * _later(model, start) * self._block(model)
+
+    def _block(self, model: LoadedModel) -> int:
+        """Operations of a position in a block: two for each of its weights."""
+        name = model.ref.name
+        if name not in self._blocks:
+            self._blocks[name] = 2 * sum(p.numel() for p in model.stacks[-1].blocks[-1].module.parameters())
+        return self._blocks[name]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,26 +259,16 @@ class _Segment:
         start, first = min(self.start, other.start), min(self.first, other.first)
         return _Segment(sorted([*self.worlds, *other.worlds]), start, first, self.positions + other.positions)
 
-    def cost(self, base: PassPlan) -> float:
-        """Operations: positions by the blocks that they go through."""
+    def blocks(self, base: PassPlan) -> float:
+        """Positions by the blocks that they go through."""
         columns = max(1, base.columns)
-        return self.positions * (columns - self.first) / columns * _later(base.model, self.start) * _block(base.model)
-
-
-def _overhead(model: LoadedModel, start: Start) -> float:
-    """What a pass costs besides its positions, in operations."""
-    return _PASS + _OVERHEAD * _later(model, start) * _block(model)
+        return self.positions * (columns - self.first) / columns * _later(base.model, self.start)
 
 
 def _later(model: LoadedModel, start: Start) -> int:
     """How many blocks there are from `start` on."""
     blocks = [len(s.blocks) for s in model.stacks]
     return sum(blocks) - sum(blocks[: start.tower]) - start.layer
-
-
-def _block(model: LoadedModel) -> int:
-    """Operations of a position in a block: two for each of its weights."""
-    return 2 * sum(p.numel() for p in model.stacks[-1].blocks[-1].module.parameters())
 
 
 def _may_prefix(setup: Setup) -> bool:

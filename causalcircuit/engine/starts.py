@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from causalcircuit.engine.prepared import Edit, Prepared, Setup
+from causalcircuit.engine.prepared import Edit, Positions, Prepared, Setup
 from causalcircuit.models import NEW, LoadedModel, needed, unsettled
 from causalcircuit.query import Counterfactual, Site
 
@@ -78,6 +78,7 @@ class Firsts:
         """Look at the worlds of `prepared`."""
         self._prepared = prepared
         self._known: dict[tuple[int, int], int] = {}
+        self._reads: dict[int, dict[Site, Positions]] = {}
 
     def needed(self, index: int, row: int) -> int:
         """The first position of the text that must be computed: something differs there, or is read."""
@@ -108,14 +109,14 @@ class Firsts:
             return 0
         if value.value.address != edit.site.address:
             return 0
-        index = next(
-            (i for i in setup.run.needs if plan.runs[i].world == value.world and plan.runs[i].said is None), None
-        )
+        index = plan.prompted(setup.run.model, value.world)
         other = None if index is None else self._prepared.setups[index]
         if index is None or other is None or other.model is not setup.model:
             return 0
-        read = next((s for s in other.sites if s.site == value.value), None)
-        if read is None or read.positions[row] != edit.positions[row]:
+        if index not in self._reads:
+            self._reads[index] = {s.site: s.positions for s in other.sites}
+        read = self._reads[index].get(value.value)
+        if read is None or read[row] != edit.positions[row]:
             return 0
         return min(_common(setup, other, row), self.changed(index, row))
 

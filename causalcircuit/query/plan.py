@@ -119,12 +119,19 @@ class Plan(_Found):
 
     def run_of(self, model: str, world: World) -> int:
         """The index of the pass over the prompt in a world of a model."""
+        found = self.prompted(model, world)
+        if found is None:
+            raise KeyError(f"{model} is not run in {render(world)}")
+        return found
+
+    def prompted(self, model: str, world: World) -> int | None:
+        """The same, `None` where there is no such pass."""
         try:
             found = self._found
         except AttributeError:  # looked up often: found once
             found = {(r.model, r.world): i for i, r in reversed(list(enumerate(self.runs))) if r.said is None}
             object.__setattr__(self, "_found", found)
-        return found[model, world]
+        return found.get((model, world))
 
     def __str__(self) -> str:
         """One line a world, in order."""
