@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
@@ -34,6 +35,10 @@ class Pair:
     model: LoadedModel
     data: Dataset
     hands: list[Hand]
+
+    def __repr__(self) -> str:
+        """Short, for falsifying examples."""
+        return type(self.model.hf).__name__
 
     def ask(self, cells: Iterable[Cell]) -> Mapping[Cell, NDArray[Any]]:
         """All cells in one plan."""
@@ -77,7 +82,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @pytest.fixture(scope="session")
 def doubles() -> Iterator[None]:
-    """Models that cast float64 to float32 inside their norms do not, so that arithmetic is held to 1e-9."""
+    """Models that cast float64 to float32 in norms and softmax do not, so that arithmetic is held to 1e-9."""
     cast, to = Tensor.float, Tensor.to
 
     def keep(self: Tensor) -> Tensor:
@@ -87,7 +92,13 @@ def doubles() -> Iterator[None]:
         asked = kwargs.get("dtype", args[0] if args else None)
         return self if self.dtype == torch.float64 and asked is torch.float32 else to(self, *args, **kwargs)
 
+    softmax = functional.softmax
+
+    def keep_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+        return softmax(input, dim, _stacklevel, None if input.dtype == torch.float64 else dtype)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functional, "softmax", keep_softmax)
         patch.setattr(Tensor, "float", keep)
         patch.setattr(Tensor, "to", keep_to)
         yield

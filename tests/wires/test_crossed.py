@@ -1,4 +1,4 @@
-"""Wires across towers, into cross-attention and a projector, against torch's own hooks, in float64 to 1e-9."""
+"""Wires across towers and past norms behind a part, against torch's own hooks, in float64 to 1e-9."""
 
 from __future__ import annotations
 
@@ -223,6 +223,32 @@ def llava(factory: pytest.TempPathFactory) -> Family:
     return Family(model, data, raw, "John", sources, reads)
 
 
+def gemma2(factory: pytest.TempPathFactory) -> Family:
+    """Norms stand behind its parts, so that a head's write is what the norm makes of all heads with it."""
+    folder = Path(folder_of("gemma2", factory))
+    model = load_model(ModelRef(M, "./gemma2", folder, dtype="float64"))
+    lines = tiny.write_lines(factory.mktemp("rows") / "d.jsonl", [{"prompt": PROMPT}])
+    data = load(DataRef("d", "jsonl", lines, (("prompt", row("prompt")),)))
+    ids = torch.tensor([model.tokenizer(PROMPT).input_ids])
+    raw = Raw(model.hf, {"input_ids": ids}, model.tokenizer("book", add_special_tokens=False).input_ids[0])
+    sources = {"embed": Source("model.layers.0")}
+    reads = {"": Read(("model.norm",))}
+    for i in range(3):
+        at, own = f"model.layers.{i}", f"layer[{i}]"
+        mixed, moved = f"{at}.post_attention_layernorm", f"{at}.post_feedforward_layernorm"
+        o, down, norm = f"{at}.self_attn.o_proj", f"{at}.mlp.down_proj", f"{at}.input_layernorm"
+        if i < 2:
+            sources[f"{own}.head[1].out"] = Source(o, part=part(1, 24), through=(o, mixed))
+            sources[f"{own}.attn.out"] = Source(mixed, out=True)
+            sources[f"{own}.mlp.neuron[3]"] = Source(down, part=slice(3, 4), through=(down, moved))
+            sources[f"{own}.mlp.out"] = Source(moved, out=True)
+        reads[f"{own}.head[3].q"] = Read((norm, f"{at}.self_attn.q_proj"), part(3, 24))
+        reads[f"{own}.kv[1].k"] = Read((norm, f"{at}.self_attn.k_proj"), part(1, 24))
+        reads[f"{own}.kv[0].v"] = Read((norm, f"{at}.self_attn.v_proj"), part(0, 24))
+        reads[f"{own}.mlp.in"] = Read((f"{at}.pre_feedforward_layernorm",))
+    return Family(model, data, raw, "book", sources, reads)
+
+
 BUILD: dict[str, Callable[[pytest.TempPathFactory], Family]] = {
     "t5": t5,
     "bart": bart,
@@ -231,6 +257,7 @@ BUILD: dict[str, Callable[[pytest.TempPathFactory], Family]] = {
         Path(folder_of("vision_encoder_decoder", factory)), "book", factory, ("enc_to_dec_proj",)
     ),
     "llava": llava,
+    "gemma2": gemma2,
 }
 
 
@@ -243,7 +270,7 @@ def turned(x: Tensor) -> Tensor:
     return x * -0.5 + 0.1
 
 
-def test_wires_across_towers(known: Family) -> None:
+def test_wires(known: Family) -> None:
     asked: dict[Any, tuple[str, str, list[int] | None]] = {}
     readout = read("logit", known.word, position=LAST)
     for name in known.sources:
@@ -263,4 +290,4 @@ def test_wires_across_towers(known: Family) -> None:
         assert np.abs(table[c][0] - truth) <= BOUND, (name, end, at)
         moved += abs(truth - fact) > 1e-6
     assert len(asked) >= 20
-    assert moved >= 0.8 * len(asked), "wires have effects"
+    assert moved >= 0.6 * len(asked), "wires have effects; some positions lie outside of a window"
