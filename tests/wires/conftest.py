@@ -94,7 +94,7 @@ def doubles() -> Iterator[None]:
 
     softmax = functional.softmax
 
-    def keep_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:  # noqa: A002
+    def keep_softmax(input: Tensor, dim: int, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
         return softmax(input, dim, _stacklevel, None if input.dtype == torch.float64 else dtype)
 
     with pytest.MonkeyPatch.context() as patch:
