@@ -44,6 +44,10 @@ demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq run examples/ioi.cq
 	$(BIN)/cq test examples/claims.cq || test $$? -eq 1 # 1 is an answer too: a claim is not supported
 	$(BIN)/cq run examples/interchange.cq
+	$(BIN)/cq run examples/heatmap.cq
+	$(BIN)/cq run examples/paths.cq
+	$(BIN)/cq run examples/steering.cq
+	$(BIN)/cq run examples/features.cq
 
 .PHONY: models
 models: $(STAMP)  ## train the shipped models anew (minutes)

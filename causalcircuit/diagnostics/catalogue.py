@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from pathlib import Path
 
-_PAGES = files("causalcircuit.diagnostics") / "pages"
+_PAGES = Path(__file__).with_name("pages")
 
 
 def codes() -> tuple[str, ...]:

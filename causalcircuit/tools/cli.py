@@ -174,9 +174,9 @@ def plan(
     machine: bool,
     online: bool,
 ) -> int:
-    """Say what FILE will cost before anything runs: worlds, passes, operations, memory, time.
+    """Say what FILE will cost, before anything runs.
 
-    Neither weights are read nor passes made, unless --pilot, --analyze or --calibrate ask for it.
+    Its worlds, passes, operations, memory, time and widths of intervals. Neither weights are read nor passes made, unless --pilot, --analyze or --calibrate ask for it.
     """
     from causalcircuit.tools import planning
 
@@ -204,7 +204,10 @@ def plan(
 @options.online
 @options.debug
 def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -> int:
-    """List the addresses of MODEL (a folder, or a name on the hub): shapes, positions, what is proven."""
+    """List the addresses of MODEL, and what is proven of each.
+
+    MODEL is a folder, or a name on the hub. Shapes and positions are listed too.
+    """
     from causalcircuit.tools.sites import sites as listed
 
     return listed(model, dtype, attention, machine, online)
@@ -220,7 +223,10 @@ def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -
 @options.debug
 @click.pass_context
 def runs(context: click.Context, machine: bool) -> int:
-    """List the runs on record: rows × worlds, outcomes found in the store and computed, verdicts."""
+    """List the runs on record.
+
+    Each with its rows × worlds, the outcomes found in the store and those computed, and its verdicts.
+    """
     if context.invoked_subcommand is not None:
         return exits.OK
     from causalcircuit.tools import past
@@ -248,7 +254,10 @@ def show_run(run: str, machine: bool) -> int:
 @click.option("--yes", "sure", is_flag=True, help="Do not ask.")
 @options.debug
 def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool, everything: bool, sure: bool) -> int:
-    """Remove outcomes and runs from the store, after saying what that frees."""
+    """Remove outcomes and runs from the store.
+
+    What that frees is said first, and confirmed.
+    """
     from causalcircuit.tools import past
 
     return past.clean(past.Room(older, larger, everything, other, damaged, sure))
@@ -268,9 +277,9 @@ def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool
 @options.quiet
 @options.debug
 def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int:
-    """Compute RESULT (a JSON file of `cq run`, or the id of a run) again without the store, and compare.
+    """Compute RESULT again without the store, and compare.
 
-    The exit code is 1 when an answer differs by more than rounding.
+    RESULT is a JSON file of `cq run`, or the id of a run. The exit code is 1 when an answer differs by more than rounding.
     """
     from causalcircuit.tools import past
 

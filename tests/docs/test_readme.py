@@ -32,13 +32,17 @@ def test_its_python_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def test_its_commands_are_those_of_the_tool() -> None:
     commands = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
     named = {c[1] for c in commands if c[0] == "cq"}
-    assert named == {"run", "test", "check", "sites", "explain", "repl"}
+    assert named == {"run", "test", "check", "plan", "sites", "explain", "repl", "runs", "verify"}
     files = [w for c in commands for w in c if w.startswith("examples/")]
     assert files
     assert all((ROOT / f).exists() for f in files)
     targets = {c[1] for c in commands if c[0] == "make"}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"^{t}:", makefile, re.MULTILINE) for t in targets)
+
+
+def test_it_names_every_example() -> None:
+    assert [f.name for f in (ROOT / "examples").glob("*.cq") if f"](examples/{f.name})" not in README] == []
 
 
 def test_explain_answers() -> None:
