@@ -213,10 +213,14 @@ class _Execution:
         except (torch.OutOfMemoryError, RuntimeError) as problem:
             if not _no_memory(problem):
                 raise
-            one, two = halves(plan.slots)
-            if not two or plan.records:
-                raise _too_large(plan.model, self.limit) from None
             self.halved += 1
+            if plan.records:  # its worlds run whole, and so does it
+                plan = replace(plan, base=None, records=False)
+                if plan.slots[0].index == BARE:
+                    return
+            one, two = halves(plan.slots)
+            if not two:
+                raise _too_large(plan.model, self.limit) from None
             for slots in (one, two):
                 self._pass(replace(plan, slots=tuple(slots)))
             return

@@ -85,6 +85,9 @@ class Sharing:
             yield self._recorded(plan, plan.base)
         elif plan.base is None:
             yield Made(plan.slots, *forward(plan.model, plan.slots, self._reads))
+        elif plan.base not in self._held:  # no memory was left to record it
+            for slots in _cut(plan.slots, -(-plan.columns // max(1, plan.columns - plan.first))):
+                yield Made(slots, *forward(plan.model, slots, self._reads))
         else:
             way = self._ways.setdefault((plan.model.ref.name, plan.kind), _Way(prefix=plan.first > 0))
             yield from self._resumed(plan, way, self._held[plan.base])
