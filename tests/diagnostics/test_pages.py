@@ -41,6 +41,13 @@ def test_every_code_that_is_raised_has_a_page_and_every_page_is_of_a_code() -> N
     assert raised(".") == set(codes())
 
 
+def test_every_code_is_provoked_by_a_bad_program_or_a_test() -> None:
+    """Bad programs are those of what is known from a text; the others need models, files or machines."""
+    bad = "".join(p.read_text(encoding="utf-8") for p in (FIXTURES / "bad").glob("*.txt"))
+    tests = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parents[1].rglob("*.py"))
+    assert [code for code in codes() if f"[{code}]" not in bad and code not in tests] == []
+
+
 @pytest.mark.parametrize("code", codes())
 def test_a_page_is_whole(code: str) -> None:
     text = page(code)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.engine.cost import calibration
 from causalcircuit.engine.cost.seconds import Rates, Work, guessed
+from causalcircuit.runs import calibrate_for
 
 TRUE = Rates(2e-5, 3e-11, 5e-11, 2e-9, 1e-10, 0, 0)
 
@@ -49,6 +51,15 @@ def test_a_file_that_is_no_calibration_is_a_guess(folder: Path, content: str) ->
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert calibration.calibrated("cpu", torch.float32) == guessed("cpu", calibration.threads())
+
+
+def test_a_device_that_takes_no_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise RuntimeError("no such device\nat all")
+
+    monkeypatch.setattr(calibration, "calibrate", none)
+    with pytest.raises(DiagnosticError, match=r"CQ765.*float32 on `cpu` cannot be measured: no such device"):
+        calibrate_for(None)
 
 
 def test_more_work_takes_longer() -> None:

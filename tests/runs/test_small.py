@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from causalcircuit.diagnostics import DiagnosticError
-from causalcircuit.query import Estimate, Result
+from causalcircuit.models import load
+from causalcircuit.query import Address, Estimate, Part, Result
 from causalcircuit.runs import AfterPass, Runner, check_text, execute
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -205,3 +206,17 @@ def test_data_of_one_name_from_two_files_are_both_kept(tmp_path: Path) -> None:
         )
     )
     assert sorted(t.n for t in result.tables.values()) == [240, 324]
+
+
+def test_a_site_that_is_not_proven_is_refused_before_a_pass() -> None:
+    program = check_text(HEAD + "estimate E[LD | do(NM = 0)], E[LD] on d", "t.cq", EXAMPLES)
+    ref = program.models["gpt2"]
+    runner = Runner()
+    model = runner.models[ref] = load(ref)
+    tensor = model.sites.info(Address("gpt2", (Part("layer", 1), Part("head", 3), Part("out")))).tensor
+    model.proof.refused[tensor] = "its tap fires 2 times a pass"
+    with pytest.raises(DiagnosticError) as raised:
+        runner.run(program)
+    assert {d.code for d in raised.value.diagnostics} == {"CQ536"}
+    assert "layer[1].head[3].out @ last` does not keep the hook contract: its tap fires 2" in str(raised.value)
+    assert tensor not in load(ref).refused

@@ -70,7 +70,9 @@ def test_changed_rows_are_named(result: Path, folder: Path, capsys: pytest.Captu
     lines = (folder / "rows.jsonl").read_text().splitlines()
     (folder / "rows.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     assert past.verify(str(result), None, False, True) == exits.NOT_SUPPORTED
-    assert "the data `d`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "CQ747" in said
+    assert "the data `d`" in said
 
 
 def test_what_cannot_be_verified_is_said(result: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
