@@ -93,21 +93,25 @@ class Wires:
                 if target_model(a.target) == model
             ]
         made: list[tuple[Expr, Expr]] = []
+        ends: set[object] = set()  # an assignment that covers the end of a wire may still be made of what the wire leaves
         for key, group in self._places.groups(world, model).items():
             target = wire_of(group[0]).target
-            if isinstance(target, Site) and not key[4] and not self._places.covered(target, world):
+            if not isinstance(target, Site) or key[4]:
+                continue
+            ends.add(tensor_of(target.address))
+            if not self._places.covered(target, world):
                 shadow = self._shades.shadow(world, group, target)
                 self._note(target, shadow, group, brief=False)
                 made.append((target, in_world(Counterfactual(target, shadow, span=target.span), FACTUAL)))
         heads = self._places.heads(world, model)
         for out, own in heads.items():
             site = Site(out, ALL, span=own[0].span)
+            ends.add(tensor_of(out))
             if not self._places.covered(site, world):
                 inner = Counterfactual(site, self._shades.for_head(world, out), span=site.span)
                 made.append((site, in_world(inner, FACTUAL)))
         if heads:  # they hold at the prompt's positions only
             self._keep((model, world), [a for own in heads.values() for a in own], brief=True)
-        ends = {tensor_of(t.address) for t, _ in made if isinstance(t, Site)}
         for a in world.assignments:
             if not isinstance(a.target, Wire) and target_model(a.target) == model:
                 through = isinstance(a.target, Site) and tensor_of(a.target.address) in ends

@@ -125,6 +125,13 @@ class Hand:
         # Neurons are many: only those that the world names have an account.
         named = {e.address.local for e in walk_world(world) if isinstance(e, Site)}
 
+        def alone(name: str, x: Tensor) -> Tensor:
+            """What one head reads at a site that others share: assigned as the site is, and seen by that head only."""
+            before = natural[name], trace.sites[name]
+            out = site(name, x)
+            natural[name], trace.sites[name] = before
+            return out
+
         def site(name: str, x: Tensor) -> Tensor:
             """A site with what is assigned to it, wide before narrow."""
             natural[name] = x
@@ -217,9 +224,9 @@ class Hand:
                 g = j // per
                 k, v = keys[g], values[g]
                 if per > 1 and any(_ends(a.target, f"{at}.head[{j}].k") for a in wires):
-                    k = p.k(i, g, read(f"{at}.head[{j}].k", f"{at}.kv[{g}].k"))
+                    k = alone(f"{at}.kv[{g}].k", p.k(i, g, read(f"{at}.head[{j}].k", f"{at}.kv[{g}].k")))
                 if per > 1 and any(_ends(a.target, f"{at}.head[{j}].v") for a in wires):
-                    v = p.v(i, g, read(f"{at}.head[{j}].v", f"{at}.kv[{g}].v"))
+                    v = alone(f"{at}.kv[{g}].v", p.v(i, g, read(f"{at}.head[{j}].v", f"{at}.kv[{g}].v")))
                 q = site(f"{at}.head[{j}].q", p.q(i, j, read(f"{at}.head[{j}].q")))
                 z = site(f"{at}.head[{j}].out", p.mix(q, k, v))
                 account[f"{at}.head[{j}].out"] = p.put(i, j, z)
