@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.query import Estimation, ModelRef, Program, Result
@@ -15,6 +15,9 @@ from causalcircuit.query.past import Compared
 from causalcircuit.runs.check import check_text
 from causalcircuit.runs.execute import Progress, Runner
 from causalcircuit.runs.past import find_run
+
+if TYPE_CHECKING:
+    from causalcircuit.engine.schedule import How
 
 _ROUNDING = {"float64": 1e-8, "float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 _COUNTED = 2e-3
@@ -76,7 +79,7 @@ def verify(of: Claimed, progress: Progress | None = None) -> tuple[list[Compared
     """
     program = check_text(of.text, of.name, of.folder)
     tests_only = not of.result.get("estimates") and any(isinstance(c, Estimation) for c in program.commands)
-    how = "naive" if of.result.get("manifest", {}).get("plan") == "naive" else "full"
+    how: How = "naive" if of.result.get("manifest", {}).get("plan") == "naive" else "full"
     anew = Runner(keep="off", how=how).run(program, tests_only=tests_only, progress=progress)
     tolerance = max([_ROUNDING[ref.dtype] for ref in _models(program)], default=_ROUNDING["float64"])
     return list(compare(of.result, anew, tolerance)), list(_changed(of.result.get("manifest", {}), anew.manifest))

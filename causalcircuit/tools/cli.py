@@ -176,7 +176,8 @@ def plan(
 ) -> int:
     """Say what FILE will cost, before anything runs.
 
-    Its worlds, passes, operations, memory, time and widths of intervals. Neither weights are read nor passes made, unless --pilot, --analyze or --calibrate ask for it.
+    Its worlds, passes, operations, memory, time and widths of intervals. Neither weights are read nor
+    passes made, unless --pilot, --analyze or --calibrate ask for it.
     """
     from causalcircuit.tools import planning
 
@@ -279,7 +280,8 @@ def clean_runs(older: str | None, larger: str | None, other: bool, damaged: bool
 def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int:
     """Compute RESULT again without the store, and compare.
 
-    RESULT is a JSON file of `cq run`, or the id of a run. The exit code is 1 when an answer differs by more than rounding.
+    RESULT is a JSON file of `cq run`, or the id of a run. The exit code is 1 when an answer differs
+    by more than rounding.
     """
     from causalcircuit.tools import past
 
