@@ -59,6 +59,8 @@ class Shadows:
     _write: Writer
     _shadows: dict[tuple[object, ...], World] = field(default_factory=dict)
     _alive: list[World] = field(default_factory=list)
+    _between: dict[tuple[object, ...], tuple[list[Address], set[Sublayer]]] = field(default_factory=dict)
+    _frozen: dict[tuple[object, ...], Assignment] = field(default_factory=dict)
 
     def shadow(self, world: World, group: list[Assignment], target: Expr) -> World:
         """The world in which an end reads, of its wires' sources, what the wires say; wires into streams may be left.
@@ -95,9 +97,8 @@ class Shadows:
                 made[a.target] = replace(a, value=self._write.explicit(a, world))
         for address in held:
             if not any(s.address == address.local for s in sources.values()):
-                site = Site(address, place, span=first.span)
-                read = in_world(Counterfactual(site, self._write.settled(up, site), span=first.span), FACTUAL)
-                made[site] = Assignment(site, read, span=first.span)
+                held_here = self._freeze(Site(address, place, span=first.span), up)
+                made[held_here.target] = held_here
         for a, info in sources.items():
             source = cast(Site, wire_of(a).source)
             moved = any(table.depends(info, s) for s in sources.values())
@@ -111,7 +112,25 @@ class Shadows:
             made[said.target] = said
         return World(tuple(made.values()), world.span)
 
+    def _freeze(self, site: Site, world: World) -> Assignment:
+        """A site set to its value in a world; wires out of one node into many share most of these."""
+        key = (site, site.span, world)
+        if key not in self._frozen:
+            read = in_world(Counterfactual(site, self._write.settled(world, site), span=site.span), FACTUAL)
+            self._frozen[key] = Assignment(site, read, span=site.span)
+        return self._frozen[key]
+
     def _held(
+        self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
+    ) -> tuple[list[Address], set[Sublayer]]:
+        """What `_find_held` finds, once for all ends that stand at one point of the computation."""
+        stand = None if end.site is None else (end.site.tower, end.site.rank, end.site.layer, end.site.tensor)
+        key = (model, tuple(sources), tuple(others), end.towers, stand)
+        if key not in self._between:
+            self._between[key] = self._find_held(table, model, sources, others, end)
+        return self._between[key]
+
+    def _find_held(
         self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
     ) -> tuple[list[Address], set[Sublayer]]:
         """What is held between some sources and an end, and the parts that are held with all that is in them.

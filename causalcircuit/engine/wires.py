@@ -93,7 +93,7 @@ class Wires:
                 if target_model(a.target) == model
             ]
         made: list[tuple[Expr, Expr]] = []
-        ends: set[object] = set()  # an assignment that covers the end of a wire may still be made of what the wire leaves
+        ends: set[object] = set()  # what covers the end of a wire may still be made of what the wire leaves there
         for key, group in self._places.groups(world, model).items():
             target = wire_of(group[0]).target
             if not isinstance(target, Site) or key[4]:
