@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from causalcircuit.engine.prepared import Edit, Positions, Prepared, Setup
-from causalcircuit.models import NEW, LoadedModel, needed, unsettled
+from causalcircuit.models import NEW, LoadedModel, moments_of
 from causalcircuit.query import Counterfactual, Site
 
-_PLACE = re.compile(r"(?:resid|layer)\[(\d+)\]")
 NEVER = 1 << 40
 """A position beyond all others."""
 
@@ -31,8 +29,9 @@ def start_of(setup: Setup) -> Start:
     """The first block whose output an assignment or a read of a world needs; after all blocks where there is none."""
     model = setup.model
     last = len(model.stacks) - 1
-    end = Start(last, len(model.stacks[last].blocks)) if model.stacks else Start()
-    return min((_place(model, name) for name in needed(model.taps, tensors_of(setup))), default=end)
+    end = Start(last, len(model.stacks[last].blocks)) if model.stacks else WHOLE
+    seen = moments_of(model, tensors_of(setup))
+    return min((WHOLE if m is None else Start(m.tower, m.layer) for m in seen), default=end)
 
 
 def tensors_of(setup: Setup) -> set[str]:
@@ -41,34 +40,11 @@ def tensors_of(setup: Setup) -> set[str]:
 
 
 def attention_is_known(model: LoadedModel, start: Start, tensors: Iterable[str]) -> bool:
-    """Whether nothing that is seen in a pass comes before the output projection of its first block's attention."""
-    prefix = model.stacks[start.tower].tower.prefix
-    lead = f"{prefix}layer[{start.layer}]."
-    early = {f"{prefix}resid[{start.layer}]", *(f"{lead}{x}" for x in ("attn.in", "q", "k", "v", "pattern"))}
-    return not early & {unsettled(name) for name in needed(model.taps, set(tensors))}
-
-
-def _place(model: LoadedModel, tensor: str) -> Start:
-    """The block that must run for a tensor to be seen; the stream between two belongs to the later one."""
-    name = unsettled(tensor)
-    if name == "projector.out":
-        seen = next(i for i, s in enumerate(model.stacks) if s.tower.modality != "text")
-        return Start(seen, len(model.stacks[seen].blocks))
-    for number, stack in enumerate(model.stacks):
-        prefix = stack.tower.prefix
-        if not name.startswith(prefix) or (not prefix and name.split(".")[0] in _other_towers(model)):
-            continue
-        rest = name.removeprefix(prefix)
-        if rest == "final_norm":
-            return Start(number, len(stack.blocks))
-        found = _PLACE.match(rest)
-        if found is not None:
-            return Start(number, int(found.group(1)))
-    return Start()  # a module by its path: anywhere
-
-
-def _other_towers(model: LoadedModel) -> set[str]:
-    return {s.tower.prefix.rstrip(".") for s in model.stacks} - {""}
+    """Whether all that is seen in a pass comes after the attention of its first block, up to the output projection."""
+    early = ("", "attn.in", "q", "k", "v", "pattern")
+    here = (start.tower, start.layer)
+    seen = moments_of(model, tensors)
+    return all(m is not None and ((m.tower, m.layer) > here or m.part not in early) for m in seen)
 
 
 class Firsts:
@@ -97,6 +73,8 @@ class Firsts:
 
     def _edited(self, setup: Setup, edit: Edit, row: int) -> int:
         own = edit.positions[row]
+        if edit.site.address.module is not None:
+            return 0
         if edit.info.stand != setup.model.sites.readout_tower.name or NEW in own:
             return 0
         same = self._alike(setup, edit, row)
@@ -125,7 +103,8 @@ def _read(setup: Setup, row: int) -> Iterator[int]:
     """The first positions of the text that a world's reads need."""
     tower = setup.model.sites.readout_tower.name
     for read in setup.sites:
-        yield 0 if read.info.stand != tower else min(read.positions[row], default=NEVER)
+        away = read.info.stand != tower or read.site.address.module is not None
+        yield 0 if away else min(read.positions[row], default=NEVER)
     for readout in setup.readouts:
         yield readout.positions[row]
     for output in setup.outputs:

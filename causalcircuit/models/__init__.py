@@ -22,6 +22,7 @@ from causalcircuit.models.load import load
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.module_net import number_feed
 from causalcircuit.models.modules import Wanted, with_modules
+from causalcircuit.models.moments import moments_of
 from causalcircuit.models.narrow import narrowed, packed
 from causalcircuit.models.overlay import needed, unsettled
 from causalcircuit.models.positions import NEW, Ground, resolve
@@ -68,6 +69,7 @@ __all__ = [
     "illustrated",
     "load",
     "media",
+    "moments_of",
     "narrowed",
     "needed",
     "no_text",

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from causalcircuit.models.model import LoadedModel
+from causalcircuit.models.moments import Moment, moments_of
 from causalcircuit.models.taps import replaced, stream_argument
 from causalcircuit.models.unembedding import unembedding
 
-_BEFORE = ("attn.in", "q", "k", "v", "pattern")
+_BEFORE = ("", "attn.in", "q", "k", "v", "pattern", "z")
 """Tensors of the last block that come before anything that is left out."""
 
 
@@ -30,13 +31,14 @@ def narrowed(model: LoadedModel, wanted: Sequence[int], taps: Collection[str]) -
         wanted: places of the readout tower's stream, [items · positions] flattened.
         taps: tensors that are seen in these passes: parts that they show are left whole.
     """
-    stack = model.stacks[-1]
-    block = stack.blocks[-1]
-    lead = f"{stack.tower.prefix}layer[{len(stack.blocks) - 1}]."
-    inside = {t.removeprefix(lead) for t in taps if t.startswith(lead)}
-    ends = {t for t in taps if t == f"{stack.tower.prefix}resid[{len(stack.blocks)}]" or t.endswith("final_norm")}
+    number, last = len(model.stacks) - 1, len(model.stacks[-1].blocks) - 1
+    block = model.stacks[-1].blocks[-1]
+
+    def before(m: Moment | None) -> bool:
+        return m is not None and ((m.tower, m.layer) < (number, last) or (m.layer == last and m.part in _BEFORE))
+
     with ExitStack() as held:
-        if not ends and not inside - {*_BEFORE, "z"}:
+        if all(before(m) for m in moments_of(model, taps)):
             places = torch.tensor(wanted, device=model.device)
             held.enter_context(_only(block.attention.projection, block.attention.projection, places))
             held.enter_context(_only(block.reads, block.mlp.module, places))
@@ -45,8 +47,10 @@ def narrowed(model: LoadedModel, wanted: Sequence[int], taps: Collection[str]) -
 
 @contextmanager
 def packed(model: LoadedModel) -> Iterator[None]:
-    """Passes inside the context hand the unembedding its columns packed: on a CPU, a slice of columns is multiplied
-    item by item, each time with all of its weights."""
+    """Passes inside the context hand the unembedding its columns packed.
+
+    On a CPU, a slice of columns is multiplied item by item, each time with all of its weights.
+    """
     head = unembedding(model.hf)
     if head is None:
         yield
