@@ -19,7 +19,19 @@ import causalcircuit.engine.schedule as schedule
 import causalcircuit.engine.sharing as sharing
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel, load
-from causalcircuit.query import ALL, LAST, Cell, DataRef, ModelRef, OutcomeTable, Text, World
+from causalcircuit.query import (
+    ALL,
+    LAST,
+    Address,
+    Cell,
+    DataRef,
+    ModelRef,
+    OutcomeTable,
+    Part,
+    Site,
+    Text,
+    World,
+)
 from causalcircuit.rows import Dataset
 from causalcircuit.rows import load as load_rows
 from tests.families import Family, folder_of, named
@@ -272,3 +284,18 @@ def test_attention_before_the_first_assignment_runs_once(name: str, folder: Fold
         handle.remove()
     assert gap(ask(model, data, asked, how="naive"), found) < 1e-9
     assert (times["map"], times["out"]) == (1, 2)
+
+
+def test_modules_by_their_path_are_seen_at_no_known_moment(gpt2: LoadedModel, rows: Dataset) -> None:
+    """Nothing before such a module is taken over from a recorded pass, and nothing behind it is left out."""
+    paths = ("transformer.drop", "transformer.h.0.ln_1", "transformer.h.0.attn.c_attn", "transformer.h.2.mlp")
+    found = [Site(Address(M, (Part("module", text=path),)), place) for path in paths for place in (ALL, LAST)]
+    last = gpt2.sites.readout_tower.layers - 1
+    head = site(f"layer[{last}].head[0].out", LAST)
+    made = [do((node, 0)) for node in found] + [do((head, 0)), do((found[0], 0), (head, 1))]
+    asked = [cell(read("logit", "book"), w) for w in (do(), *made)]
+    naive, shared = ask(gpt2, rows, asked, how="naive"), ask(gpt2, rows, asked)
+    assert gap(naive, shared) < 1e-12
+    values = np.array(list(shared.cells.values()))
+    assert (np.abs(values[1:] - values[0]).max(axis=1) > 1e-6).all(), "each world has an effect"
+    assert not [n for n in shared.notes if n.code == "CQ704"]
