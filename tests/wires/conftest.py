@@ -80,9 +80,12 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return pair(model, data, GPT2(model.hf))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def doubles() -> Iterator[None]:
-    """Models that cast float64 to float32 in norms and softmax do not, so that arithmetic is held to 1e-9."""
+    """Models that cast float64 to float32 in norms and softmax do not, so that arithmetic is held to 1e-9.
+
+    For the tests of wires alone: torch is changed for all that runs meanwhile.
+    """
     cast, to = Tensor.float, Tensor.to
 
     def keep(self: Tensor) -> Tensor:
@@ -104,7 +107,7 @@ def doubles() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def llama(tmp_path_factory: pytest.TempPathFactory, doubles: None) -> Pair:
     """Three layers of four heads that read two heads of keys and values."""
     folder = folder_of("llama", tmp_path_factory)
