@@ -1,5 +1,8 @@
 """The nouns: expressions, worlds, queries, programs, tables, estimates. No torch, no files, no text."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from causalcircuit.query.address import (
     ALL,
     FIRST,
@@ -39,7 +42,6 @@ from causalcircuit.query.compile import (
     measured,
 )
 from causalcircuit.query.draws import draws_in, numbered, times, unnumbered
-from causalcircuit.query.estimate import Estimate, Interval, Result, Tested, Verdict
 from causalcircuit.query.expr import (
     FACTUAL,
     ROW,
@@ -97,10 +99,13 @@ from causalcircuit.query.relations import relation
 from causalcircuit.query.render import assignment, number, render
 from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.statistics import Component, Direction
-from causalcircuit.query.table import OutcomeTable
 from causalcircuit.query.texts import mentioned, writes
 from causalcircuit.query.towers import AddressError, SiteInfo, Tower
 from causalcircuit.query.units import UnitError, unit_of
+
+if TYPE_CHECKING:
+    from causalcircuit.query.estimate import Estimate, Interval, Result, Tested, Verdict
+    from causalcircuit.query.table import OutcomeTable
 
 __all__ = [
     "ALL",
@@ -214,3 +219,25 @@ __all__ = [
     "world_of",
     "writes",
 ]
+
+_RESULTS = {
+    "Estimate": "estimate",
+    "Interval": "estimate",
+    "OutcomeTable": "table",
+    "Result": "estimate",
+    "Tested": "estimate",
+    "Verdict": "estimate",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a noun of results when it is first used: checking a program needs none (PEP 562).
+
+    Raises:
+        AttributeError: `name` is not public.
+    """
+    if name not in _RESULTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"causalcircuit.query.{_RESULTS[name]}"), name)
+    globals()[name] = value
+    return value

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.query.estimate import Estimate
 from causalcircuit.query.program import Estimation
+
+if TYPE_CHECKING:
+    from causalcircuit.query.estimate import Estimate
 
 Form = Literal["table", "heatmap"]
 
