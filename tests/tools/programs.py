@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,14 @@ def on_terminal(arguments: Sequence[str | Path], **more: object) -> Iterator[tup
     """`cq` with its standard error on a pseudo-terminal: the process and the terminal's other end."""
     theirs: int
     ours, theirs = os.openpty()
-    process = subprocess.Popen([str(CQ), *map(str, arguments)], stdout=subprocess.PIPE, stderr=theirs, **more)
+    # Where the tests themselves run in the background, Ctrl-C is ignored, and what they start would inherit that.
+    process = subprocess.Popen(
+        [str(CQ), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+        **more,
+    )
     os.close(theirs)
     try:
         yield process, ours
