@@ -36,10 +36,14 @@ class Made:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """A recorded bare pass: its trace, the items of each row in it, and the logits of its first item."""
+    """A recorded bare pass: its trace, the items of each row in it, and a witness.
+
+    The witness is the row with the shortest text, which has the most padding, and the logits of its first item.
+    """
 
     trace: Trace
     items: dict[int, tuple[int, ...]]
+    row: int
     witness: Tensor
 
 
@@ -108,12 +112,10 @@ class Sharing:
         work = Pass(plan.model, plan.slots, self._reads, batch)
         trace = record(plan.model, feeds, batch, work.tensors, work.visit, cache=plan.cache)
         logits = trace.logits
-        held = _Held(
-            replace(trace, logits=logits.new_empty(0)),
-            {row: items for slot in plan.slots for row, items in zip(slot.rows, slot.items, strict=True)},
-            logits[0].clone(),
-        )
-        self._held[base] = held
+        items = {row: own for slot in plan.slots for row, own in zip(slot.rows, slot.items, strict=True)}
+        row = min(items, key=lambda r: len(feeds[items[r][0]].ids or ()))
+        known = logits[items[row][0]].clone()
+        self._held[base] = _Held(replace(trace, logits=logits.new_empty(0)), items, row, known)
         return Made(plan.slots, logits, trace.batch.left, work)
 
     def _resumed(self, plan: PassPlan, way: _Way, held: _Held) -> Iterator[Made]:
@@ -138,12 +140,12 @@ class Sharing:
             return self._resume(plan, held, way.narrows)
         try:
             if not plan.proves:  # alone, so that the passes are those of a run that proved it in its first chunk
-                alone = replace(plan, slots=(_witness(plan.slots, alone=True),))
+                alone = replace(plan, slots=(_witness(plan.slots, held.row, 0),))
                 way.proven = self._resume(alone, held, way.narrows, witness=True) is not None
                 return self._resume(plan, held, way.narrows) if way.proven else None
-            made = self._resume(
-                replace(plan, slots=(*plan.slots, _witness(plan.slots))), held, way.narrows, witness=True
-            )
+            item = sum(len(own) for s in plan.slots for own in s.items)
+            seen = replace(plan, slots=(*plan.slots, _witness(plan.slots, held.row, item)))
+            made = self._resume(seen, held, way.narrows, witness=True)
         except torch.OutOfMemoryError:
             raise
         except _REPLAY_FAILURES as problem:
@@ -186,12 +188,11 @@ class Sharing:
         return Made(slots, logits, tuple(n - from_column for n in batch.left), work)
 
 
-def _witness(slots: Sequence[Slot], *, alone: bool = False) -> Slot:
-    """The first row of the chunk as it is fed, without assignments; the last item of a batch, or its only one."""
+def _witness(slots: Sequence[Slot], row: int, item: int) -> Slot:
+    """A row as it is fed, without assignments, as one item of a batch; read where the worlds beside it are."""
     some = slots[0].setup
     bare = replace(some, edits=(), naturals={}, sites=(), readouts=some.readouts, outputs=some.outputs)
-    item = 0 if alone else sum(len(own) for s in slots for own in s.items)
-    return Slot(BARE, bare, (slots[0].rows[0] - slots[0].low,), 0, ((item,),))
+    return Slot(BARE, bare, (row,), 0, ((item,),))
 
 
 def _same(found: Tensor, known: Tensor, at: Sequence[int] | None, shift: int) -> bool:

@@ -202,10 +202,9 @@ def resumed(
             [stream.starts[i] + p for i in items for p in range(_width(model, trace, name, i))], device=model.device
         )
     index = torch.tensor(items, device=model.device)
-    whole = list(items) == list(range(trace.batch.size))
 
     def again(value: Any, name: str) -> Any:
-        made = value if whole else _chosen(value, index, trace.batch.size, places[name])
+        made = _chosen(value, index, trace.batch.size, places[name])  # a copy: blocks may add in place
         return _later(made, first, trace.columns) if first else made
 
     # In the tower that is read from, a block is read by the next one only, which is replaced too: the last one counts,
