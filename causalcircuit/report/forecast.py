@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from io import StringIO
 from itertools import groupby
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question, WorldCost
 from causalcircuit.report.figures import count
+from causalcircuit.report.paper import paper, written
 from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
 
@@ -33,18 +33,7 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
         colour: whether to use the colours of a terminal. ascii_only: for outputs that know no other characters.
     """
     width = max(NARROWEST, min(width, WIDEST))
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console, out = paper(width, colour=colour)
     if not forecast.data:
         console.print(words("Nothing is asked, so nothing would run."))
     for model in forecast.models:
@@ -55,8 +44,7 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
     if forecast.data:
         console.print()
         console.print(_footer(forecast))
-    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return text.translate(_PLAIN).encode("ascii", "replace").decode() if ascii_only else text
+    return written(out, ascii_only, _PLAIN)
 
 
 def forecast_json(forecast: Forecast) -> str:

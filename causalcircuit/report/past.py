@@ -6,16 +6,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from causalcircuit.query.past import Compared, PastRun
 from causalcircuit.report.figures import count
-from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.paper import paper, written
 from causalcircuit.report.safe import words
 
 _AGREEMENT = {"equal": ("equal", "green"), "rounding": ("equal to rounding", "green"), "differs": ("differs", "red")}
@@ -151,12 +149,7 @@ def _number(x: float | None) -> str:
 
 
 def _printed(parts: Sequence[Any], width: int, ascii_only: bool) -> str:
-    out = StringIO()
-    console = Console(
-        file=out, width=max(60, width), color_system=None, highlight=False, markup=False, emoji=False,
-        legacy_windows=False,
-    )  # fmt: skip
+    console, out = paper(max(60, width))
     for part in parts:
         console.print(part)
-    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return text.translate(PLAIN).encode("ascii", "replace").decode() if ascii_only else text
+    return written(out, ascii_only)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from io import StringIO
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query.listing import Listing, Section, SiteRow
-from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.paper import paper, written
 from causalcircuit.report.safe import words
 
 _COLOURS = {"proven": "green", "inferred": "cyan", "refused": "red", "unread": "yellow"}
@@ -32,18 +31,7 @@ def sites_text(listing: Listing, *, width: int = 100, colour: bool = False, asci
         listing: what to print. width: of the text in cells.
         colour: whether to use the colours of a terminal. ascii_only: for outputs that know no other characters.
     """
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=max(60, width),
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console, out = paper(max(60, width), colour=colour)
     console.print(Text.assemble((listing.model, "bold"), f"  {listing.family}; {', '.join(listing.settings)}"))
     console.print(words(f"inputs: {', '.join(listing.inputs)}"))
     if listing.readouts:
@@ -58,8 +46,7 @@ def sites_text(listing: Listing, *, width: int = 100, colour: bool = False, asci
     for status, meaning in _MEANINGS.items():
         if status in met:
             console.print(Text.assemble((f"{status:8}", _COLOURS[status]), f"  {meaning}"))
-    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return text.translate(PLAIN).encode("ascii", "replace").decode() if ascii_only else text
+    return written(out, ascii_only)
 
 
 def sites_json(listing: Listing) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import StringIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -14,7 +13,7 @@ from causalcircuit.query import Estimate, Result, Tested
 from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
 from causalcircuit.report.figures import count
-from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.paper import paper, written
 from causalcircuit.report.safe import words
 from causalcircuit.report.shown import shown_block
 from causalcircuit.report.tables import COLOURS, estimate_table, test_table
@@ -36,22 +35,10 @@ def to_text(
         ascii_only: for outputs that know no other characters.
     """
     width = max(NARROWEST, min(width, WIDEST))
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        color_system="256" if colour else None,
-        no_color=not colour,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console, out = paper(width, colour=colour, system="256")
     for i, part in enumerate(_parts(result, width, brief)):
         console.print(*([Text()] if i else []), part, sep="\n")
-    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return text.translate(PLAIN).encode("ascii", "replace").decode() if ascii_only else text
+    return written(out, ascii_only)
 
 
 def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
