@@ -1,6 +1,7 @@
 """`cq repl` in a real terminal."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -43,6 +44,13 @@ class Terminal:
             assert time.monotonic() < end, f"{text!r} was not shown {times} times in {seconds} s, but:\n{shown.strip()}"
             time.sleep(0.1)
         return shown
+
+    def wait_for_rows(self, seconds: float = 120) -> None:
+        """Until the bar has come a tenth of its way: the first chunk of rows is whole by then."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(r"(\d+)/(\d+)\s+rows", self.shown())) or int(found[1]) * 10 < int(found[2]):
+            assert time.monotonic() < end, f"the bar did not come far in {seconds} s:\n{self.shown().strip()}"
+            time.sleep(0.1)
 
     def cancel(self) -> None:
         """Ctrl-C at the prompt; what is typed before the next one stands would meet no reader."""
@@ -94,8 +102,9 @@ def test_a_conversation(terminal: Terminal, tmp_path: Path) -> None:
     # Ctrl-C stops a run, keeps what is done, and not the session.
     terminal.type("let effect(H) = E[LD | do(H = 0)] - E[LD]", "Enter")
     terminal.wait_for("effect: ")
-    terminal.type("estimate effect(H) on ioi for H in gpt2.layer[*].head[*].out @ last", "Enter")
+    terminal.type("estimate effect(H) on ioi for H in gpt2.layer[*].mlp.neuron[*] @ last", "Enter")
     terminal.wait_for("rows × worlds")
+    terminal.wait_for_rows()
     terminal.type("C-c")
     shown = terminal.wait_for("Interrupted: these are the answers of the rows that were done.")
     assert "Traceback" not in shown
