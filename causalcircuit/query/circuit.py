@@ -140,6 +140,8 @@ class Circuit:
         origin: `None` where it was drawn by hand. trust: where it was measured.
         groups: supernodes: a name, and the sites that it stands for.
         tokens: of one typical row, by tower, what stands at each position: for pictures.
+        over: the nodes that were considered: between them lies what is outside; empty for all of the model's.
+        shared: by tower, how many query heads read one head of keys and values, where it is more than one.
     """
 
     name: str
@@ -150,6 +152,8 @@ class Circuit:
     trust: Trust | None = None
     groups: Mapping[str, tuple[Site, ...]] = field(default_factory=dict)
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    over: tuple[Site, ...] = ()
+    shared: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[Site, ...]:
