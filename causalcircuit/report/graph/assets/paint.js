@@ -1,0 +1,199 @@
+// What things look like, in the strokes of either pen.
+
+let theme = {};
+function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  theme = new Proxy({}, { get: (kept, name) => (kept[name] ??= style.getPropertyValue(`--${String(name)}`).trim()) });
+}
+const TONES = {
+  head: "head", kv: "head", attn: "head", mlp: "mlp", neuron: "mlp", expert: "mlp", router: "mlp", embed: "embed",
+  projector: "projector", feature: "feature", error: "feature",
+};
+const tone = (kind) => TONES[kind] ?? "other";
+
+// Widths go with the square root, so that a tenth of the strongest edge is still seen; the legend shows them.
+const widthFor = (value) => (value === null || STRONGEST === 0 ? 1.6 : 0.6 + 5.4 * Math.sqrt(Math.min(1.6, Math.abs(value) / STRONGEST)));
+const alphaFor = (value) => (value === null || STRONGEST === 0 ? 0.75 : 0.32 + 0.58 * Math.sqrt(Math.min(1, Math.abs(value) / STRONGEST)));
+const DASH = [7, 4];
+
+const pictures = new Map();
+function pictureOf(grid) {
+  if (!grid.src) return null;
+  let made = pictures.get(grid.src);
+  if (!made) {
+    made = new Image();
+    made.addEventListener("load", () => request());
+    made.src = grid.src;
+    pictures.set(grid.src, made);
+  }
+  return made;
+}
+
+function portOffset(e, box) {
+  if (box.mode.name === "dot" || box.cell) return 0;
+  return { q: -box.w / 3.4, v: box.w / 3.4 }[e.port] ?? 0;
+}
+
+function curveOf(e, scene) {
+  const [a, b] = [scene.boxes.get(e.s), scene.boxes.get(e.t)];
+  const [x0, y0] = [a.x, a.y - a.h / 2];
+  const [x1, y1] = [b.x + portOffset(e, b), b.y + b.h / 2];
+  if (y0 - y1 < 8) { // beside each other, or downwards out of a group: round the side
+    const side = Math.abs(x0 - x1) < 4 ? 46 : 0;
+    return [x0, y0, x0 + side, y0 - 30, x1 + side, y1 + 30, x1, y1];
+  }
+  const bend = Math.max(14, (y0 - y1) * 0.42);
+  return [x0, y0, x0, y0 - bend, x1, y1 + bend, x1, y1];
+}
+
+function paintEdge(pen, e, scene, { alpha = null, more = 0 } = {}) {
+  const sign = signOf(e.value);
+  const width = widthFor(e.value) + more;
+  pen.curve(curveOf(e, scene), {
+    stroke: theme[sign], width, dash: sign === "minus" ? DASH : null, alpha: alpha ?? alphaFor(e.value),
+  }, `${titleOf(e.s)} to ${titleOf(e.t)}: ${valueText(e)} ${intervalText(e)}`);
+}
+
+function paintLink(pen, [a, b], scene, alpha = 0.8) {
+  const [from, to] = [scene.boxes.get(a), scene.boxes.get(b)];
+  const [x0, x1] = from.x < to.x ? [from.x + from.w / 2, to.x - to.w / 2] : [from.x - from.w / 2, to.x + to.w / 2];
+  const lift = Math.min(20, Math.abs(x1 - x0) / 4);
+  pen.curve([x0, from.y, x0 + (x1 - x0) / 3, from.y - lift, x1 - (x1 - x0) / 3, to.y - lift, x1, to.y],
+    { stroke: theme["head-line"], width: 1.3, dash: [1.5, 3], alpha });
+}
+
+function paintNode(pen, id, scene, { faint = false, ring = null, strong = false } = {}) {
+  const n = nodeOf(id);
+  const box = scene.boxes.get(id);
+  const { x, y, w, h, mode } = box;
+  const alpha = faint ? 0.22 : 1;
+  const kind = tone(n.kind);
+  const style = { fill: n.kind === "readout" ? theme.readout : theme[kind], stroke: theme[`${kind}-line`], width: strong ? 2.4 : 1.2, alpha };
+  const [left, top] = [x - w / 2, y - h / 2];
+  if (ring) pen.rect(left - 4, top - 4, w + 8, h + 8, 8, { stroke: ring, width: 2.2 });
+  if (box.cell) {
+    pen.rect(left + 0.5, top + 0.5, w - 1, h - 1, 0, { stroke: theme.accent, width: strong ? 3 : 1.8, alpha });
+    return;
+  }
+  if (!faint) pen.rect(left - 1.5, top - 1.5, w + 3, h + 3, mode.name === "dot" ? 7 : 6, { fill: theme.paper });
+  if (mode.name === "dot" && n.kind !== "readout" && n.kind !== "group") {
+    shape(pen, n.kind, x, y, w, h, style);
+    return;
+  }
+  switch (n.kind) {
+    case "group":
+      pen.rect(left + 3, top - 3, w, h, 6, style);
+      pen.rect(left, top, w, h, 6, { ...style, stroke: theme.ink });
+      break;
+    case "projector":
+      pen.poly([[left, top + h], [left + w, top + h], [left + w - 7, top], [left + 7, top]], style);
+      break;
+    case "readout":
+      pen.rect(left, top, w, h, 14, { ...style, stroke: theme.ink });
+      break;
+    case "mlp": case "expert": case "neuron": case "router":
+      pen.rect(left, top, w, h, 1.5, style);
+      break;
+    case "feature": case "error":
+      pen.poly([[left, y], [left + 7, top], [left + w - 7, top], [left + w, y], [left + w - 7, top + h], [left + 7, top + h]], style);
+      break;
+    default:
+      pen.rect(left, top, w, h, n.kind === "embed" ? h / 2 : 6, style);
+  }
+  const size = n.kind === "readout" ? 13 : mode.font || 9;
+  const bold = n.kind === "readout";
+  const fill = n.kind === "readout" ? theme["readout-ink"] : theme.ink;
+  pen.text(x, y + size * 0.36, fitted(labelOf(id), size, w - 6, bold), { size, bold, fill, alpha: faint ? 0.4 : 1 });
+}
+
+function shape(pen, kind, x, y, w, h, style) {
+  const [left, top] = [x - w / 2, y - h / 2];
+  if (tone(kind) === "mlp") pen.rect(left, top, w, h, 1, style);
+  else if (kind === "projector") pen.poly([[left, top + h], [left + w, top + h], [left + w - 3, top], [left + 3, top]], style);
+  else if (tone(kind) === "feature") pen.poly([[x, top], [left + w, y], [x, top + h], [left, y]], style);
+  else pen.circle(x, y, w / 2, style);
+}
+
+// The letters of the sides of a head, where edges enter them.
+function paintPorts(pen, edges, scene) {
+  if (scene.mode.name !== "full") return;
+  const seen = new Set();
+  for (const e of edges) {
+    const key = `${e.t} ${e.port}`;
+    if (!e.port || seen.has(key)) continue;
+    seen.add(key);
+    const box = scene.boxes.get(e.t);
+    const [x, y] = [box.x + portOffset(e, box), box.y + box.h / 2];
+    pen.circle(x, y + 1, 5.5, { fill: theme.paper, stroke: theme["head-line"], width: 0.8 });
+    pen.text(x, y + 3.6, e.port, { size: 8.5, fill: theme.ink });
+  }
+}
+
+function paintGround(pen, scene) {
+  for (const p of scene.panels) pen.rect(p.x, p.y, p.w, p.h, 8, { stroke: theme.line, width: 1.2 });
+  for (const b of scene.bands) {
+    if (b.odd) pen.rect(b.x, b.y, b.w, b.h, 0, { fill: theme.band });
+    if (b.title && b.first) pen.text(b.x - 18, b.y + b.h / 2 + 4, b.title, { size: 12, fill: theme.soft, align: "end" });
+    else if (b.title) pen.text(b.x + 6, b.y + 13, b.title, { size: 10.5, fill: theme.soft, align: "start" });
+  }
+  for (const p of scene.panels) pen.text(p.x + 10, p.y + 17, p.title, { size: 12, bold: true, fill: theme.soft, align: "start" });
+  for (const a of scene.axes) {
+    for (const c of a.columns) {
+      if (c.used) pen.line([[c.x, a.y - a.length + 4], [c.x, a.y]], { stroke: theme.line, width: 1 });
+      const fill = c.used ? theme.ink : theme.soft;
+      const bold = c.used && !!c.label;
+      if (a.upright) pen.text(c.x + 4, a.y + 10, fitted(c.label, 12, 62, bold), { size: 12, fill, bold, align: "end", turn: -48 });
+      else pen.text(c.x, a.y + 16, fitted(c.label, 12, c.w - 4, bold), { size: 12, fill, bold });
+    }
+  }
+  for (const g of scene.grids) {
+    const picture = pictureOf(g.grid);
+    if (picture) pen.image(picture, g.x, g.y, g.w, g.h);
+    const lines = { stroke: picture ? "#ffffff" : theme["other-line"], width: 0.6, alpha: picture ? 0.55 : 0.6 };
+    for (let i = 1; i < g.grid.cols; i += 1) pen.line([[g.x + (i * g.w) / g.grid.cols, g.y], [g.x + (i * g.w) / g.grid.cols, g.y + g.h]], lines);
+    for (let i = 1; i < g.grid.rows; i += 1) pen.line([[g.x, g.y + (i * g.h) / g.grid.rows], [g.x + g.w, g.y + (i * g.h) / g.grid.rows]], lines);
+    pen.rect(g.x, g.y, g.w, g.h, 0, { stroke: theme["other-line"], width: 1 });
+  }
+}
+
+const KINDS = [
+  ["head", "head"], ["kv", "shared keys, values"], ["attn", "attention"], ["mlp", "MLP"], ["neuron", "neuron"], ["expert", "expert"],
+  ["embed", "embedding"], ["projector", "projector"], ["feature", "feature"], ["group", "group"],
+];
+// What colours, dashes, widths and shapes mean: below the picture, and in what is saved.
+function paintLegend(pen, scene) {
+  let x = MARGIN + 4;
+  let y = scene.height - LEGEND + 26;
+  const word = (said, gap = 18) => { pen.text(x, y + 4, said, { size: 11.5, fill: theme.soft, align: "start" }); x += widthOf(said, 11.5) + gap; };
+  const room = (w) => { if (x + w > scene.width - MARGIN) { x = MARGIN + 4; y += 20; } };
+  if (STRONGEST > 0 && !BY_NODES) {
+    for (const [sign, said] of [["plus", "raises the readout"], ["minus", "lowers it"]]) {
+      pen.line([[x, y], [x + 34, y]], { stroke: theme[sign], width: 3, dash: sign === "minus" ? DASH : null });
+      x += 40;
+      word(said);
+    }
+    for (const share of [1, 0.1, 0.01]) {
+      pen.line([[x, y], [x + 22, y]], { stroke: theme.soft, width: widthFor(share * STRONGEST) });
+      x += 27;
+      word(figure(share * STRONGEST, 2 - magnitude(share * STRONGEST)) + (share === 1 ? unit : ""), 12);
+    }
+    x += 8;
+  }
+  const present = new Set(now.ids.map((id) => nodeOf(id).kind));
+  for (const [kind, said] of KINDS) {
+    if (!present.has(kind)) continue;
+    room(26 + widthOf(said, 11.5));
+    const style = { fill: theme[tone(kind)], stroke: kind === "group" ? theme.ink : theme[`${tone(kind)}-line`], width: 1.2 };
+    if (tone(kind) === "feature") pen.poly([[x, y], [x + 5, y - 6], [x + 11, y - 6], [x + 16, y], [x + 11, y + 6], [x + 5, y + 6]], style);
+    else if (kind === "projector") pen.poly([[x, y + 6], [x + 16, y + 6], [x + 12, y - 6], [x + 4, y - 6]], style);
+    else pen.rect(x, y - 6, 16, 12, kind === "embed" ? 6 : tone(kind) === "mlp" ? 1.5 : 4, style);
+    x += 21;
+    word(said, 14);
+  }
+  if (now.links.length) {
+    room(200);
+    pen.line([[x, y], [x + 26, y]], { stroke: theme["head-line"], width: 1.3, dash: [1.5, 3] });
+    x += 31;
+    word("attention between positions");
+  }
+}

@@ -1,0 +1,104 @@
+// Two pens with the same strokes: one draws on a canvas, one writes SVG. What is seen and what is saved are one drawing.
+
+const XML = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => XML[c]);
+const short = (x) => String(Math.round(x * 100) / 100);
+
+class CanvasPen {
+  constructor(context) { this.c = context; }
+  #style({ stroke, width = 1, dash = null, alpha = 1 }) {
+    this.c.globalAlpha = alpha;
+    this.c.strokeStyle = stroke;
+    this.c.lineWidth = width;
+    this.c.setLineDash(dash ?? []);
+  }
+  #finish(style) {
+    this.c.globalAlpha = style.alpha ?? 1;
+    if (style.fill) { this.c.fillStyle = style.fill; this.c.fill(); }
+    if (style.stroke) { this.#style(style); this.c.stroke(); }
+  }
+  rect(x, y, w, h, r, style) {
+    this.c.beginPath();
+    if (r) this.c.roundRect(x, y, w, h, r); else this.c.rect(x, y, w, h);
+    this.#finish(style);
+  }
+  poly(points, style) {
+    this.c.beginPath();
+    points.forEach(([x, y], i) => (i ? this.c.lineTo(x, y) : this.c.moveTo(x, y)));
+    this.c.closePath();
+    this.#finish(style);
+  }
+  line(points, style) {
+    this.c.beginPath();
+    points.forEach(([x, y], i) => (i ? this.c.lineTo(x, y) : this.c.moveTo(x, y)));
+    this.#style(style);
+    this.c.stroke();
+  }
+  circle(x, y, r, style) {
+    this.c.beginPath();
+    this.c.arc(x, y, r, 0, 2 * Math.PI);
+    this.#finish(style);
+  }
+  curve(p, style) {
+    this.c.beginPath();
+    this.c.moveTo(p[0], p[1]);
+    this.c.bezierCurveTo(p[2], p[3], p[4], p[5], p[6], p[7]);
+    this.#style(style);
+    this.c.stroke();
+  }
+  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1 }) {
+    this.c.globalAlpha = alpha;
+    this.c.font = `${bold ? "600 " : ""}${size}px ${FONT}`;
+    this.c.fillStyle = fill;
+    this.c.textAlign = { start: "left", middle: "center", end: "right" }[align];
+    this.c.textBaseline = "alphabetic";
+    if (turn) {
+      this.c.save();
+      this.c.translate(x, y);
+      this.c.rotate((turn * Math.PI) / 180);
+      this.c.fillText(said, 0, 0);
+      this.c.restore();
+    } else this.c.fillText(said, x, y);
+  }
+  image(picture, x, y, w, h) {
+    this.c.globalAlpha = 1;
+    if (picture.complete && picture.naturalWidth) this.c.drawImage(picture, x, y, w, h);
+  }
+}
+
+class SvgPen {
+  constructor() { this.parts = []; }
+  #style({ fill = "none", stroke = "none", width = 1, dash = null, alpha = 1 }) {
+    let text = ` fill="${fill}"`;
+    if (stroke !== "none") text += ` stroke="${stroke}" stroke-width="${short(width)}"`;
+    if (dash?.length) text += ` stroke-dasharray="${dash.map(short).join(" ")}"`;
+    return alpha < 1 ? `${text} opacity="${short(alpha)}"` : text;
+  }
+  rect(x, y, w, h, r, style) {
+    this.parts.push(`<rect x="${short(x)}" y="${short(y)}" width="${short(w)}" height="${short(h)}"${r ? ` rx="${r}"` : ""}${this.#style(style)}/>`);
+  }
+  poly(points, style) {
+    this.parts.push(`<polygon points="${points.map((p) => p.map(short).join(",")).join(" ")}"${this.#style(style)}/>`);
+  }
+  line(points, style) {
+    this.parts.push(`<polyline points="${points.map((p) => p.map(short).join(",")).join(" ")}"${this.#style(style)}/>`);
+  }
+  circle(x, y, r, style) {
+    this.parts.push(`<circle cx="${short(x)}" cy="${short(y)}" r="${short(r)}"${this.#style(style)}/>`);
+  }
+  curve(p, style, told = "") {
+    const d = `M${short(p[0])} ${short(p[1])}C${[2, 3, 4, 5, 6, 7].map((i) => short(p[i])).join(" ")}`;
+    const title = told ? `><title>${escaped(told)}</title></path>` : "/>";
+    this.parts.push(`<path d="${d}"${this.#style(style)}${title}`);
+  }
+  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1 }) {
+    const more = `${bold ? ' font-weight="600"' : ""}${turn ? ` transform="rotate(${turn} ${short(x)} ${short(y)})"` : ""}${alpha < 1 ? ` opacity="${short(alpha)}"` : ""}`;
+    this.parts.push(`<text x="${short(x)}" y="${short(y)}" font-size="${size}" fill="${fill}" text-anchor="${align}"${more}>${escaped(said)}</text>`);
+  }
+  image(picture, x, y, w, h) {
+    this.parts.push(`<image href="${picture.src}" x="${short(x)}" y="${short(y)}" width="${short(w)}" height="${short(h)}" preserveAspectRatio="none"/>`);
+  }
+  svg(width, height, title, paper) {
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(height)}" viewBox="0 0 ${short(width)} ${short(height)}" font-family="${escaped(FONT)}" role="img"><title>${escaped(title)}</title><rect width="100%" height="100%" fill="${paper}"/>${this.parts.join("\n")}</svg>\n`;
+  }
+}

@@ -1,0 +1,89 @@
+"""Which column of a picture a position falls into, and what stands above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from causalcircuit.query.address import Position
+
+_JOINT = ("all", "each", "list", "span", "inside", "outside", "except", "new")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where nodes of one position stand.
+
+    Attributes:
+        label: the token, or the position as written where no token is known. note: the position as written.
+        index: along the tower's tokens; `None` where it is not known.
+    """
+
+    label: str
+    note: str
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The columns of one tower, and the column of each position that occurs; none where all nodes share one."""
+
+    columns: tuple[Column, ...]
+    of: Mapping[Position, int]
+
+
+def index_of(position: Position, length: int) -> int | None:
+    """The place of a position among `length` tokens (0: unknown); `None` where rows or images decide it."""
+    at: int | None = None
+    if position.kind == "index" and position.index is not None:
+        at = position.index
+        if at < 0:
+            at = at + length if length else None
+    elif position.kind == "first":
+        at = 0
+    elif position.kind == "last" and length:
+        at = length - 1
+    if at is None:
+        return None
+    at += position.offset
+    return at if at >= 0 and (not length or at < length) else None
+
+
+def token_at(position: Position, tokens: Sequence[str]) -> str:
+    """What stands at a position in the typical row; empty where that is not known."""
+    at = index_of(position, len(tokens))
+    return tokens[at] if at is not None and at < len(tokens) else ""
+
+
+def axis(positions: Iterable[Position], tokens: Sequence[str]) -> Axis:
+    """The columns of a tower whose nodes stand at `positions`.
+
+    Positions with a number come in its order, with every token of the typical row between them; those that differ
+    from row to row (`token(row.subject)`) stand before them, joint ones (`all`) first, `last` without tokens last.
+    """
+    seen = list(dict.fromkeys(positions))
+    if len(seen) < 2:
+        return Axis((), {})
+    known = {p: index_of(p, len(tokens)) for p in seen}
+    joint = [p for p in seen if known[p] is None and p.kind in _JOINT]
+    ends = [p for p in seen if known[p] is None and p.kind == "last"]
+    loose = [p for p in seen if known[p] is None and p not in joint and p not in ends]
+    loose.sort(key=lambda p: (p.kind != "image", p.index or 0) if p.kind == "image" else (True, 0))
+    numbered = range(len(tokens)) if tokens else sorted({i for i in known.values() if i is not None})
+    columns: list[Column] = []
+    of: dict[Position, int] = {}
+    for p in (*joint, *loose):
+        of[p] = len(columns)
+        columns.append(Column(_loose(p), str(p)))
+    start = {i: len(columns) + n for n, i in enumerate(numbered)}
+    for i in numbered:
+        columns.append(Column(tokens[i] if tokens else str(i), str(i), i))
+    for p in ends:
+        of[p] = len(columns)
+        columns.append(Column(str(p), str(p)))
+    of.update({p: start[i] for p, i in known.items() if i is not None})
+    return Axis(tuple(columns), of)
+
+
+def _loose(p: Position) -> str:
+    return f"▦ {p.index}" if p.kind == "image" else str(p)

@@ -1,0 +1,83 @@
+"""What is known of a circuit's origin and of its trust, as lines of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from causalcircuit.query.circuit import Circuit, Origin, Score, Trust
+from causalcircuit.query.estimate import Interval
+from causalcircuit.report.figures import count, figure
+
+_HASH = 12
+_DIRECTIONS = {
+    "noising": "noising: factual runs take values of the other world",
+    "denoising": "denoising: runs of the other world take factual values",
+}
+
+
+def origin_lines(circuit: Circuit) -> list[tuple[str, str]]:
+    """Names and values, the most important first."""
+    o = circuit.origin
+    if o is None:
+        return [("origin", "drawn by hand: no scores, no data"), ("model", circuit.model)]
+    kept = f"{len(circuit.edges):,} edges" if circuit.edges else count(len(circuit.nodes), "node")
+    rows = count(o.rows, "row") + (f" in {count(o.clusters, 'cluster')}" if o.clusters else "")
+    lines = [
+        ("method", o.method),
+        ("direction", _DIRECTIONS[o.direction]),
+        ("readout", o.readout + (f" ({o.unit})" if o.unit else "")),
+        ("from", o.start),
+        ("to", o.end),
+        ("data", f"{o.data}, {rows}"),
+        ("kept", f"{kept} of {o.considered:,} scored"),
+        ("model", f"{circuit.model}: {o.model}"),
+        ("weights", o.weights[:_HASH]),
+    ]
+    return [(name, said) for name, said in (*lines, *_more(o)) if said]
+
+
+def _more(o: Origin) -> list[tuple[str, str]]:
+    made = [("precision", " on ".join(filter(None, (o.dtype, o.device))))]
+    made += [("seed", str(o.seed))] if o.seed is not None else []
+    made += [("versions", ", ".join(f"{name} {v}" for name, v in sorted(o.versions.items())))]
+    return made
+
+
+def trust_lines(trust: Trust | None) -> list[tuple[str, str, str]]:
+    """What was measured: a name, the number, and what it means."""
+    if trust is None:
+        return []
+    held = f" on the {trust.held:,} edges that were patched exactly" if trust.held else ""
+    listed: list[tuple[str, float | None, str]] = [
+        ("CPR", trust.cpr, "integral of faithfulness over the share of edges"),
+        ("CMD", trust.cmd, "integral of |1 − faithfulness|; 0 is best"),
+        ("Pearson", trust.pearson, f"correlation with exact patching{held}"),
+        ("Spearman", trust.spearman, f"rank correlation with exact patching{held}"),
+        ("recall", trust.recall, "of the exactly strongest edges"),
+        ("Jaccard", trust.jaccard, "mean overlap of the edges chosen on resampled rows"),
+        ("shuffled weights", trust.randomised, "rank correlation with the scores of a model with shuffled weights"),
+    ]
+    found = [(name, figure(x, 3), meaning) for name, x, meaning in listed if x is not None]
+    return found + [
+        (method, figure(x, 3), "overlap of that method's strongest edges with these")
+        for method, x in sorted(trust.across.items())
+    ]
+
+
+def score_data(score: Score | None) -> list[Any] | None:
+    """Value, low, high, rows, share of resamples; an infinite end is `None`."""
+    if score is None:
+        return None
+    low, high = ends(score.interval)
+    return [_finite(score.value), low, high, score.n, score.selected]
+
+
+def ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Both ends of an interval as JSON knows them."""
+    if interval is None:
+        return None, None
+    return _finite(interval.low), _finite(interval.high)
+
+
+def _finite(x: float) -> float | None:
+    return x if abs(x) < float("inf") else None
