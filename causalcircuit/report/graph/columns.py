@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from causalcircuit.query.address import Position
 
+_IMAGE = 4
+"""Placeholders from which on they are taken for the tokens of an image."""
 _JOINT = ("all", "each", "list", "span", "inside", "outside", "except", "new")
 
 
@@ -32,10 +36,27 @@ class Axis:
     of: Mapping[Position, int]
 
 
-def index_of(position: Position, length: int) -> int | None:
-    """The place of a position among `length` tokens (0: unknown); `None` where rows or images decide it."""
+def shown(token: str) -> str:
+    """A token as a label: without the blank that most begin with, and seen where it is nothing else."""
+    return token.strip() or ("⏎" if "\n" in token else "␣" if token else "")
+
+
+def image_tokens(tokens: Sequence[str]) -> tuple[int, ...]:
+    """Where the tokens of a text stand that an image is put into: one placeholder (`<image>`), many times."""
+    counted = Counter(t.strip() for t in tokens if re.fullmatch(r"\s*(<.+>|\[.+\]|▦)\s*", t))
+    word, times = max(counted.items(), key=lambda item: item[1], default=("", 0))
+    return tuple(i for i, t in enumerate(tokens) if t.strip() == word) if times >= _IMAGE else ()
+
+
+def index_of(position: Position, length: int, images: Sequence[int] = ()) -> int | None:
+    """The place of a position among `length` tokens (0: unknown); `None` where rows or images decide it.
+
+    `images` are the places of image tokens.
+    """
     at: int | None = None
-    if position.kind == "index" and position.index is not None:
+    if position.kind == "image" and position.index is not None and 0 <= position.index < len(images):
+        at = images[position.index]
+    elif position.kind == "index" and position.index is not None:
         at = position.index
         if at < 0:
             at = at + length if length else None
@@ -64,7 +85,9 @@ def axis(positions: Iterable[Position], tokens: Sequence[str]) -> Axis:
     seen = list(dict.fromkeys(positions))
     if len(seen) < 2:
         return Axis((), {})
-    known = {p: index_of(p, len(tokens)) for p in seen}
+    images = image_tokens(tokens)
+    known = {p: index_of(p, len(tokens), images) for p in seen}
+    patch = {i: p for p, i in known.items() if p.kind == "image"}
     joint = [p for p in seen if known[p] is None and p.kind in _JOINT]
     ends = [p for p in seen if known[p] is None and p.kind == "last"]
     loose = [p for p in seen if known[p] is None and p not in joint and p not in ends]
@@ -77,7 +100,8 @@ def axis(positions: Iterable[Position], tokens: Sequence[str]) -> Axis:
         columns.append(Column(_loose(p), str(p)))
     start = {i: len(columns) + n for n, i in enumerate(numbered)}
     for i in numbered:
-        columns.append(Column(tokens[i] if tokens else str(i), str(i), i))
+        label = _loose(patch[i]) if i in patch else shown(tokens[i]) if tokens else str(i)
+        columns.append(Column(label, str(patch.get(i, i)), i))
     for p in ends:
         of[p] = len(columns)
         columns.append(Column(str(p), str(p)))

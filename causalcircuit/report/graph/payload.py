@@ -10,7 +10,7 @@ from causalcircuit.query.address import Position
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.expr import Site
 from causalcircuit.report.graph import facts, names
-from causalcircuit.report.graph.columns import Axis, axis, index_of, token_at
+from causalcircuit.report.graph.columns import Axis, axis, index_of, shown, token_at
 from causalcircuit.report.graph.images import PageImage
 from causalcircuit.report.graph.places import Place, place
 from causalcircuit.report.safe import clean
@@ -120,8 +120,6 @@ def _towers(nodes: Sequence[_Node], ends: Sequence[tuple[int, int]]) -> dict[str
 
 
 def _axis(tower: str, nodes: Iterable[_Node], circuit: Circuit) -> Axis:
-    if tower == "projector":
-        return Axis((), {})
     return axis((n.position for n in nodes if n.tower == tower), circuit.tokens.get(tower, ()))
 
 
@@ -151,6 +149,7 @@ def _drawn(
         "tower": towers.index(n.tower),
         "row": n.rank,
         "layer": n.place.layer,
+        "number": n.place.number,
         "col": along.of.get(n.position, -1),
         "sites": [_cut(s) for s in n.sites],
     }
@@ -159,14 +158,14 @@ def _drawn(
     if at is not None and shot is not None:
         out["patch"] = [towers.index(shot.tower) if shot.tower in towers else -1, at]
     if n.place.kind == "embed" and token and along.of:
-        out["label"] = _cut(token)
+        out["label"] = _cut(shown(token))
     if n.score is not None:
         out["score"] = n.score
     return out
 
 
 def _links(nodes: dict[Key, _Node], number: dict[Key, int], circuit: Circuit) -> list[list[int]]:
-    """Attention between positions: a head that reads keys or values at one and writes at another."""
+    """Attention: a head that reads keys or values at one position and writes at another, or that shares them."""
     read = {_key(e.target): None for e in circuit.edges if e.target is not None and place(e.target).port in ("k", "v")}
     wrote = {_key(e.source): None for e in circuit.edges if nodes[_key(e.source)].place.kind == "head"}
     wrote |= {
@@ -175,9 +174,17 @@ def _links(nodes: dict[Key, _Node], number: dict[Key, int], circuit: Circuit) ->
     by_part: dict[str, list[Key]] = {}
     for key in wrote:
         by_part.setdefault(key[0], []).append(key)
-    return [
-        [number[a], number[b]] for a in read for b in by_part.get(a[0], ()) if a != b and _sees(a[1], b[1], circuit)
-    ]
+    found = [(a, b) for a in read for b in by_part.get(a[0], ()) if a != b]
+    found += [(a, b) for a in read if nodes[a].place.kind == "kv" for b in wrote if _shares(nodes[a], nodes[b], circuit)]
+    return [[number[a], number[b]] for a, b in found if _sees(a[1], b[1], circuit)]
+
+
+def _shares(kv: _Node, head: _Node, circuit: Circuit) -> bool:
+    """Whether a head is one of those that read these keys and values."""
+    a, b = kv.place, head.place
+    if b.kind != "head" or b.number is None or (a.tower, a.layer, a.cross) != (b.tower, b.layer, b.cross):
+        return False
+    return b.number // circuit.shared.get(a.tower, 1) == a.number
 
 
 def _sees(key: Position, query: Position, circuit: Circuit) -> bool:

@@ -75,8 +75,7 @@ function faithfulText(size) {
   if (!DATA.curve.length) return "";
   const { exact, below, above } = faithfulAt(size);
   if (exact) return `Faithfulness ${atPoint(exact)} edges.`;
-  const sides = [below, above].filter(Boolean).map(atPoint).join(", ");
-  return `Faithfulness was measured beside it: ${sides} edges.`;
+  return `Not measured at this size. Faithfulness ${[below, above].filter(Boolean).map(atPoint).join(", ")} edges.`;
 }
 
 function showSize() {
@@ -84,8 +83,7 @@ function showSize() {
   $("size").value = stepAt(size);
   $("size").setAttribute("aria-valuetext", `${counted(size, BY_NODES ? "node" : "edge")}. ${faithfulText(size)}`);
   if (document.activeElement !== $("size-number")) $("size-number").value = size;
-  const { considered } = { considered: LARGEST };
-  $("size-of").textContent = `of ${considered.toLocaleString("en-US")}`;
+  $("size-of").textContent = `of ${LARGEST.toLocaleString("en-US")}`;
   $("size-says").textContent = faithfulText(size);
   if (!marker) return;
   const { f, exact } = faithfulAt(size);

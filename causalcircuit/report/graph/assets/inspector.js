@@ -27,7 +27,7 @@ function inspect() {
 }
 
 function overview() {
-  const parts = [el("h2", {}, BY_NODES ? "Nodes by score" : "How far to trust it")];
+  const parts = [el("h2", {}, "How far to trust it")];
   if (DATA.trust.length) {
     parts.push(el("table", {}, ...DATA.trust.map(([name, value, meaning]) => el("tr", {},
       el("td", {}, el("b", {}, name), el("br"), el("span", { class: "soft" }, meaning)), el("td", { class: "number" }, typeset(value))))));
@@ -35,7 +35,7 @@ function overview() {
   for (const note of DATA.notes) parts.push(el("p", { class: "soft" }, note));
   const strongest = now.edges.slice(0, 8);
   if (strongest.length) parts.push(el("h3", {}, "Strongest edges"), listOf(strongest, (e) => `${titleOf(e.s)} → ${titleOf(e.t)}`, (e) => e.s));
-  if (BY_NODES) parts.push(nodeScores());
+  if (BY_NODES) parts.push(el("h3", {}, "Strongest nodes"), nodeScores());
   if (state.groups.length) parts.push(el("h3", {}, "Groups"), ...state.groups.map(groupLine));
   const tokens = DATA.towers.filter((t) => t.tokens.length && !t.image);
   for (const t of tokens) parts.push(el("h3", {}, `A typical row${DATA.towers.length > 1 ? `, ${t.title}` : ""}`), el("p", { class: "soft" }, t.tokens.join(" ")));

@@ -1,12 +1,15 @@
 // Where everything stands: rows by layer from the bottom up, columns by position where there are positions.
 
 const SIZES = [ // from roomy to tight; the last one has no room for names
+  { name: "large", font: 15, pad: 12, gap: 26, tall: 32, least: 54, most: 170 },
   { name: "full", font: 13, pad: 9, gap: 14, tall: 26, least: 42, most: 132 },
   { name: "compact", font: 11, pad: 5, gap: 8, tall: 21, least: 32, most: 84 },
   { name: "small", font: 9, pad: 3, gap: 4, tall: 16, least: 24, most: 48 },
   { name: "dot", font: 0, pad: 0, gap: 5, tall: 11, least: 11, most: 11 },
 ];
 const FONT = 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Verdana, sans-serif';
+const LEAST = { large: 76, full: 56, compact: 44, small: 38, dot: 38 }; // from row to row
+const MOST = 40; // nodes of a picture that is drawn large
 const [GUTTER, MARGIN, LEGEND] = [92, 18, 64];
 
 const ruler = document.createElement("canvas").getContext("2d");
@@ -33,7 +36,8 @@ function fitted(text, size, room, bold = false) {
 
 function boxWidth(id, mode) {
   if (mode.name === "dot") return nodeOf(id).kind === "readout" ? 60 : mode.least;
-  return Math.max(mode.least, Math.min(mode.most, widthOf(labelOf(id), mode.font) + 2 * mode.pad));
+  const most = mode.most * (isGroup(id) ? 2.2 : 1);
+  return Math.max(mode.least, Math.min(most, widthOf(labelOf(id), mode.font) + 2 * mode.pad));
 }
 
 // The towers that have something to show, each with its rows; towers of one level stand side by side.
@@ -47,7 +51,7 @@ function blocks(ids) {
     const rest = members.filter((id) => !cells.includes(id));
     const rows = new Map();
     for (const id of rest) push(rows, nodeOf(id).row, id);
-    const byColumn = tower.columns.length > 0 && rest.some((id) => nodeOf(id).col >= 0 && !nodeOf(id).patch);
+    const byColumn = tower.columns.length > 0 && rest.some((id) => nodeOf(id).col >= 0);
     const keys = [...rows.keys()].sort((a, b) => a - b);
     return {
       t, tower, grid, cells, byColumn, level: tower.level,
@@ -57,7 +61,7 @@ function blocks(ids) {
   return made;
 }
 
-// MLPs have a lane of their own beside the heads, half a line higher, where no columns tell them apart.
+// MLPs have a lane of their own beside the heads, half a line higher where room is scarce; not where columns tell apart.
 function laneOf(block) {
   if (block.byColumn) return new Set();
   return new Set(block.rows.flatMap((r) => (r.ids.every((id) => nodeOf(id).kind === "mlp") && r.ids.length === 1 ? r.ids : [])));
@@ -79,13 +83,16 @@ function columnsOf(block, mode) {
   const many = listed.length > 48; // a long text: tokens at which nothing happens are left out
   const kept = [];
   for (const c of listed) {
-    if (c.used || !many) kept.push(c);
-    else if (kept.length && kept.at(-1).skipped) kept.at(-1).skipped += 1;
-    else kept.push({ i: null, label: "…", note: "", index: null, used: false, skipped: 1 });
+    const before = kept.at(-1);
+    if (c.used) kept.push(c);
+    else if (many && before?.label === "…") continue;
+    else if (many) kept.push({ ...c, i: null, label: "…" });
+    else if (before?.again && before.word === c.label) before.label = `${c.label} ×${++before.again}`;
+    else kept.push({ ...c, i: null, word: c.label, again: 1 });
   }
   const level = kept.every((c) => widthOf(c.label, 12) <= 86);
   for (const c of kept) {
-    const text = Math.min(widthOf(c.label, 12), 110);
+    const text = Math.min(widthOf(c.label, 12, c.used), 110);
     const own = used.get(c.i) ?? 0;
     c.flat = Math.max(own, text + 10, 16);
     c.turned = Math.max(own, 18);
@@ -109,7 +116,7 @@ function natural(block, mode) {
 }
 
 // The lines that rows stand on, in steps, from the bottom; bands are what belongs to one layer.
-function lines(block) {
+function lines(block, half) {
   const lane = laneOf(block);
   const alone = (r) => r.ids.every((id) => lane.has(id));
   let line = 0;
@@ -117,8 +124,7 @@ function lines(block) {
   for (const r of block.rows) {
     const layer = nodeOf(r.ids[0]).layer;
     if (last !== null) {
-      const half = alone(r) !== last.alone;
-      line += half ? 0.5 : 1;
+      line += alone(r) !== last.alone ? half : 1;
       // What stands in the rows of the middle must not come closer to each other than a step.
       if (!alone(r) && line - last.middle < 1) line = last.middle + 1;
     }
@@ -161,26 +167,36 @@ function layout(room, height) {
   const levels = [...new Set(list.map((b) => b.level))].sort((a, b) => a - b).map((l) => list.filter((b) => b.level === l));
   const inner = room - GUTTER - 2 * MARGIN;
   const need = (mode, which) => Math.max(0, ...levels.map((bs) => bs.reduce((sum, b) => sum + natural(b, mode)[which] + 24, 0)));
-  const mode = SIZES.find((m) => need(m, "best") <= inner) ?? SIZES.find((m) => need(m, "least") <= inner) ?? SIZES.at(-1);
+  const sideAxis = (b) => (b.byColumn && b.tower.name !== "projector" ? 74 : 0);
+  const sideGrid = (b) => (b.cells.length || (b.grid && b.grid.src) ? 172 : 0);
+  const fixed = MARGIN * 2 + LEGEND + 46 + levels.reduce((sum, bs) => sum + 20 + Math.max(...bs.map((b) => sideAxis(b) + sideGrid(b))), 0);
+  const stepsOf = (half) => {
+    list.forEach((b) => lines(b, half));
+    return levels.reduce((sum, bs) => sum + Math.max(...bs.map((b) => b.top)) + 1, 0);
+  };
+  const roomy = stepsOf(1);
+  const steps = fixed + roomy * LEAST.full <= height ? roomy : stepsOf(0.5);
+  const tall = (m) => fixed + steps * LEAST[m.name] <= height;
+  const sizes = now.ids.length <= MOST ? SIZES : SIZES.slice(1);
+  // Roomy where that fits both ways; names stay readable rather than that all is seen at once.
+  const mode = sizes.slice(0, -2).find((m) => need(m, "best") <= inner && tall(m)) ?? sizes.slice(-4).find((m) => need(m, "best") <= inner)
+    ?? sizes.find((m) => need(m, "least") <= inner) ?? SIZES.at(-1);
   const turned = need(mode, "best") > inner;
   const width = Math.max(room, need(mode, turned ? "least" : "best") + GUTTER + 2 * MARGIN);
-  list.forEach(lines);
 
   const scene = { mode, width, boxes: new Map(), bands: [], axes: [], grids: [], panels: [], titles: [] };
-  const sideAxis = (b) => (b.byColumn ? (turned || !b.columns.level ? 74 : 30) : 0);
-  const sideGrid = (b) => (b.cells.length || (b.grid && b.grid.src) ? 172 : 0);
-  const fixed = MARGIN * 2 + LEGEND + 46 + levels.reduce((sum, bs) => sum + 40 + Math.max(...bs.map((b) => sideAxis(b) + sideGrid(b))), 0);
-  const steps = levels.reduce((sum, bs) => sum + Math.max(...bs.map((b) => b.top)) + 1, 0);
-  const least = { full: 62, compact: 54, small: 48, dot: 44 }[mode.name];
-  const step = Math.max(least, Math.min(96, (height - fixed) / Math.max(1, steps)));
+  const step = Math.max(LEAST[mode.name], Math.min(132, (height - fixed) / Math.max(1, steps)));
 
   let y = -LEGEND - MARGIN; // upwards is negative; everything is moved down at the end
   for (const bs of levels) {
     const natures = bs.map((b) => natural(b, mode)[turned ? "least" : "best"] + 24);
-    const spare = (width - GUTTER - 2 * MARGIN - natures.reduce((a, b) => a + b, 0)) / bs.length;
-    let left = GUTTER + MARGIN;
+    // Few nodes are not strewn over a wide window.
+    const all = natures.reduce((a, b) => a + b, 0);
+    const spare = Math.min(width - GUTTER - 2 * MARGIN - all, Math.max(420, all * 1.1)) / bs.length;
+    let left = GUTTER + MARGIN + (width - GUTTER - 2 * MARGIN - all - spare * bs.length) / 2;
     let highest = y;
     bs.forEach((b, i) => {
+      b.first = i === 0;
       const right = left + natures[i] + spare;
       highest = Math.min(highest, stand(scene, b, { left: left + 8, right: right - 8, y, step, mode, turned }));
       left = right;
@@ -222,7 +238,8 @@ function stand(scene, b, { left, right, y, step, mode, turned }) {
   }
   if (b.byColumn) {
     const upright = turned || !b.columns.level;
-    const tall = upright ? 66 : 22;
+    const hidden = b.tower.name === "projector"; // its columns are those of the image
+    const tall = hidden ? 0 : upright ? 66 : 22;
     y -= tall;
     const all = b.columns.kept.reduce((sum, c) => sum + (upright ? c.turned : c.flat), 0);
     const spare = Math.max(0, Math.min(60, (right - left - all) / b.columns.kept.length));
@@ -233,7 +250,7 @@ function stand(scene, b, { left, right, y, step, mode, turned }) {
       return { ...c, x: x - w / 2, w };
     });
     b.at = new Map(columns.map((c) => [c.i, c]));
-    scene.axes.push({ y, tall, columns, upright, top: 0, tower: b.t });
+    scene.axes.push({ y, columns, upright, hidden });
   }
   const zero = b.rows.length ? y - step * 0.5 : y;
   for (const r of b.rows) {
@@ -264,7 +281,7 @@ function bands(scene, b, left, right, step) {
     const named = typeof s.key === "number" ? `layer ${s.key}` : { embed: b.tower.name === "vision" ? "patches" : "embeddings" }[kind] ?? "";
     scene.bands.push({
       x: left, w: right - left, y: bottom - (above - below) * step, h: (above - below) * step, title: named, odd: i % 2 === 1,
-      first: left < GUTTER + MARGIN + 20,
+      first: b.first,
     });
   });
 }
@@ -300,7 +317,7 @@ function relax(scene, list, mode) {
     }
   }
   const top = scene.boxes.get(READOUT);
-  if (top) rows.push({ ids: [READOUT], boxes: [top], even: [scene.width / 2], left: GUTTER, right: scene.width - MARGIN });
+  if (top) rows.push({ ids: [READOUT], boxes: [top], even: [scene.width / 2], left: GUTTER, right: scene.width - MARGIN, free: true });
   const pull = (id) => {
     let [sum, all] = [0, 0];
     for (const [edges, end] of [[now.into.get(id), "s"], [now.out.get(id), "t"]]) {
@@ -314,7 +331,7 @@ function relax(scene, list, mode) {
   };
   for (let sweep = 0; sweep < 6; sweep += 1) {
     for (const r of sweep % 2 ? [...rows].reverse() : rows) {
-      const wish = r.ids.map((id, i) => 0.45 * r.even[i] + 0.55 * (pull(id) ?? r.even[i]));
+      const wish = r.ids.map((id, i) => { const to = pull(id) ?? r.even[i]; return r.free ? to : 0.45 * r.even[i] + 0.55 * to; });
       spaced(r.boxes, wish, mode.gap, r.left, r.right);
     }
   }

@@ -66,11 +66,9 @@ function controls() {
   $("wider").addEventListener("click", () => zoomTo(zoom / 1.25));
   $("fit").addEventListener("click", () => zoomTo(scroll.clientHeight ? Math.min(1, (scroll.clientWidth - 2) / scene.width, scroll.clientHeight / scene.height) : 1));
   darkMedia.addEventListener("change", (event) => setTheme(event.matches));
-  let seen = 0;
-  new ResizeObserver(() => {
-    const size = scroll.clientWidth * 1e4 + (matchMedia("(max-width: 900px)").matches ? 0 : scroll.clientHeight);
-    if (size !== seen) { seen = size; request("layout"); }
-  }).observe(scroll);
+  const sizeNow = () => scroll.clientWidth * 1e4 + (matchMedia("(max-width: 900px)").matches ? 0 : scroll.clientHeight);
+  let seen = sizeNow();
+  new ResizeObserver(() => { if (sizeNow() !== seen) { seen = sizeNow(); request("layout"); } }).observe(scroll);
 }
 
 setTheme(darkMedia.matches);

@@ -97,7 +97,7 @@ function edgesShown(size = state.size) {
 }
 
 // Everything on the stage now; remembered until size or groups change.
-const now = { edges: [], links: [], ids: [], into: new Map(), out: new Map() };
+const now = { edges: [], links: [], arcs: [], ids: [], into: new Map(), out: new Map() };
 function look() {
   const at = places();
   now.edges = edgesShown();
@@ -112,6 +112,7 @@ function look() {
   const scored = BY_NODES ? DATA.nodes.slice(0, state.size) : [];
   scored.forEach((_, i) => ids.add(at[i]));
   now.links = LINKS.map(([a, b]) => [at[a], at[b]]).filter(([a, b]) => a !== b && ids.has(a) && ids.has(b));
+  now.arcs = now.links.filter(([a, b]) => a < b || !now.links.some(([c, d]) => c === b && d === a)); // each drawn once
   now.ids = [...ids].sort((a, b) => a - b);
   for (const pin of [...state.pins]) if (!ids.has(pin)) state.pins.delete(pin);
 }

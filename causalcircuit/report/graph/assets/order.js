@@ -20,7 +20,7 @@ function arrange() {
     push(near, t, [s, weight]);
   }
   const place = (list) => list.forEach((id, i) => spot.set(id, (i + 0.5) / list.length));
-  for (const list of rows.values()) place(list.sort((a, b) => a - b));
+  for (const list of rows.values()) place(list.sort((a, b) => (nodeOf(a).number ?? -1) - (nodeOf(b).number ?? -1) || a - b));
   for (let sweep = 0; sweep < 12; sweep += 1) {
     for (const key of sweep % 2 ? [...keys].reverse() : keys) {
       const list = rows.get(key);

@@ -42,23 +42,26 @@ class CanvasPen {
   curve(p, style) {
     this.c.beginPath();
     this.c.moveTo(p[0], p[1]);
-    this.c.bezierCurveTo(p[2], p[3], p[4], p[5], p[6], p[7]);
+    for (let i = 2; i < p.length; i += 6) this.c.bezierCurveTo(p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5]);
     this.#style(style);
     this.c.stroke();
   }
-  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1 }) {
+  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1, halo = null }) {
     this.c.globalAlpha = alpha;
     this.c.font = `${bold ? "600 " : ""}${size}px ${FONT}`;
     this.c.fillStyle = fill;
     this.c.textAlign = { start: "left", middle: "center", end: "right" }[align];
     this.c.textBaseline = "alphabetic";
-    if (turn) {
-      this.c.save();
-      this.c.translate(x, y);
-      this.c.rotate((turn * Math.PI) / 180);
-      this.c.fillText(said, 0, 0);
-      this.c.restore();
-    } else this.c.fillText(said, x, y);
+    this.c.save();
+    this.c.translate(x, y);
+    if (turn) this.c.rotate((turn * Math.PI) / 180);
+    if (halo) {
+      this.#style({ stroke: halo, width: 4 });
+      this.c.lineJoin = "round";
+      this.c.strokeText(said, 0, 0);
+    }
+    this.c.fillText(said, 0, 0);
+    this.c.restore();
   }
   image(picture, x, y, w, h) {
     this.c.globalAlpha = 1;
@@ -87,12 +90,12 @@ class SvgPen {
     this.parts.push(`<circle cx="${short(x)}" cy="${short(y)}" r="${short(r)}"${this.#style(style)}/>`);
   }
   curve(p, style, told = "") {
-    const d = `M${short(p[0])} ${short(p[1])}C${[2, 3, 4, 5, 6, 7].map((i) => short(p[i])).join(" ")}`;
+    const d = `M${short(p[0])} ${short(p[1])}C${p.slice(2).map(short).join(" ")}`;
     const title = told ? `><title>${escaped(told)}</title></path>` : "/>";
     this.parts.push(`<path d="${d}"${this.#style(style)}${title}`);
   }
-  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1 }) {
-    const more = `${bold ? ' font-weight="600"' : ""}${turn ? ` transform="rotate(${turn} ${short(x)} ${short(y)})"` : ""}${alpha < 1 ? ` opacity="${short(alpha)}"` : ""}`;
+  text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1, halo = null }) {
+    const more = `${halo ? ` stroke="${halo}" stroke-width="4" stroke-linejoin="round" paint-order="stroke"` : ""}${bold ? ' font-weight="600"' : ""}${turn ? ` transform="rotate(${turn} ${short(x)} ${short(y)})"` : ""}${alpha < 1 ? ` opacity="${short(alpha)}"` : ""}`;
     this.parts.push(`<text x="${short(x)}" y="${short(y)}" font-size="${size}" fill="${fill}" text-anchor="${align}"${more}>${escaped(said)}</text>`);
   }
   image(picture, x, y, w, h) {

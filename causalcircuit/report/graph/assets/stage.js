@@ -76,8 +76,9 @@ function paintCircuit(pen) {
   shownEdges = eye ? now.edges.filter((e) => eye.edges.has(e)) : now.edges;
   const pale = seeking() && !eye;
   for (let i = shownEdges.length - 1; i >= 0; i -= 1) paintEdge(pen, shownEdges[i], scene, pale ? { alpha: 0.1 } : {});
-  const linked = eye ? now.links.filter(([a, b]) => eye.nodes.has(a) && eye.nodes.has(b)) : now.links;
-  for (const link of linked) paintLink(pen, link, scene);
+  const linked = eye ? now.arcs.filter(([a, b]) => eye.nodes.has(a) && eye.nodes.has(b)) : now.arcs;
+  if (eye || linked.length <= LINKED) for (const link of linked) paintLink(pen, link, scene);
+  paintAxes(pen, scene);
   for (const id of now.ids) {
     const faint = eye ? !eye.nodes.has(id) : pale && !state.matches.has(id);
     const ring = state.pins.has(id) || (seeking() && state.matches.has(id)) ? theme.accent : null;
@@ -102,7 +103,7 @@ function paintOver() {
   const eye = hover.edge ? { edges: new Set([hover.edge]), nodes: new Set([hover.edge.s, hover.edge.t]) } : focus([hover.node]);
   const edges = [...eye.edges].sort((a, b) => Math.abs(a.value ?? 0) - Math.abs(b.value ?? 0));
   for (const e of edges) paintEdge(pen, e, scene, { alpha: 0.95, more: 0.5 });
-  for (const link of now.links) if (eye.nodes.has(link[0]) && eye.nodes.has(link[1])) paintLink(pen, link, scene, 1);
+  for (const link of now.arcs) if (eye.nodes.has(link[0]) && eye.nodes.has(link[1])) paintLink(pen, link, scene, 1);
   for (const id of eye.nodes) {
     paintNode(pen, id, scene, { strong: id === hover.node, ring: state.pins.has(id) ? theme.accent : null });
     patchOf(pen, id);
@@ -160,13 +161,7 @@ function edgeAt(x, y) {
     samples = new Float32Array(shownEdges.length * (STEPS + 1) * 2);
     shownEdges.forEach((e, i) => {
       const p = curveOf(e, scene);
-      for (let k = 0; k <= STEPS; k += 1) {
-        const t = k / STEPS;
-        const [a, b, c, d] = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3];
-        const at = (i * (STEPS + 1) + k) * 2;
-        samples[at] = a * p[0] + b * p[2] + c * p[4] + d * p[6];
-        samples[at + 1] = a * p[1] + b * p[3] + c * p[5] + d * p[7];
-      }
+      for (let k = 0; k <= STEPS; k += 1) samples.set(pointOn(p, k / STEPS), (i * (STEPS + 1) + k) * 2);
     });
   }
   let [best, least] = [null, 6 / zoom];
