@@ -38,6 +38,9 @@ from causalcircuit.query.wiring import (
     written_between,
 )
 
+Closed = dict[Sublayer | None, tuple[Address, ...]]
+"""Parts of a block whose writes are held, with what is held of each."""
+
 
 class Writer(Protocol):
     """Writes out the values of a world (see `wires.Wires`)."""
@@ -59,7 +62,7 @@ class Shadows:
     _write: Writer
     _shadows: dict[tuple[object, ...], World] = field(default_factory=dict)
     _alive: list[World] = field(default_factory=list)
-    _between: dict[tuple[object, ...], tuple[list[Address], set[Sublayer]]] = field(default_factory=dict)
+    _between: dict[tuple[object, ...], tuple[list[Address], Closed]] = field(default_factory=dict)
     _frozen: dict[tuple[object, ...], Assignment] = field(default_factory=dict)
 
     def shadow(self, world: World, group: list[Assignment], target: Expr) -> World:
@@ -87,13 +90,7 @@ class Shadows:
         held, closed = self._held(table, model, list(sources.values()), others, end)
         made: dict[Expr, Assignment] = {}
         for a in up.assignments:
-            inside = site_of(a)
-            hidden = (
-                inside is not None
-                and inside.address.model == model
-                and sublayer(table, self._places.info(inside)) in closed
-            )
-            if not hidden and not _said_anew(a, group, held):
+            if not self._said_by(closed, a, model, table) and not _said_anew(a, group, held):
                 made[a.target] = replace(a, value=self._write.explicit(a, world))
         for address in held:
             if not any(s.address == address.local for s in sources.values()):
@@ -112,6 +109,15 @@ class Shadows:
             made[said.target] = said
         return World(tuple(made.values()), world.span)
 
+    def _said_by(self, closed: Closed, a: Assignment, model: str, table: SiteTable) -> bool:
+        """Whether what is held of a part says what an assignment says: all but what comes after the pieces held."""
+        inside = site_of(a)
+        if inside is None or inside.address.model != model:
+            return False
+        info = self._places.info(inside)
+        part = sublayer(table, info)
+        return part in closed and not any(table.depends(info, table.info(piece)) for piece in closed[part])
+
     def _freeze(self, site: Site, world: World) -> Assignment:
         """A site set to its value in a world; wires out of one node into many share most of these."""
         key = (site, site.span, world)
@@ -122,7 +128,7 @@ class Shadows:
 
     def _held(
         self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
-    ) -> tuple[list[Address], set[Sublayer]]:
+    ) -> tuple[list[Address], Closed]:
         """What `_find_held` finds, once for all ends that stand at one point of the computation."""
         stand = None if end.site is None else (end.site.tower, end.site.rank, end.site.layer, end.site.tensor)
         key = (model, tuple(sources), tuple(others), end.towers, stand)
@@ -132,21 +138,21 @@ class Shadows:
 
     def _find_held(
         self, table: SiteTable, model: str, sources: list[SiteInfo], others: list[SiteInfo], end: End
-    ) -> tuple[list[Address], set[Sublayer]]:
-        """What is held between some sources and an end, and the parts that are held with all that is in them.
+    ) -> tuple[list[Address], Closed]:
+        """What is held between some sources and an end, and of parts without a source, what is held of each.
 
         A part that the source of another wire stands in is held piece by piece, for that wire may end in the stream.
         """
         held: list[Address] = []
-        closed: set[Sublayer] = set()
+        closed: Closed = {}
         for part in written_between(table, sources, end):
             inside = [s for s in sources if sublayer(table, s) == part]
             address = write_of(table, model, part)
             write = table.info(address)
             if not inside:
                 pieces = any(sublayer(table, s) == part and s.tensor != write.tensor for s in others)
-                held.extend(siblings(table, model, part) if pieces else (address,))
-                closed.add(part)
+                closed[part] = siblings(table, model, part) if pieces else (address,)
+                held.extend(closed[part])
             elif any(table.depends(write, s) for s in sources if s not in inside) and all(
                 s.tensor != write.tensor for s in inside
             ):
@@ -172,11 +178,10 @@ class Shadows:
         made: dict[Expr, Assignment] = {}
         for mine in (False, True):  # its own say more than those into the shared site
             for a in world.assignments:
-                head = self._places.head(a)
-                if (head is not None) != mine or (mine and head != out):
+                if (self._places.head(a) == out) != mine:
                     continue
                 if not mine and not self._places.upstream(a, model, table, end):
-                    continue
+                    continue  # also what its neighbours alone read
                 target = a.target
                 if mine and isinstance(target, Wire) and isinstance(target.target, Site):
                     shared = cast(Address, shared_of(table, target.target.address))

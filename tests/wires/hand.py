@@ -160,20 +160,28 @@ class Hand:
             alone[:, k : k + 1] = value
             return p.down(layer, alone)
 
+        def closer(wire: Wire, end: str) -> set[int]:
+            """The positions at which another wire out of the same source ends in this very read."""
+            if _ends(wire, end):
+                return set()
+            same = [a.target for a in wires if _ends(a.target, end) and a.target.source == wire.source]  # type: ignore[union-attr]
+            return {i for w in same for i in places(w.target.position, count)}  # type: ignore[union-attr]
+
         def into(stream: Tensor, *ends: str, keep: bool = False, readout: Readout | None = None) -> Tensor:
             """The stream as one read takes it; with `keep`, all that comes later takes it so."""
             out = stream
-            closest = {a.target.source for a in wires if _ends(a.target, ends[0] if ends else "")}  # type: ignore[union-attr]
+            taken = {a.target.source for a in wires if readout in _readouts(a.target.target)}  # type: ignore[union-attr]
             for a in wires:
                 wire = a.target
                 assert isinstance(wire, Wire)
-                if wire.source in closest and not _ends(wire, ends[0]):
-                    continue  # the wire into this very read says more than the one into what it is made of
                 if isinstance(wire.target, Site):
                     hit = wire.target.address.local in ends
-                    at = places(wire.target.position, count)
+                    # A wire into this very read says more than the one into what it is made of.
+                    over = closer(wire, ends[0]) if hit else set()
+                    at = [i for i in places(wire.target.position, count) if i not in over]
+                    hit = hit and not (readout is not None and wire.source in taken)
                 else:
-                    hit = readout is not None and readout in _readouts(wire.target)
+                    hit = not ends and readout is not None and readout in _readouts(wire.target)
                     at = places(readout.position, count) if readout is not None else []
                 if not hit:
                     continue
@@ -253,7 +261,7 @@ class Hand:
 
         def logits(readout: Readout) -> Tensor:
             x = into(stream, readout=readout)
-            return p.logits(site("final_norm", p.last_norm(into(x, "final_norm"))))
+            return p.logits(site("final_norm", p.last_norm(into(x, "final_norm", readout=readout))))
 
         site("final_norm", p.last_norm(into(stream, "final_norm")))
         trace.logits = logits
