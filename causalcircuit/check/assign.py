@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from causalcircuit.check import draws, wires
 from causalcircuit.check.scope import Scope
+from causalcircuit.check.sets import no_wires
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
     Applied,
     Assignment,
     Column,
+    Counterfactual,
     Expr,
     Generated,
     Input,
@@ -22,6 +24,7 @@ from causalcircuit.query import (
     Site,
     Text,
     Wire,
+    Wires,
     World,
     is_estimand,
     is_event,
@@ -81,7 +84,7 @@ def _drawn(value: Expr) -> Expr:
 
 
 def _assignable(target: Expr, a: Assignment) -> None:
-    if isinstance(target, Site | Input | OwnRow):
+    if isinstance(target, Site | Input | OwnRow | Wires):
         return
     if isinstance(target, Wire):
         wires.check(target, a.span)
@@ -99,6 +102,10 @@ def _assignable(target: Expr, a: Assignment) -> None:
 def _givable(target: Expr, value: Expr, a: Assignment) -> None:
     span = value.span or a.span
     if isinstance(target, OwnRow):
+        return
+    if isinstance(target, Wires):
+        if not isinstance(value, Counterfactual) or value.value != target:
+            raise no_wires(shown(target), shown(value), value.span or a.span)
         return
     if is_estimand(value):
         raise error(

@@ -12,7 +12,20 @@ from causalcircuit.check.expressions import Lowering, Poisoned
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Scope
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, instead_of
-from causalcircuit.query import Command, Estimation, Expr, Graph, ModelRef, Number, Program, Testing, World
+from causalcircuit.query import (
+    CircuitDecl,
+    CircuitView,
+    Command,
+    Estimation,
+    Expr,
+    Graph,
+    ModelRef,
+    Number,
+    Program,
+    Saving,
+    Testing,
+    World,
+)
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
 from causalcircuit.syntax import Statement, cut, parse
@@ -45,6 +58,9 @@ class Checker:
     scope: Scope = field(default_factory=Scope)
     models: dict[str, ModelRef] = field(default_factory=dict)
     graphs: dict[str, Graph] = field(default_factory=dict)
+    circuits: dict[str, CircuitDecl] = field(default_factory=dict)
+    views: list[CircuitView] = field(default_factory=list)
+    savings: list[Saving] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -88,6 +104,9 @@ class Checker:
             comments,
             tuple(d for d in self.found if not d.is_error),
             source,
+            dict(self.circuits),
+            tuple(self.views),
+            tuple(self.savings),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
@@ -100,6 +119,10 @@ class Checker:
                 getattr(questions, word)(self, tree, low, comments)
             elif word in ("hypothesis", "family"):
                 getattr(questions, word)(self, tree, low)
+            elif word in ("circuit", "save"):
+                from causalcircuit.check import circuits  # most programs have none
+
+                getattr(circuits, word)(self, tree, low)
             else:
                 getattr(_ROOMS.get(word, declarations), word)(self, tree, low)
         except DiagnosticError as problem:
@@ -226,7 +249,7 @@ class Checker:
 
 def _declares(statement: Statement) -> list[tuple[str, Span]]:
     """The name that a statement declares, if it does."""
-    if statement.word in _QUESTIONS:
+    if statement.word in (*_QUESTIONS, "save"):
         return []
     parts = inner(statement.tree)
     found = [p for p in parts if not isinstance(p, str) and str(p.data) == "name"]

@@ -13,11 +13,12 @@ from causalcircuit.check.measure import unit
 from causalcircuit.check.options import on_data, read
 from causalcircuit.check.reachable import reachable
 from causalcircuit.check.sweeps import Member, Sweep, check_sweeps, points, spread
-from causalcircuit.check.values import Family, kind_of
+from causalcircuit.check.values import Family, Module, kind_of
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
     Binary,
+    CircuitDecl,
     Claim,
     Compare,
     DataRef,
@@ -73,6 +74,8 @@ def estimate(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
 def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
     """`show effect(H) on d for H in m.layer[*].head[*].out @ last as heatmap`."""
     heads, options = _split(tree)
+    if circuits_shown(checker, heads, options, low, comments):
+        return
     given = read(options, low, _SHOW)
     data = given.data or _only_data(low)
     if data is None:
@@ -90,6 +93,26 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         queries, data, given.options, given.per, comments, low.statement, given.form or "table", left
     )  # fmt: skip
     checker.command(made, low)
+
+
+def circuits_shown(
+    checker: Checker, heads: list[Node], options: list[Node], low: Lowering, comments: tuple[str, ...]
+) -> bool:
+    """Whether the heads of a `show` are circuits, which are kept then.
+
+    Raises:
+        DiagnosticError: CQ112, options; CQ256, something else beside them.
+    """
+    if not checker.circuits and not any(isinstance(v, Module | CircuitDecl) for v, _ in low.scope.names.values()):
+        return False
+    from causalcircuit.check import circuits
+
+    if not circuits.show(checker, heads, low, comments):
+        return False
+    if options:
+        way = "what it is of stands where it is declared"
+        raise error("CQ112", "a circuit is shown without options", low.span(options[0]), help=way)
+    return True
 
 
 def _only_data(low: Lowering) -> DataRef | None:

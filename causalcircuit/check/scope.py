@@ -16,6 +16,8 @@ FUNCTIONS = (
     *("mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample"),
     *("norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known"),
 )
+CIRCUITS = ("attribute", "smallest", "union", "intersect", "strongest", "paths", "group", "load", "compare")
+"""What makes circuits: names in circuit statements, and free elsewhere."""
 _CONSTANTS = ("true", "false")
 
 
@@ -104,6 +106,9 @@ class Scope:
                 labels=[Label(top.later[name], "declared here")],
                 help="move the declaration above its use",
             )
+        if name in CIRCUITS:
+            way = f"write `circuit C = {name}(…)`, and name `C` here"
+            return error("CQ256", f"`{name}` makes a circuit, and stands in `circuit` statements only", span, help=way)
         known = self.known()
         near = nearest(name, [*known, *FUNCTIONS, "row"])
         holders = [m for m, (v, _) in top.names.items() if isinstance(v, Module) and name in v.scope.names]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from causalcircuit.check.wording import shown
-from causalcircuit.diagnostics import Span, error
+from causalcircuit.diagnostics import DiagnosticError, Span, error
 from causalcircuit.query import (
     Address,
     AddressError,
@@ -59,6 +59,31 @@ def check_one_model(found: Iterable[Expr], span: Span | None) -> None:
             span,
             help="ask of each model by itself: their sites have no order and no scale in common",
         )
+
+
+def no_value(circuit: str, span: Span) -> DiagnosticError:
+    """A circuit where a value is needed."""
+    return error(
+        "CQ256",
+        f"`{circuit}` is a circuit, not a value",
+        span,
+        "wires",
+        help=(
+            f"its wires are assigned, all at once: `do({circuit} = ({circuit} | w))`, "
+            f"`do(outside({circuit}) = (outside({circuit}) | w))`",
+            f"it is shown by `show {circuit}`",
+        ),
+    )
+
+
+def no_wires(target: str, said: str, span: Span | None) -> DiagnosticError:
+    """Another value for the wires of a circuit than their own in a world."""
+    return error(
+        "CQ262",
+        f"`{said}` is no value for all the wires of `{target}`",
+        span,
+        help=f"they take their own values of another world: `do({target} = ({target} | w))`",
+    )
 
 
 def union(items: Iterable[Expr]) -> tuple[Expr, ...]:

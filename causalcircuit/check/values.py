@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import Span
-from causalcircuit.query import Claim, DataRef, Expr, Graph, ModelRef, Part, World
+from causalcircuit.query import CircuitDecl, Claim, DataRef, Expr, Graph, ModelRef, Part, World
 
 if TYPE_CHECKING:
     from causalcircuit.check.scope import Scope
@@ -79,7 +79,10 @@ class Family:
     alpha: float
 
 
-Value = Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | ModelRef | DataRef
+Value = (
+    Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | CircuitDecl
+    | ModelRef | DataRef
+)  # fmt: skip
 
 
 def kind_of(value: Value) -> str:
@@ -99,6 +102,7 @@ def kind_of(value: Value) -> str:
         Family: "a family",
         Claim: "a hypothesis",
         Graph: "a graph",
+        CircuitDecl: "a circuit",
         ModelRef: "a model",
         DataRef: "data",
     }

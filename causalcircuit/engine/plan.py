@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from causalcircuit.diagnostics import error
 from causalcircuit.engine.formulas import in_world, leaves, model_of, said_in, statistics
 from causalcircuit.engine.wires import Wires
-from causalcircuit.query import Cell, Counterfactual, DataRef, Expr, SiteTable, Statistic, World, cells_of, numbered
+from causalcircuit.query import (
+    Cell,
+    Counterfactual,
+    DataRef,
+    Expr,
+    SiteTable,
+    Statistic,
+    World,
+    cells_of,
+    numbered,
+    render,
+    walk,
+    walk_world,
+)
+from causalcircuit.query import Wires as CircuitWires
 from causalcircuit.query.plan import Plan, Reference, Run, Stage
 from causalcircuit.rows import Dataset, load
 
@@ -24,11 +39,31 @@ def make_plan(queries: Iterable[Expr | Cell], data: Dataset, tables: Mapping[str
         DiagnosticError: CQ352, a value that no assignment can take; CQ4xx, other data of a reference cannot be read;
             CQ239 and CQ303, wires that are entangled or cyclic.
     """
+    queries = tuple(queries)
+    for query in queries:
+        refuse_circuits(query)
     cells: dict[Cell, None] = {}
     for query in queries:
         asked = (query,) if isinstance(query, Cell) else cells_of(query)
         cells.update(dict.fromkeys(one for cell in asked for one in numbered(cell)))
     return _plan(data, tuple(cells), (), tables or {})
+
+
+def refuse_circuits(query: Expr | Cell) -> None:
+    """Worlds in which the wires of whole circuits are assigned are not run yet.
+
+    Raises:
+        DiagnosticError: CQ264.
+    """
+    parts = (query,) if isinstance(query, Expr) else (query.readout, *walk_world(query.world))
+    found = next((e for part in parts for e in walk(part) if isinstance(e, CircuitWires)), None)
+    if found is not None:
+        raise error(
+            "CQ264",
+            f"`{render(found)}`: the wires of a whole circuit cannot be assigned in this version",
+            found.span,
+            help="assign wires one by one: `do((A -> B) = (A | w))`",
+        )
 
 
 def _plan(data: Dataset, cells: tuple[Cell, ...], wanted: Iterable[Statistic], tables: Mapping[str, SiteTable]) -> Plan:

@@ -76,12 +76,15 @@ from causalcircuit.query.expr import (
     Text,
     Truth,
     Wire,
+    Wires,
     Within,
     World,
 )
 from causalcircuit.query.given import Noise, Vector
 from causalcircuit.query.outline import OutlineError, site_table
 from causalcircuit.query.program import (
+    CircuitDecl,
+    CircuitView,
     Claim,
     Command,
     DataRef,
@@ -92,6 +95,7 @@ from causalcircuit.query.program import (
     Program,
     Query,
     Region,
+    Saving,
     Split,
     Testing,
 )
@@ -123,6 +127,8 @@ __all__ = [
     "Call",
     "Cell",
     "Chat",
+    "CircuitDecl",
+    "CircuitView",
     "Claim",
     "ClassScore",
     "Classes",
@@ -167,6 +173,7 @@ __all__ = [
     "Readout",
     "Region",
     "Result",
+    "Saving",
     "Similarity",
     "Site",
     "SiteInfo",
@@ -184,6 +191,7 @@ __all__ = [
     "Vector",
     "Verdict",
     "Wire",
+    "Wires",
     "Within",
     "Word",
     "World",

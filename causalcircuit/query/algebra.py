@@ -34,6 +34,7 @@ from causalcircuit.query.expr import (
     Statistic,
     Text,
     Wire,
+    Wires,
     Within,
     World,
 )
@@ -203,6 +204,6 @@ def models_of(item: Expr | World) -> set[str]:
     for e in inside:
         if isinstance(e, Site):
             out.add(e.address.model)
-        elif isinstance(e, Output | Input):
+        elif isinstance(e, Output | Input | Wires):
             out.add(e.model)
     return out

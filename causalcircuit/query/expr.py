@@ -17,6 +17,7 @@ from causalcircuit.query.address import Address, Position
 from causalcircuit.query.remembered import Remembers, remember
 
 if TYPE_CHECKING:
+    from causalcircuit.query.circuits.formulas import Formula
     from causalcircuit.query.program import DataRef
 
 ReadoutKind = Literal["logit", "logprob", "prob"]
@@ -284,8 +285,20 @@ class Wire(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Wires(Expr):
+    """All wires of a circuit, as one target: `do(C = (C | w))`. Its value is `Counterfactual` of itself, and no other.
+
+    With `complement`, `outside(C)`: the wires of its model between the nodes considered that are not in it.
+    """
+
+    model: str
+    circuit: Formula
+    complement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment(Remembers):
-    """`target = value` inside `do(…)`; the target is a `Site`, an `Input` or a `Wire`."""
+    """`target = value` inside `do(…)`; the target is a `Site`, an `Input`, a `Wire` or `Wires`."""
 
     target: Expr
     value: Expr

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
+
+if TYPE_CHECKING:
+    from causalcircuit.query.circuits.formulas import Formula
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
@@ -200,6 +203,40 @@ class Graph:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CircuitDecl:
+    """`circuit C = …`: a name for some wires of a model; they are attributed when something asks for them."""
+
+    name: str
+    formula: Formula
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def model(self) -> str:
+        """The declared name of the model whose wires they are."""
+        from causalcircuit.query.circuits.formulas import model_of
+
+        return model_of(self.formula)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitView:
+    """`show C`, or `show compare(A, B)`: one circuit, or two beside each other."""
+
+    circuits: tuple[CircuitDecl, ...]
+    comments: tuple[str, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """`save C to "./c.json"`."""
+
+    circuit: CircuitDecl
+    path: Path
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
 Command = Estimation | Testing
 
 
@@ -213,6 +250,7 @@ class Program:
         commands: what is to be run, in order.
         comments: the `##` lines that belong to no question: above the first statement, below the last.
         warnings: what the check had to say short of errors.
+        circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
     """
 
     models: Mapping[str, ModelRef]
@@ -223,3 +261,11 @@ class Program:
     comments: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     source: Source | None = None
+    circuits: Mapping[str, CircuitDecl] = field(default_factory=dict)
+    views: tuple[CircuitView, ...] = ()
+    savings: tuple[Saving, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked."""
+        return bool(self.commands or self.views or self.savings)

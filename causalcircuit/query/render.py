@@ -36,6 +36,7 @@ from causalcircuit.query.expr import (
     Text,
     Truth,
     Wire,
+    Wires,
     Within,
     World,
 )
@@ -142,6 +143,11 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"({_expr(value, names, 0)} | {_world(world, names)})"
         case Wire(source=source, target=target):
             return f"({_expr(source, names, 0)} -> {_expr(target, names, 0)})"
+        case Wires(circuit=circuit, complement=complement):
+            from causalcircuit.query.circuits.wording import text_of
+
+            text = names.get(Wires(e.model, circuit)) or text_of(circuit, names)
+            return f"outside({text})" if complement else text
         case Expect(value=value, world=world, condition=condition):
             return f"E[{_conditioned(value, world, condition, names)}]"
         case Probability(event=event, world=world, condition=condition):

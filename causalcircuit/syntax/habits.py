@@ -10,8 +10,8 @@ from causalcircuit.syntax.chunks import Chunk, blanked
 from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
-    *("circuit", "identify", "fit", "discover", "observe"),
-    *("check", "repair", "save", "revise", "freeze", "release"),
+    *("identify", "fit", "discover", "observe"),
+    *("check", "repair", "revise", "freeze", "release"),
 )
 """Opening words of the language that this version does not run yet."""
 

@@ -75,8 +75,8 @@ def read(path: Path, span: Span | None = None) -> Circuit:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = instead_of(path.name, (p.name for s in READ for p in path.parent.glob(f"*{s}")))
-        way = (near, f"looked for {path}", "paths are relative to the file that names them")
-        raise error("CQ770", f"the file `{path.name}` does not exist", span, "this file", help=way) from None
+        ways = (near, f"looked for {path}", "paths are relative to the file that names them")
+        raise error("CQ770", f"the file `{path.name}` does not exist", span, "this file", help=ways) from None
     except UnicodeDecodeError:
         raise _none(path, "it is no text in UTF-8", span) from None
     except OSError as problem:
@@ -154,7 +154,7 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as problem:
-        cut = problem.pos >= len(text.rstrip())
+        cut = problem.pos >= len(text.rstrip()) or problem.msg.startswith("Unterminated")
         raise Mismatch("it is cut off" if cut else f"it is no JSON: {problem}") from None
 
 

@@ -52,8 +52,10 @@ def union(first: Circuit, second: Circuit) -> Circuit:
     # Of one attribution are two circuits that differ only in which of its wires they kept.
     alike = first.origin == second.origin
     if not alike:
-        edges, nodes = (tuple(replace(x, score=None) for x in several) for several in (edges, nodes))  # type: ignore[type-var]
+        edges = tuple(replace(e, score=None) for e in edges)
+        nodes = tuple(replace(n, score=None) for n in nodes)
     made = replace(first, edges=ordered(edges), nodes=ordered(nodes), origin=first.origin if alike else None)
+    made = made if made.edges == first.edges and made.nodes == first.nodes else replace(made, trust=None)
     over = tuple(dict.fromkeys((*first.over, *second.over))) if first.over and second.over else ()
     groups = {**second.groups, **first.groups}
     tokens = first.tokens or second.tokens
@@ -127,10 +129,10 @@ def check_scored(circuit: Circuit, what: str) -> None:
     def lacks(score: Score | None) -> bool:
         return score is None or (what == "selected" and score.selected is None)
 
-    bare = [x for x in (*circuit.edges, *circuit.nodes) if lacks(x.score)]
-    if not bare:
+    scores = [*(e.score for e in circuit.edges), *(n.score for n in circuit.nodes)]
+    if not any(map(lacks, scores)):
         return
-    scored = any(x.score is not None for x in (*circuit.edges, *circuit.nodes))
+    scored = any(s is not None for s in scores)
     if what == "selected" and scored:
         said, way = "no selection frequencies", "they come with a bootstrap of rows: `attribute(…) seed 7`"
     else:
