@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from causalcircuit.query import Interval
 
 ZERO = "┊"
-PLAIN = str.maketrans({"├": "|", "┤": "|", "─": "-", "●": "o", "┊": ":", "◂": "<", "▸": ">", "·": "-", "…": "~"})
+PLAIN = str.maketrans({"├": "|", "┤": "|", "─": "-", "●": "o", "┊": ":", "◂": "<", "▸": ">", "·": "-", "…": "~",
+                       "█": "#", "▌": "#", "▐": "#", "↓": "v", "×": "x"})  # fmt: skip
 """What stands for each sign of a report where the output knows ASCII only."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from causalcircuit.query import Result
+from causalcircuit.query.circuits import as_text
 from causalcircuit.report.scene import scene
 from causalcircuit.report.svg import svg
 
@@ -12,7 +13,7 @@ _LONGEST = 60
 
 
 def pictures(result: Result) -> dict[str, bytes]:
-    """SVG and PNG of every heat map, by the names of their files: `effect-H.svg`, `effect-H.png`."""
+    """By the names of their files: every heat map as SVG and PNG, `effect-H.svg`, every circuit as `C.circuit.json`."""
     from causalcircuit.report.png import png  # Pillow is loaded only where a picture is drawn
 
     out: dict[str, bytes] = {}
@@ -22,6 +23,9 @@ def pictures(result: Result) -> dict[str, bytes]:
             drawn = scene(shown)
             out[f"{name}.svg"] = svg(drawn).encode()
             out[f"{name}.png"] = png(drawn)
+    for view in result.circuits:
+        if view.comparison is None:
+            out[f"{_free(view.circuits[0].name, out)}.circuit.json"] = as_text(view.circuits[0]).encode()
     return out
 
 

@@ -7,7 +7,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-from causalcircuit.report.scene import Label, Rect, Scene
+from causalcircuit.report.scene import Label, Photo, Rect, Scene
 
 _SHARP = 2
 """Pixels a point, so that letters stay sharp on dense screens and in print."""
@@ -19,7 +19,11 @@ def png(scene: Scene) -> bytes:
     image = Image.new("RGB", size, (255, 255, 255))
     canvas = ImageDraw.Draw(image)
     for part in scene.parts:
-        if isinstance(part, Rect):
+        if isinstance(part, Photo):
+            _photo(image, part)
+        elif isinstance(part, Rect) and part.cover < 1:
+            _glass(image, part)
+        elif isinstance(part, Rect):
             _rect(canvas, part)
         else:
             _label(image, canvas, part)
@@ -29,9 +33,26 @@ def png(scene: Scene) -> bytes:
 
 
 def _rect(canvas: ImageDraw.ImageDraw, r: Rect) -> None:
+    left, top, right, low = _box(r)
+    canvas.rectangle((left, top, right - 1, low - 1), fill=r.fill)
+
+
+def _glass(image: Image.Image, r: Rect) -> None:
+    box = _box(r)
+    below = image.crop(box)
+    image.paste(Image.blend(below, Image.new("RGB", below.size, r.fill), r.cover), box)
+
+
+def _photo(image: Image.Image, p: Photo) -> None:
+    left, top, right, low = _box(p)
+    image.paste(Image.open(BytesIO(p.content)).convert("RGB").resize((right - left, low - top)), (left, top))
+
+
+def _box(r: Rect | Photo) -> tuple[int, int, int, int]:
+    """The pixels of a rectangle, one at least; the right and lower ends do not belong to it."""
     left, top = round(r.x * _SHARP), round(r.y * _SHARP)
-    right, low = round((r.x + r.width) * _SHARP) - 1, round((r.y + r.height) * _SHARP) - 1
-    canvas.rectangle((left, top, max(left, right), max(top, low)), fill=r.fill)
+    right, low = round((r.x + r.width) * _SHARP), round((r.y + r.height) * _SHARP)
+    return left, top, max(left + 1, right), max(top + 1, low)
 
 
 def _label(image: Image.Image, canvas: ImageDraw.ImageDraw, t: Label) -> None:

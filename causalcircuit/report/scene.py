@@ -1,4 +1,4 @@
-"""Heat maps as rectangles and labels, before they are drawn as SVG or PNG."""
+"""Pictures as rectangles, labels and images, before they are drawn as SVG or PNG; and heat maps as such."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from causalcircuit.report.scale import Scale, apart, scale_of
 
 Anchor = Literal["start", "middle", "end"]
 
-_INK: RGB = (34, 34, 34)
-_SOFT: RGB = (110, 110, 110)
+INK: RGB = (34, 34, 34)
+SOFT: RGB = (110, 110, 110)
 _NONE: RGB = (238, 238, 238)
-_PAPER: RGB = (255, 255, 255)
+PAPER: RGB = (255, 255, 255)
 _WIDE, _TALL, _NARROW = 52, 28, 22
 _MANY = 24
 """Columns from which on cells are too narrow for their numbers."""
@@ -32,7 +32,7 @@ _FORMULA = 110
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A filled rectangle; `told` is what a pointer on it is told."""
+    """A filled rectangle; `told` is what a pointer on it is told, `cover` how far it hides what lies below."""
 
     x: float
     y: float
@@ -40,6 +40,18 @@ class Rect:
     height: float
     fill: RGB
     told: str = ""
+    cover: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An image, as PNG, drawn to fill a rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class Label:
     text: str
     size: int = _TEXT
     anchor: Anchor = "start"
-    fill: RGB = _INK
+    fill: RGB = INK
     bold: bool = False
     upright: bool = False
 
@@ -62,7 +74,7 @@ class Scene:
 
     width: float
     height: float
-    parts: tuple[Rect | Label, ...]
+    parts: tuple[Rect | Label | Photo, ...]
     title: str
 
 
@@ -76,11 +88,11 @@ def scene(shown: Shown) -> Scene:
     y: float = _MARGIN + 16
     parts.append(Label(_MARGIN, y, clean(shown.name), 17, bold=True))
     y += 20
-    parts.append(Label(_MARGIN, y, " · ".join(facts), fill=_SOFT))
+    parts.append(Label(_MARGIN, y, " · ".join(facts), fill=SOFT))
     estimand = next((said.plain for name, said in formulas(shown.estimates) if name == "estimand"), "")
     if estimand and len(estimand) <= _FORMULA:
         y += 19
-        parts.append(Label(_MARGIN, y, clean(estimand), 12, fill=_SOFT))
+        parts.append(Label(_MARGIN, y, clean(estimand), 12, fill=SOFT))
     head = len(parts)
     right: float = 0
     for panel in shown.panels:
@@ -107,14 +119,14 @@ def _panel(shown: Shown, panel: Panel, scale: Scale, top: float) -> Iterator[Rec
     top += heading + (20 if panel.columns.title else 0) + 8
     middle = left + wide * len(columns) / 2
     if panel.columns.title:
-        yield Label(middle, top - heading - 14, clean(panel.columns.title), anchor="middle", fill=_SOFT)
+        yield Label(middle, top - heading - 14, clean(panel.columns.title), anchor="middle", fill=SOFT)
     for j, said in enumerate(columns):
         x = left + wide * (j + 0.5)
         yield Label(x + (5 if upright else 0), top - 6, said, anchor="start" if upright else "middle", upright=upright)
     if panel.rows.title:
         yield Label(
             _MARGIN + 10, top + _TALL * len(rows) / 2, clean(panel.rows.title),
-            anchor="middle", fill=_SOFT, upright=True,
+            anchor="middle", fill=SOFT, upright=True,
         )  # fmt: skip
     for i, (said, places) in enumerate(zip(rows, panel.cells, strict=True)):
         y = top + _TALL * i
@@ -131,12 +143,12 @@ def _cell(shown: Shown, place: int | None, scale: Scale, box: Rect) -> Iterator[
     e = shown.estimates[place]
     fill = _NONE if e.value is None else colour(scale.share(e.value))
     yield Rect(box.x, box.y, box.width, box.height, fill, _told(shown, place))
-    ink = _PAPER if dark(fill) else _INK
+    ink = PAPER if dark(fill) else INK
     x, y = box.x + box.width / 2, box.y + box.height / 2
     said = "?" if e.value is None else scale.text(e.value).replace("-", "−")
     if box.width >= _WIDE - 1:
         pale = e.value is None or abs(scale.share(e.value)) < _PALE
-        yield Label(x, y + 4, said, 12, "middle", _SOFT if pale and not apart(e) else ink, bold=apart(e))
+        yield Label(x, y + 4, said, 12, "middle", SOFT if pale and not apart(e) else ink, bold=apart(e))
     elif apart(e):
         yield Rect(x - 2, y - 2, 4, 4, ink)
 
@@ -150,17 +162,21 @@ def _told(shown: Shown, place: int) -> str:
     return f"{member}: {value}{ends}{p}"
 
 
-def _legend(shown: Shown, scale: Scale, top: float) -> Iterator[Rect | Label]:
+def scale_bar(scale: Scale, unit: str, top: float) -> Iterator[Rect | Label]:
+    """The colours from the lowest value to the highest, with numbers below."""
     steps, wide = 41, 5
     for k in range(steps):
         yield Rect(_MARGIN + wide * k, top, wide + 0.5, 12, colour(2 * k / (steps - 1) - 1))
     length = wide * steps
     for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):
         said = figure(share * scale.most, scale.places).replace("-", "−")
-        yield Label(_MARGIN + length * (share + 1) / 2, top + 26, said, 11, _as_anchor(anchor), _SOFT)
-    unit = shown.unit if shown.unit not in ("", "ratio") else ""
+        yield Label(_MARGIN + length * (share + 1) / 2, top + 26, said, 11, _as_anchor(anchor), SOFT)
     if unit:
-        yield Label(_MARGIN + length + 10, top + 11, unit, 11, fill=_SOFT)
+        yield Label(_MARGIN + length + 10, top + 11, unit, 11, fill=SOFT)
+
+
+def _legend(shown: Shown, scale: Scale, top: float) -> Iterator[Rect | Label]:
+    yield from scale_bar(scale, shown.unit if shown.unit not in ("", "ratio") else "", top)
     y = top + 46
     bold = "Bold" if max(len(p.columns.labels) for p in shown.panels) <= _MANY else "Dotted"
     lines = []
@@ -170,7 +186,7 @@ def _legend(shown: Shown, scale: Scale, top: float) -> Iterator[Rect | Label]:
     if any(place is None for p in shown.panels for row in p.cells for place in row):
         lines.append("Grey: " + ("no path to what is read." if shown.left_out else "no member of the sweep."))
     for line in lines:
-        yield Label(_MARGIN, y, line, 11, fill=_SOFT)
+        yield Label(_MARGIN, y, line, 11, fill=SOFT)
         y += 16
 
 

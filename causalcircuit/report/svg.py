@@ -5,7 +5,8 @@ from __future__ import annotations
 from xml.sax.saxutils import escape
 
 from causalcircuit.report.colours import hex_of
-from causalcircuit.report.scene import Label, Rect, Scene
+from causalcircuit.report.photo import as_url
+from causalcircuit.report.scene import Label, Photo, Rect, Scene
 
 _FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 
@@ -17,14 +18,23 @@ def svg(scene: Scene) -> str:
         f'viewBox="0 0 {_n(scene.width)} {_n(scene.height)}" font-family="{_FONT}" role="img">',
         f"<title>{_text(scene.title)}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        *(_rect(p) if isinstance(p, Rect) else _label(p) for p in scene.parts),
+        *(_part(p) for p in scene.parts),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _part(p: Rect | Label | Photo) -> str:
+    if isinstance(p, Photo):
+        place = f'x="{_n(p.x)}" y="{_n(p.y)}" width="{_n(p.width)}" height="{_n(p.height)}"'
+        return f'<image {place} preserveAspectRatio="none" href="{as_url(p.content)}"/>'
+    return _rect(p) if isinstance(p, Rect) else _label(p)
+
+
 def _rect(r: Rect) -> str:
     shape = f'<rect x="{_n(r.x)}" y="{_n(r.y)}" width="{_n(r.width)}" height="{_n(r.height)}" fill="{hex_of(r.fill)}"'
+    if r.cover < 1:
+        shape += f' fill-opacity="{r.cover:.3f}"'
     return f"{shape}><title>{_text(r.told)}</title></rect>" if r.told else f"{shape}/>"
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from causalcircuit.query import Estimate, Result, Tested
 from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
+from causalcircuit.report.circuits import circuit_block
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
 from causalcircuit.report.figures import count
 from causalcircuit.report.paper import paper, written
@@ -65,6 +66,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = shown.comments
             yield _paragraphs(said)
         yield shown_block(shown, width, brief)
+    for view in result.circuits:
+        if view.comments not in ((), said) and not brief:
+            said = view.comments
+            yield _paragraphs(said)
+        yield circuit_block(view, width, brief)
 
 
 def _title(comments: Sequence[str], width: int) -> Group:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from causalcircuit.query.address import Position
+from causalcircuit.report.photo import as_png, as_url, shrunk
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,37 +42,13 @@ class PageImage:
         return at if at is not None and 0 <= at < self.grid[0] * self.grid[1] else None
 
     def data(self) -> dict[str, Any]:
-        """For the page: drawn anew as PNG, so that nothing but pixels comes along."""
+        """For the page.
+
+        Raises:
+            DiagnosticError: CQ781, the image cannot be read.
+        """
         out: dict[str, Any] = {"rows": self.grid[0], "cols": self.grid[1], "cls": self.cls, "title": self.title[:200]}
         if self.content is not None:
             small = shrunk(self.content, _LARGEST)
-            out |= {"src": as_url(small), "width": small.width, "height": small.height}
+            out |= {"src": as_url(as_png(small)), "width": small.width, "height": small.height}
         return out
-
-
-def opened(content: bytes | Image) -> Image:
-    """The pixels of an image, as RGB.
-
-    Raises:
-        PIL.UnidentifiedImageError: the bytes are no image.
-    """
-    from PIL import Image as images  # noqa: N813 - Pillow is loaded only where an image is drawn
-
-    found = images.open(BytesIO(content)) if isinstance(content, bytes) else content
-    return found.convert("RGB")
-
-
-def shrunk(content: bytes | Image, largest: int) -> Image:
-    """An image whose longer side has at most `largest` pixels."""
-    image = opened(content)
-    share = largest / max(image.size)
-    if share >= 1:
-        return image
-    return image.resize((max(1, round(image.width * share)), max(1, round(image.height * share))))
-
-
-def as_url(image: Image) -> str:
-    """An image within a page."""
-    out = BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")

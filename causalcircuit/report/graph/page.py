@@ -71,7 +71,7 @@ def _asset(name: str) -> str:
 @cache
 def _script() -> str:
     """The scripts in one closure, so that they see each other and nobody else does."""
-    return "\n(() => {\n\"use strict\";\n" + "\n".join(_asset(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    return '\n(() => {\n"use strict";\n' + "\n".join(_asset(f"{name}.js") for name in SCRIPTS) + "})();\n"
 
 
 def _digest(text: str) -> str:

@@ -168,14 +168,14 @@ def _links(nodes: dict[Key, _Node], number: dict[Key, int], circuit: Circuit) ->
     """Attention: a head that reads keys or values at one position and writes at another, or that shares them."""
     read = {_key(e.target): None for e in circuit.edges if e.target is not None and place(e.target).port in ("k", "v")}
     wrote = {_key(e.source): None for e in circuit.edges if nodes[_key(e.source)].place.kind == "head"}
-    wrote |= {
-        _key(e.target): None for e in circuit.edges if e.target is not None and place(e.target).port == "q"
-    }
+    wrote |= {_key(e.target): None for e in circuit.edges if e.target is not None and place(e.target).port == "q"}
     by_part: dict[str, list[Key]] = {}
     for key in wrote:
         by_part.setdefault(key[0], []).append(key)
     found = [(a, b) for a in read for b in by_part.get(a[0], ()) if a != b]
-    found += [(a, b) for a in read if nodes[a].place.kind == "kv" for b in wrote if _shares(nodes[a], nodes[b], circuit)]
+    found += [
+        (a, b) for a in read if nodes[a].place.kind == "kv" for b in wrote if _shares(nodes[a], nodes[b], circuit)
+    ]
     return [[number[a], number[b]] for a, b in found if _sees(a[1], b[1], circuit)]
 
 

@@ -15,10 +15,19 @@ from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--mute-audio",
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--mute-audio",
     "--remote-debugging-pipe",
-)  # fmt: skip
+)
 
 
 class Browser:
@@ -35,7 +44,7 @@ class Browser:
             os.dup2(b, 4)
 
         self.process = subprocess.Popen(
-            [CHROMIUM, *_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}", "about:blank"],
+            [CHROMIUM, *_FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pipes, close_fds=False,  # noqa: PLW1509
             env=os.environ | {"HOME": str(folder), "LANG": "C.UTF-8"},
         )  # fmt: skip
@@ -84,7 +93,9 @@ class Browser:
 
     def resize(self, width: int, height: int, sharp: float = 1) -> None:
         """Give the page a size; `sharp` is the number of pixels a point."""
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=sharp, mobile=False)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=sharp, mobile=False
+        )
 
     def dark(self, on: bool) -> None:
         """What the system prefers."""
@@ -96,7 +107,8 @@ class Browser:
         self.events.clear()
         self.send("Page.navigate", url="about:blank")
         self.send("Page.navigate", url=path.as_uri() + fragment)
-        self.wait_for("document.readyState === 'complete' && !!window.circuitTimings?.first || location.hash.includes('view=table')")
+        drawn = "!!window.circuitTimings?.first || location.hash.includes('view=table')"
+        self.wait_for(f"document.readyState === 'complete' && ({drawn})")
         self.settle()
 
     def run(self, script: str) -> Any:
@@ -118,7 +130,15 @@ class Browser:
     def key(self, key: str, shift: bool = False) -> None:
         """Press and release a key."""
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
-        code = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39}.get(key, 0)
+        code = {
+            "Tab": 9,
+            "Enter": 13,
+            "Escape": 27,
+            "ArrowUp": 38,
+            "ArrowDown": 40,
+            "ArrowLeft": 37,
+            "ArrowRight": 39,
+        }.get(key, 0)
         how: dict[str, Any] = {"key": key, "modifiers": 8 if shift else 0, "windowsVirtualKeyCode": code}
         self.send("Input.dispatchKeyEvent", type="keyDown", **how, **text)
         self.send("Input.dispatchKeyEvent", type="keyUp", **how)

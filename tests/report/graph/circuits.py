@@ -14,7 +14,22 @@ from causalcircuit.query.estimate import Interval
 from causalcircuit.query.expr import Site
 from causalcircuit.report.graph import PageImage
 
-SENTENCE = ("When", " Mary", " and", " John", " went", " to", " the", " store", ",", " John", " gave", " a", " drink", " to")
+SENTENCE = (
+    "When",
+    " Mary",
+    " and",
+    " John",
+    " went",
+    " to",
+    " the",
+    " store",
+    ",",
+    " John",
+    " gave",
+    " a",
+    " drink",
+    " to",
+)
 
 
 def at(model: str, path: str, position: Position = ALL) -> Site:
@@ -57,7 +72,9 @@ def trust(considered: int = 32491, failures: tuple[str, ...] = ()) -> Trust:
     curve = []
     for s in sizes:
         f = 1 - 0.97 * (1 - (s / considered) ** 0.28)
-        curve.append(SizePoint(s, s / considered, round(f, 3), Interval(round(f - 0.06, 3), round(min(1.08, f + 0.05), 3))))
+        curve.append(
+            SizePoint(s, s / considered, round(f, 3), Interval(round(f - 0.06, 3), round(min(1.08, f + 0.05), 3)))
+        )
     return Trust(
         curve=tuple(curve), cpr=0.912, cmd=0.094, pearson=0.943, spearman=0.881, recall=0.9, held=400, jaccard=0.78,
         randomised=0.04, across={"eap": 0.71, "relp": 0.83}, failures=failures,
@@ -239,19 +256,23 @@ def by_nodes() -> Circuit:
     return Circuit("N", m, nodes=tuple(found), origin=origin(method="atp", considered=72))
 
 
-HOSTILE = '</script><script>window.pwned=1</script><img src=x onerror="window.pwned=1">\'"`${1}\u2028\u0000\u202e&amp;' + "x" * 900
+HOSTILE = (
+    '</script><script>window.pwned=1</script><img src=x onerror="window.pwned=1">\'"`${1}\u2028\u0000\u202e&amp;'
+    + "x" * 900
+)
 
 
 def hostile() -> Circuit:
     """Names that want to become markup, everywhere a name may stand."""
     c = two_layers()
-    assert c.origin is not None and c.trust is not None
+    assert c.origin is not None
+    assert c.trust is not None
     module = Site(Address(HOSTILE, (Part("module", text=HOSTILE),)), ALL)
     feature = Site(Address(HOSTILE, (Attached(HOSTILE), Part("feature", 3))), ALL)
     extra = [CircuitEdge(module, c.edges[0].target, score(0.1)), CircuitEdge(feature, None, score(-0.2))]
     words = replace(
-        c.origin, method=HOSTILE, readout=HOSTILE, unit=HOSTILE, start=HOSTILE, end=HOSTILE, data=HOSTILE, model=HOSTILE,
-        weights=HOSTILE, dtype=HOSTILE, versions={HOSTILE: HOSTILE},
+        c.origin, method=HOSTILE, readout=HOSTILE, unit=HOSTILE, start=HOSTILE, end=HOSTILE, data=HOSTILE,
+        model=HOSTILE, weights=HOSTILE, dtype=HOSTILE, versions={HOSTILE: HOSTILE},
     )  # fmt: skip
     return replace(
         c, name=HOSTILE, model=HOSTILE, edges=(*c.edges, *extra), origin=words,
