@@ -73,8 +73,9 @@ campaign: $(STAMP)  ## run the slow tests: the full grids
 	$(BIN)/python -m pytest -m slow
 
 .PHONY: test-system
-test-system: $(STAMP)  ## run the tests that drive a terminal
-	@command -v tmux >/dev/null || { echo "make: the system tests need tmux; install it with: apt-get install tmux"; exit 1; }
+test-system: $(STAMP)  ## run the tests that drive a terminal and a browser
+	@for program in tmux chromium; do command -v $$program >/dev/null || { \
+	  echo "make: the system tests need $$program; install it with: apt-get install $$program"; exit 1; }; done
 	$(BIN)/python -m pytest -m system
 
 .PHONY: coverage

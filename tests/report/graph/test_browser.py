@@ -177,7 +177,8 @@ def test_the_slider_changes_the_size_and_the_curve_says_what_is_known(browser: B
     assert "Faithfulness 0.26 [0.20, 0.31] at 200 edges." in b.run("document.getElementById('size-says').textContent")
     many = b.run("document.querySelectorAll('#nodes button').length")
     b.run(SLIDE % 435)
-    b.settle()
+    b.wait_for("document.querySelector('.curve .at').getAttribute('class') === 'at'")
+    b.wait_for(f"document.querySelectorAll('#nodes button').length < {many}")
     assert b.run("document.getElementById('size-number').value") == "10"
     assert "0.13 [0.07, 0.18] at 10 edges" in b.run("document.getElementById('size-says').textContent")
     assert 0 < b.run("document.querySelectorAll('#nodes button').length") < many

@@ -42,7 +42,7 @@ function drawCurve() {
   for (let size = 1; size <= WIDEST; size *= 10) {
     if (along(size) - free < 30) continue;
     free = along(size);
-    svgPart(svg, "text", { x: free, y: CH - 6, "text-anchor": size === 1 ? "start" : "middle" }, size.toLocaleString("en-US"));
+    svgPart(svg, "text", { x: free, y: CH - 6, "text-anchor": size === 1 ? "start" : "middle" }, grouped(size));
   }
   for (const [size, , , a, b] of DATA.curve) {
     if (a !== null && b !== null) svgPart(svg, "line", { class: "bar", x1: along(size), x2: along(size), y1: up(a), y2: up(b) });
@@ -70,7 +70,7 @@ function faithfulAt(size) {
   return { f: below[2] + share * (above[2] - below[2]), below, above };
 }
 
-const atPoint = (p) => `${rounded(p[2])}${p[3] !== null && p[4] !== null ? ` [${rounded(p[3])}, ${rounded(p[4])}]` : ""} at ${p[0].toLocaleString("en-US")}`;
+const atPoint = (p) => `${rounded(p[2])}${p[3] !== null && p[4] !== null ? ` [${rounded(p[3])}, ${rounded(p[4])}]` : ""} at ${grouped(p[0])}`;
 function faithfulText(size) {
   if (!DATA.curve.length) return "";
   const { exact, below, above } = faithfulAt(size);
@@ -83,7 +83,7 @@ function showSize() {
   $("size").value = stepAt(size);
   $("size").setAttribute("aria-valuetext", `${counted(size, BY_NODES ? "node" : "edge")}. ${faithfulText(size)}`);
   if (document.activeElement !== $("size-number")) $("size-number").value = size;
-  $("size-of").textContent = `of ${LARGEST.toLocaleString("en-US")}`;
+  $("size-of").textContent = `of ${grouped(LARGEST)}`;
   $("size-says").textContent = faithfulText(size);
   if (!marker) return;
   const { f, exact } = faithfulAt(size);
@@ -95,15 +95,28 @@ function showSize() {
   marker.dot.setAttribute("cy", marker.up(f ?? 0));
 }
 
-function resizeTo(size, aloud = false) {
+let resting = 0;
+function rest() {
+  state.moving = false;
+  scene?.curves?.clear();
+  samples = null;
+  if (scene) buttons();
+  inspect();
+  request("base");
+}
+
+function resizeTo(size, aloud = false, sliding = false) {
   const next = Math.max(1, Math.min(LARGEST, Math.round(size) || 1));
   if (next === state.size) return;
   state.size = next;
+  state.moving = sliding;
+  clearTimeout(resting);
+  if (sliding) resting = setTimeout(rest, 220);
   state.hover = null;
   hideTip();
   showSize();
   request("layout");
   if (state.table) showTable();
-  requestAnimationFrame(() => inspect());
+  if (!sliding) requestAnimationFrame(() => inspect());
   if (aloud) say(`${counted(next, BY_NODES ? "node" : "edge")}. ${faithfulText(next)}`);
 }

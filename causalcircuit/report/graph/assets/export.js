@@ -17,7 +17,7 @@ function paintHead(pen, width) {
   pen.text(MARGIN, y, fitted(DATA.title, 17, width - 2 * MARGIN, true), { size: 17, bold: true, fill: theme.ink, align: "start" });
   y += 19;
   const facts = [...DATA.origin.map(([name, said]) => `${name} ${said}`),
-    `shown ${counted(state.size, BY_NODES ? "node" : "edge")} of ${LARGEST.toLocaleString("en-US")}`, faithfulText(state.size)].filter(Boolean);
+    `shown ${counted(state.size, BY_NODES ? "node" : "edge")} of ${grouped(LARGEST)}`, faithfulText(state.size)].filter(Boolean);
   let line = "";
   const put = () => { if (line) pen.text(MARGIN, y, fitted(line, 11.5, width - 2 * MARGIN), { size: 11.5, fill: theme.soft, align: "start" }); y += 16; };
   for (const fact of facts) {

@@ -30,7 +30,7 @@ function wishes() {
 }
 
 function controls() {
-  $("size").addEventListener("input", (event) => resizeTo(sizeAt(Number(event.target.value))));
+  $("size").addEventListener("input", (event) => resizeTo(sizeAt(Number(event.target.value)), false, true));
   $("size").addEventListener("keydown", (event) => { // one edge at a time where a step of the slider would be none
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     if (!step) return;

@@ -32,6 +32,7 @@ const state = {
   names: new Map(),
   groups: DATA.groups.map((g) => ({ name: g.name, members: new Set(g.members), open: false })),
   table: false,
+  moving: false, // the slider is: a sketch is drawn until it rests
 };
 
 const groupId = (g) => READOUT + 1 + g;

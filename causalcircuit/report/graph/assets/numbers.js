@@ -35,5 +35,6 @@ function intervalText(e) {
   return `${e.low === null ? "(" : "["}${end(e.low, "−∞")}, ${end(e.high, "∞")}${e.high === null ? ")" : "]"}`;
 }
 const scoreOf = (n) => ({ value: n.score[0], low: n.score[1], high: n.score[2], n: n.score[3], selected: n.score[4] });
-const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en-US")} ${n === 1 ? one : many}`;
+const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ","); // toLocaleString takes microseconds each
+const counted = (n, one, many = `${one}s`) => `${grouped(n)} ${n === 1 ? one : many}`;
 const rounded = (x, places = 2) => typeset(x.toFixed(places));

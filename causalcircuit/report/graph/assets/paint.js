@@ -42,7 +42,7 @@ function curveOf(e, scene) {
   scene.curves ??= new Map();
   let p = scene.curves.get(e);
   if (!p) {
-    p = now.edges.length <= CAREFUL ? around(e, scene) : bent(e, scene);
+    p = now.edges.length <= CAREFUL && !state.moving ? around(e, scene) : bent(e, scene);
     scene.curves.set(e, p);
   }
   return p;
@@ -118,7 +118,7 @@ function paintEdge(pen, e, scene, { alpha = null, more = 0 } = {}) {
   const width = widthFor(e.value) + more;
   pen.curve(curveOf(e, scene), {
     stroke: theme[sign], width, dash: sign === "minus" ? DASH : null, alpha: alpha ?? alphaFor(e.value),
-  }, `${titleOf(e.s)} to ${titleOf(e.t)}: ${valueText(e)} ${intervalText(e)}`);
+  }, () => `${titleOf(e.s)} to ${titleOf(e.t)}: ${valueText(e)} ${intervalText(e)}`);
 }
 
 const LINKED = 60; // links from which on they are drawn only where the eye is on them

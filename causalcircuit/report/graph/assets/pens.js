@@ -10,7 +10,7 @@ class CanvasPen {
     this.c.globalAlpha = alpha;
     this.c.strokeStyle = stroke;
     this.c.lineWidth = width;
-    this.c.setLineDash(dash ?? []);
+    if (this.dash !== dash) { this.c.setLineDash(dash ?? []); this.dash = dash; }
   }
   #finish(style) {
     this.c.globalAlpha = style.alpha ?? 1;
@@ -48,10 +48,12 @@ class CanvasPen {
   }
   text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1, halo = null }) {
     this.c.globalAlpha = alpha;
-    this.c.font = `${bold ? "600 " : ""}${size}px ${FONT}`;
+    const font = `${bold ? "600 " : ""}${size}px ${FONT}`;
+    if (this.font !== font) { this.c.font = font; this.font = font; }
     this.c.fillStyle = fill;
     this.c.textAlign = { start: "left", middle: "center", end: "right" }[align];
     this.c.textBaseline = "alphabetic";
+    if (!turn && !halo) { this.c.fillText(said, x, y); return; }
     this.c.save();
     this.c.translate(x, y);
     if (turn) this.c.rotate((turn * Math.PI) / 180);
@@ -62,6 +64,7 @@ class CanvasPen {
     }
     this.c.fillText(said, 0, 0);
     this.c.restore();
+    this.dash = undefined; // brought back by `restore`
   }
   image(picture, x, y, w, h) {
     this.c.globalAlpha = 1;
@@ -89,9 +92,9 @@ class SvgPen {
   circle(x, y, r, style) {
     this.parts.push(`<circle cx="${short(x)}" cy="${short(y)}" r="${short(r)}"${this.#style(style)}/>`);
   }
-  curve(p, style, told = "") {
+  curve(p, style, told = null) {
     const d = `M${short(p[0])} ${short(p[1])}C${p.slice(2).map(short).join(" ")}`;
-    const title = told ? `><title>${escaped(told)}</title></path>` : "/>";
+    const title = told ? `><title>${escaped(told())}</title></path>` : "/>";
     this.parts.push(`<path d="${d}"${this.#style(style)}${title}`);
   }
   text(x, y, said, { size = 12, bold = false, fill, align = "middle", turn = 0, alpha = 1, halo = null }) {

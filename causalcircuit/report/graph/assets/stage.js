@@ -43,7 +43,7 @@ function restage() {
   scene = layout(Math.max(320, scroll.clientWidth - (narrow ? 0 : 14)), Math.max(360, height - 6));
   samples = null;
   resize();
-  buttons();
+  if (!state.moving) buttons();
 }
 
 function resize() {
@@ -70,12 +70,13 @@ function penOn(c) {
 
 const seeking = () => state.query !== "" && state.matches.size > 0;
 
+const SKETCHED = 600; // edges that are drawn while the slider moves: the strongest
 // Everything but what the pointer is on; also what is saved.
 function paintCircuit(pen) {
   const eye = state.pins.size ? focus(state.pins) : null;
   shownEdges = eye ? now.edges.filter((e) => eye.edges.has(e)) : now.edges;
   const pale = seeking() && !eye;
-  for (let i = shownEdges.length - 1; i >= 0; i -= 1) paintEdge(pen, shownEdges[i], scene, pale ? { alpha: 0.1 } : {});
+  for (let i = (state.moving ? Math.min(SKETCHED, shownEdges.length) : shownEdges.length) - 1; i >= 0; i -= 1) paintEdge(pen, shownEdges[i], scene, pale ? { alpha: 0.1 } : {});
   const linked = eye ? now.arcs.filter(([a, b]) => eye.nodes.has(a) && eye.nodes.has(b)) : now.arcs;
   if (eye || linked.length <= LINKED) for (const link of linked) paintLink(pen, link, scene);
   paintAxes(pen, scene);

@@ -63,7 +63,7 @@ function tableOf(name, caption, rows, columns) {
   })));
   const parts = [el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body))];
   if (rows.length > view.limit) {
-    parts.push(el("p", {}, el("button", { type: "button", onclick: () => { view.limit = rows.length; showTable(); } }, `Show all ${rows.length.toLocaleString("en-US")}`)));
+    parts.push(el("p", {}, el("button", { type: "button", onclick: () => { view.limit = rows.length; showTable(); } }, `Show all ${grouped(rows.length)}`)));
   }
   return parts;
 }
@@ -72,7 +72,7 @@ function showTable() {
   look();
   const parts = [];
   const edges = now.edges.map((e, i) => ({ ...e, place: i + 1 }));
-  if (edges.length) parts.push(...tableOf("edges", `The ${counted(edges.length, "strongest edge")}${edges.length < WIRES.length ? ` of ${WIRES.length.toLocaleString("en-US")}` : ""}`, edges, EDGE_COLUMNS));
+  if (edges.length) parts.push(...tableOf("edges", `The ${counted(edges.length, "strongest edge")}${edges.length < WIRES.length ? ` of ${grouped(WIRES.length)}` : ""}`, edges, EDGE_COLUMNS));
   parts.push(...tableOf("nodes", counted(now.ids.length, "node"), now.ids.map(nodeOf), NODE_COLUMNS));
   $("tables").replaceChildren(...parts);
 }
