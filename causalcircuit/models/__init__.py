@@ -24,28 +24,35 @@ from causalcircuit.models.module_net import number_feed
 from causalcircuit.models.modules import Wanted, with_modules
 from causalcircuit.models.moments import moments_of
 from causalcircuit.models.narrow import narrowed, packed
-from causalcircuit.models.overlay import needed, unsettled
+from causalcircuit.models.overlay import needed, tapped, unsettled
 from causalcircuit.models.positions import NEW, Ground, resolve
 from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import Prompt, check_tokens, illustrated, tokenize
 from causalcircuit.models.proofs import assure
 from causalcircuit.models.replay import Trace, has_prefix, rebatched, record, resumed
+from causalcircuit.models.roles import Attention, Block, Stack, Term
 from causalcircuit.models.sketch import block_lists, sketch
 from causalcircuit.models.sounds import check_sound
-from causalcircuit.models.taps import Visit
+from causalcircuit.models.taps import ModuleTap, Tap, Visit
 from causalcircuit.models.unembedding import unembedding
 
 __all__ = [
     "NEW",
+    "Attention",
     "Batch",
+    "Block",
     "Cached",
     "Codec",
     "Feed",
     "Ground",
     "LoadedModel",
+    "ModuleTap",
     "Pictures",
     "Prompt",
     "RowError",
+    "Stack",
+    "Tap",
+    "Term",
     "Trace",
     "Visit",
     "Wanted",
@@ -85,6 +92,7 @@ __all__ = [
     "resumed",
     "sketch",
     "spoken",
+    "tapped",
     "tokenize",
     "unembedding",
     "unfollowed",

@@ -1,0 +1,156 @@
+"""From a question to a circuit: chunks of rows, scores, the strongest of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from causalcircuit.attribution.bench import Bench, Chunk
+from causalcircuit.attribution.methods import METHODS
+from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.summary import Floats, means, stability, strongest, units
+from causalcircuit.attribution.walk import Wiring
+from causalcircuit.diagnostics import error
+from causalcircuit.models import LoadedModel
+from causalcircuit.query import ALL, Address, Part, Site
+from causalcircuit.query.circuit import Circuit, CircuitEdge, Origin, Score, Trust
+from causalcircuit.query.circuits.routes import belongs
+from causalcircuit.query.circuits.wires import shared_in
+from causalcircuit.query.estimate import Interval
+from causalcircuit.rows import Dataset, clusters
+
+Heard = Callable[[int, int], None]
+"""Hears how many rows are done, of how many."""
+_PLACES = 1024
+"""Positions of one pass with gradients."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a method gives on all rows: `table` [rows, wires], and what it took."""
+
+    wiring: Wiring
+    table: Floats
+    passes: int
+    seconds: float
+
+
+def scores(
+    model: LoadedModel,
+    data: Dataset,
+    question: Question,
+    method: str,
+    numbers: Sequence[float] = (),
+    heard: Heard | None = None,
+) -> Scores:
+    """The score of every wire on every row.
+
+    Raises:
+        DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are no
+            numbers; what is wrong with the worlds on these rows.
+    """
+    began = time.perf_counter()
+    bench = Bench(Rows(model, data, question))
+    found: list[Floats] = []
+    passes = 0
+    for rows in _chunks(bench):
+        chunk = Chunk(bench, rows)
+        own = METHODS[method](chunk, *numbers).detach().double().cpu().numpy()
+        _check_finite(own, bench.wiring, data, rows)
+        found.append(own)
+        passes += chunk.passes
+        if heard is not None:
+            heard(rows.stop, data.n)
+    return Scores(bench.wiring, np.concatenate(found), passes, time.perf_counter() - began)
+
+
+def _chunks(bench: Bench) -> Iterator[range]:
+    """Rows that fill a pass."""
+    setup = bench.rows.prepared.setups[bench.rows.index[bench.rows.question.start]]
+    row, n = 0, bench.rows.data.n
+    while row < n:
+        end, spent = row, 0
+        while end < n and (end == row or spent + setup.cost(end) <= _PLACES):
+            spent, end = spent + setup.cost(end), end + 1
+        yield range(row, end)
+        row = end
+
+
+def _check_finite(own: Floats, wiring: Wiring, data: Dataset, rows: range) -> None:
+    bad = np.argwhere(~np.isfinite(own))
+    if len(bad):
+        row, wire = bad[0]
+        source = wiring.writes[int(wiring.writers[wire])]
+        raise error(
+            "CQ787",
+            f"the score of `{source}` in row {data.rows[rows[row]]} is no number: a gradient overflows there",
+            help="`dtype = float32`, or `float64`, in the settings of the model",
+        )
+
+
+def circuit(
+    found: Scores,
+    question: Question,
+    data: Dataset,
+    origin: Origin,
+    *,
+    over: Sequence[Site] = (),
+    keep: int | None = None,
+    above: float | None = None,
+    seed: int | None = None,
+) -> Circuit:
+    """The strongest wires as a circuit.
+
+    Args:
+        found: of all wires. question, data: of what. origin: said with it.
+        over: the nodes whose wires are considered; all of the model's where none are named.
+        keep: so many wires. above: those with at least that score. seed: of the bootstrap of rows; none without it.
+    """
+    table, chosen = considered(found, over)
+    unit = units(clusters(data), data.n)
+    ref = data.ref.weight
+    weights = np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
+    value, half = means(table, unit, weights)
+    kept = strongest(value, len(value) if keep is None else keep)
+    if above is not None:
+        kept = kept[np.abs(value[kept]) >= above]
+    selected, overlap = (None, None) if seed is None else stability(table, unit, weights, len(kept), seed)
+    edges = [
+        CircuitEdge(
+            Site(found.wiring.writes[int(found.wiring.writers[chosen[i]])], ALL),
+            _read(found.wiring.reads[int(found.wiring.readers[chosen[i]])]),
+            Score(
+                float(value[i]),
+                Interval(float(value[i] - half[i]), float(value[i] + half[i])) if np.isfinite(half[i]) else None,
+                data.n,
+                None if selected is None else float(selected[i]),
+            ),
+        )
+        for i in kept
+    ]
+    trust = None if overlap is None else Trust(jaccard=overlap)
+    return Circuit("", question.model, tuple(edges), origin=origin, trust=trust, over=tuple(over))
+
+
+def _read(address: Address | None) -> Site | None:
+    return None if address is None else Site(address, ALL)
+
+
+def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]:
+    """The scores of the wires between some nodes, and to the readout; and the wires' numbers."""
+    numbers = np.arange(len(found.wiring))
+    if not over:
+        return found.table, numbers
+    names = {s.address for s in over}
+    writes = np.array([w in names for w in found.wiring.writes])
+    sites = [Site(a, ALL) for a in names]
+    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in found.wiring.reads])
+    own = writes[found.wiring.writers.numpy()] & reads[found.wiring.readers.numpy()]
+    return found.table[:, own], numbers[own]
+
+
+__all__ = ["Part", "Scores", "circuit", "considered", "scores", "shared_in", "torch"]

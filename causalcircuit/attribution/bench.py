@@ -1,0 +1,119 @@
+"""What a method works with: some rows of a question, their passes made when a method asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from causalcircuit.attribution.passes import Recorded, Rows
+from causalcircuit.attribution.streams import Streams
+from causalcircuit.attribution.walk import Wiring, wiring_of
+from causalcircuit.diagnostics import error
+
+
+class Bench:
+    """A question on a model, laid out once for all rows."""
+
+    def __init__(self, rows: Rows) -> None:
+        """Lay the model out, and look at one row."""
+        self.rows = rows
+        self.streams = Streams.of(rows.model)
+        first = range(1)
+        rows.before(first)
+        probe = rows.run(rows.question.start, first, self.streams.taps(probe=True), scored=False)
+        self.streams.look(probe)
+        self.wiring: Wiring = wiring_of(self.streams)
+
+
+class Chunk:
+    """Some rows: what is written in both worlds, and passes between them."""
+
+    def __init__(self, bench: Bench, rows: range) -> None:
+        """Run what the values of both worlds need."""
+        self.bench, self.range = bench, rows
+        bench.rows.before(rows)
+        self.passes = 0
+
+    @property
+    def streams(self) -> Streams:
+        """The model's writes and reads."""
+        return self.bench.streams
+
+    @cached_property
+    def end(self) -> Recorded:
+        """The pass in the world `to`, without gradients."""
+        return self._run(end=True, graph=False)
+
+    @cached_property
+    def start(self) -> Recorded:
+        """The pass in the world `from`, with gradients."""
+        found = self._run(end=False, graph=True)
+        if found.score is None or not found.score.requires_grad:
+            raise error(
+                "CQ785",
+                "nothing that is written into the model's streams moves the readout: its gradient is zero everywhere",
+                help="read something that depends on the input, at a position that it reaches",
+            )
+        return found
+
+    @cached_property
+    def delta(self) -> Mapping[str, Tensor]:
+        """By tensor, how far `to` is from `from`."""
+        start, end = self.start.nodes, self.end.nodes
+        for name, value in start.items():
+            if value.shape != end[name].shape:
+                raise error(
+                    "CQ786",
+                    f"the two worlds have {_places(value)} and {_places(end[name])} positions: wires cannot be compared",
+                    help="prompts of both worlds take as many tokens, row by row",
+                )
+        return {n: (end[n] - start[n]).detach() for n in start}
+
+    def between(self, share: float) -> Recorded:
+        """A pass whose inputs are `share` of the way from `from` to `to`, with gradients."""
+        steps = {n: self.delta[n] for n in self.streams.roots if n in self.delta}
+        apart = self._written_later()
+
+        def change(name: str, value: Tensor, owner: Mapping[str, Tensor]) -> Tensor:
+            if name not in steps:
+                return value
+            step = steps[name]
+            if name in apart:  # what an image became is written by the projector, which moves by itself
+                step = step.masked_fill(apart[name][:, None], 0.0)
+            return value + share * step
+
+        return self._run(end=False, graph=True, change=change)
+
+    def _written_later(self) -> dict[str, Tensor]:
+        """By root, the places that a projector writes to."""
+        model = self.bench.rows.model
+        if not model.sites.projector:
+            return {}
+        name = f"{model.sites.readout_tower.prefix}resid[0]"
+        here = self.start
+        with torch.enable_grad():
+            total = here.nodes[name].sum(-1)
+            u = torch.ones_like(total, requires_grad=True)
+            (g,) = torch.autograd.grad(total, here.nodes["projector.out"], u, create_graph=True)
+            (back,) = torch.autograd.grad(g.sum(), u, retain_graph=True)
+        return {name: back.detach() != 0}
+
+    def _run(self, *, end: bool, graph: bool, change: object = None) -> Recorded:
+        rows = self.bench.rows
+        self.passes += len(self.range) * (2 if graph else 1)
+        return rows.run(
+            rows.question.end if end else rows.question.start,
+            self.range,
+            self.streams.taps(),
+            change=change,  # type: ignore[arg-type]
+            roots=self.streams.roots,
+            graph=graph,
+            scored=graph,
+        )
+
+
+def _places(value: Tensor) -> int:
+    return len(value)

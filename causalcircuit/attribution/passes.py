@@ -1,0 +1,182 @@
+"""Rows in two worlds: what is written in both, and the pass at `from` whose tensors have gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from causalcircuit.engine.batches import Slot, slots_of
+from causalcircuit.engine.formulas import in_world, projected
+from causalcircuit.engine.passes import Pass, feeds_in, forward, keep_outputs
+from causalcircuit.engine.plan import make_plan
+from causalcircuit.engine.prepare import prepare
+from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.reads import Reads
+from causalcircuit.engine.values import evaluate
+from causalcircuit.models import Batch, LoadedModel, Tap, needed, tapped
+from causalcircuit.models.model import head_of
+from causalcircuit.query import Expect, Expr, World
+from causalcircuit.rows import Dataset
+
+_ALL = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is attributed: a readout, from one world to another.
+
+    Attributes:
+        model: the model's declared name. readout: a scalar a row. start, end: `from` and `to`.
+    """
+
+    model: str
+    readout: Expr
+    start: World
+    end: World
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """One pass of some rows.
+
+    Attributes:
+        nodes: by name, [places, components] what passed, parts of one graph where gradients are kept.
+        score: [rows] the readout; `None` where it was not asked for.
+        batch: what was run. rows: how many.
+        owner: by what positions stand on, [places] the row of each place; rows + 0 for padding.
+    """
+
+    nodes: Mapping[str, Tensor]
+    score: Tensor | None
+    batch: Batch
+    rows: int
+    owner: Mapping[str, Tensor]
+
+
+class Rows:
+    """Runs the two worlds of a question on rows, and all worlds that their values need."""
+
+    def __init__(self, model: LoadedModel, data: Dataset, question: Question) -> None:
+        """Plan and prepare both worlds.
+
+        Raises:
+            DiagnosticError: what `make_plan` and `prepare` find.
+        """
+        self.model, self.data, self.question = model, data, question
+        tables = {question.model: model.sites}
+        both = [Expect(question.readout, w) for w in (question.start, question.end)]
+        self.plan = make_plan(both, data, tables)
+        self.prepared: Prepared = prepare(self.plan, {question.model: model}, data)
+        self.reads = Reads(self.prepared)
+        self.index = {w: self.plan.run_of(question.model, projected(w, question.model)) for w in _worlds(question)}
+
+    def slots(self, world: World, rows: range) -> list[Slot]:
+        """The rows of a world in one batch."""
+        (found,) = list(slots_of(self.prepared, [self.index[world]], rows, _ALL))
+        return found
+
+    def before(self, rows: range) -> None:
+        """Run what the values of both worlds are read from."""
+        self.reads.start(rows)
+        own = set(self.index.values())
+        for i, run in sorted(enumerate(self.plan.runs), key=lambda x: x[1].depth):
+            if i not in own:
+                (slots,) = list(slots_of(self.prepared, [i], rows, _ALL))
+                logits, left, work = forward(self.model, slots, self.reads)
+                work.keep()
+                keep_outputs(slots, self.reads, logits, left)
+
+    def run(
+        self,
+        world: World,
+        rows: range,
+        taps: Sequence[Tap],
+        *,
+        change: Callable[[str, Tensor, Mapping[str, Tensor]], Tensor] | None = None,
+        roots: frozenset[str] = frozenset(),
+        graph: bool = False,
+        scored: bool = True,
+    ) -> Recorded:
+        """One pass of some rows in a world.
+
+        Args:
+            world: `from` or `to`. rows: of the data. taps: what is kept.
+            change: called with a tap's name, its value and the owners of places; gives what takes its place.
+            roots: taps behind which gradients are kept. graph: whether they are. scored: whether the readout is read.
+        """
+        slots = self.slots(world, rows)
+        batch = self.model.batch(feeds_in(self.model, slots, self.reads))
+        work = Pass(self.model, slots, self.reads, batch)
+        nodes: dict[str, Tensor] = {}
+        owner = _owners(self.model, batch, slots)
+        names = {t.name for t in taps}
+
+        def visit(name: str, value: Tensor) -> Tensor:
+            new = work.visit(name, value) if name in work.tensors else value
+            if change is not None:
+                new = change(name, new, owner)
+            if name not in names:
+                return new
+            if graph and name in roots and not new.requires_grad:
+                new = new.detach().clone().requires_grad_()
+            elif graph:
+                new = new.view_as(new)
+            nodes[name] = new
+            return new if graph else value if new is value else new
+
+        extra = [t for t in taps if t.name not in self.model.taps]
+        wanted = {*work.tensors, *(t.name for t in taps if t.name in self.model.taps)}
+        attached = needed(self.model.taps, wanted)
+        used = [t for n, t in self.model.taps.items() if n in attached]
+        with torch.enable_grad() if graph else torch.no_grad():
+            with tapped([*used, *extra], visit, attached - wanted):
+                output = head_of(self.model.hf(**_keywords(self.model, batch)))
+            score = None
+            if scored:
+                for key in [k for k in self.reads._parts if k[0] == self.index[world]]:
+                    del self.reads._parts[key]
+                self.reads._joined.clear()
+                work.keep()
+                keep_outputs(slots, self.reads, output, batch.left)
+                score = evaluate(in_world(self.question.readout, world), self.reads).data
+                score = score.expand(len(rows))
+        return Recorded(nodes, score, batch, len(rows), owner)
+
+
+def _worlds(question: Question) -> Iterator[World]:
+    yield from dict.fromkeys((question.start, question.end))
+
+
+def _keywords(model: LoadedModel, batch: Batch) -> dict[str, Any]:
+    from causalcircuit.models.feed import keywords_of
+
+    return keywords_of(batch, model.takes)
+
+
+def _owners(model: LoadedModel, batch: Batch, slots: Sequence[Slot]) -> dict[str, Tensor]:
+    """By stand, the row of each place; the number of rows where nobody's position is."""
+    feeds: list[int] = []
+    rows = 0
+    for slot in slots:
+        for own in slot.items:
+            feeds.extend([rows] * len(own))
+            rows += 1
+    return {name: _places(s, batch, feeds, rows, model) for name, s in batch.streams.items()}
+
+
+def _places(stream: Any, batch: Batch, owner: list[int], rows: int, model: LoadedModel) -> Tensor:
+    if stream.total is not None:
+        ends = [*stream.starts[1:], stream.total]
+        parts = [torch.full((e - s,), r) for s, e, r in zip(stream.starts, ends, owner, strict=True)]
+        return torch.cat(parts).to(model.device)
+    found = torch.full((batch.size, stream.length), rows)
+    for item, row in enumerate(owner):
+        found[item] = row  # padding carries no difference: see `unpadded`
+    return found.flatten().to(model.device)
+
+
+__all__ = ["Question", "Recorded", "Rows", "replace"]

@@ -1,0 +1,230 @@
+"""How writes enter the streams of a model and how reads take from them, to first order, around one pass.
+
+Everything is asked of the graph that the pass left behind, so that no family needs a line: what a norm, a projection, a
+rotation or a layer scale does to a small change is what autograd says it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from causalcircuit.attribution.layout import Event, Norm, Read, Write, events
+from causalcircuit.attribution.passes import Recorded
+from causalcircuit.models import Attention, Block, LoadedModel, ModuleTap, Tap, Term
+
+
+@dataclass(eq=False)
+class Streams:
+    """The writes and reads of a loaded model.
+
+    Attributes:
+        model: it. events: its writes, reads and norms of streams in order.
+        tailed: names of attentions with something between their projection and the stream.
+    """
+
+    model: LoadedModel
+    events: tuple[Event, ...]
+    blocks: Mapping[tuple[str, int], Block]
+    tailed: set[str] = field(default_factory=set)
+    seen_at: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: LoadedModel) -> Streams:
+        """Lay a model out."""
+        blocks = {(s.tower.name, i): b for s in model.stacks for i, b in enumerate(s.blocks)}
+        order = {s.tower.name: tuple(b.order for b in s.blocks) for s in model.stacks}
+        return cls(model, events(model.sites, model.ref.name, order), blocks)
+
+    def names(self) -> Iterator[str]:
+        """Taps that a pass with gradients keeps."""
+        for stack in self.model.stacks:
+            lead = stack.tower.prefix
+            for i, block in enumerate(stack.blocks):
+                at = f"{lead}layer[{i}]"
+                yield f"{lead}resid[{i}]"
+                yield from (f"{at}.{x}" for x in ("q", "k", "v", "z", "attn.out"))
+                if block.order != "parallel":
+                    yield f"{at}.resid_mid"
+                if block.cross is not None:
+                    yield from (f"{at}.cross.{x}" for x in ("q", "k", "v", "z", "out"))
+                yield from (f"{at}.mlp.in", f"{at}.mlp.out")
+            yield f"{lead}resid[{len(stack.blocks)}]"
+        if self.model.sites.projector:
+            yield "projector.out"
+
+    def taps(self, *, probe: bool = False) -> list[Tap]:
+        """The same as taps, with those that are no sites: what projections give, and norms behind cross-attention."""
+        found = [self.model.taps[n] for n in self.names() if n in self.model.taps]
+        for stack in self.model.stacks:
+            for i, block in enumerate(stack.blocks):
+                at = f"{stack.tower.prefix}layer[{i}]"
+                for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
+                    if core is not None and (probe or lead in self.tailed):
+                        found.append(
+                            ModuleTap(f"{lead}projected", stack.tower.width, stack.tower.name, core.projection, "out")
+                        )
+                if block.order == "post" and block.cross is not None:
+                    found.append(
+                        ModuleTap(f"{at}.cross.mid", stack.tower.width, stack.tower.name, block.norms[0], "out")
+                    )
+        return found
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """Where gradients begin: the first stream of each tower."""
+        return frozenset(f"{s.tower.prefix}resid[0]" for s in self.model.stacks)
+
+    def look(self, probe: Recorded) -> None:
+        """Learn from a pass with `taps(probe=True)` which attentions have something behind their projection."""
+        for name, value in probe.nodes.items():
+            if name.endswith(".projected"):
+                lead = name.removesuffix("projected")
+                out = probe.nodes[f"{lead}out" if lead.endswith(".cross.") else f"{lead}attn.out"]
+                if value.shape != out.shape or not torch.equal(value, out):
+                    self.tailed.add(lead)
+
+    def write(self, write: Write, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        """[places, nodes, width] what each node of a write adds to its stream, to first order, if it changes by `delta`."""
+        prefix = f"{write.tower}." if write.tower else ""
+        at = f"{prefix}layer[{write.layer}]."
+        match write.kind:
+            case "embed":
+                whole = delta[f"{prefix}resid[0]"]
+                if self.model.sites.projector and self.model.sites.readout_tower.name == write.tower:
+                    whole = whole - self._projected(delta, here)
+                return whole[:, None]
+            case "projector":
+                return self._projected(delta, here)[:, None]
+            case "mlp":
+                block = self.blocks[write.tower, write.layer]
+                return _scaled(delta[f"{at}mlp.out"], block.mlp)[:, None]
+            case "heads":
+                block = self.blocks[write.tower, write.layer]
+                return self._heads(at, f"{at}attn.out", block.attention, delta, here)
+            case "cross":
+                cross = self.blocks[write.tower, write.layer].cross
+                if cross is None:
+                    raise TypeError("a cross-attention that the block has not")
+                return self._heads(f"{at}cross.", f"{at}cross.out", cross, delta, here)
+
+    def _heads(self, lead: str, out: str, core: Attention, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        z = delta[f"{lead}z"]
+        split = z.reshape(len(z), core.heads, core.head_dim)
+        made = torch.einsum("phk,hkd->phd", split, _by_head(core, z))
+        if lead in self.tailed:
+            made = pushed(here.nodes[out], here.nodes[f"{lead}projected"], made)
+        return _scaled(made, core.write)
+
+    def _projected(self, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        prefix = self.model.sites.readout_tower.prefix
+        return pushed(here.nodes[f"{prefix}resid[0]"], here.nodes["projector.out"], delta["projector.out"][:, None])[:, 0]
+
+    def norm(self, norm: Norm, changes: Tensor, here: Recorded) -> Tensor:
+        """[places, nodes, width] changes of a stream behind a norm of it."""
+        prefix = f"{norm.tower}." if norm.tower else ""
+        at = f"{prefix}layer[{norm.layer}]."
+        crossed = self.blocks[norm.tower, norm.layer].cross is not None
+        after = {
+            "attn": f"{at}resid_mid", "cross": f"{at}cross.mid", "mlp": f"{prefix}resid[{norm.layer + 1}]",
+        }[norm.after]  # fmt: skip
+        before = {"attn": f"{at}attn.out", "cross": f"{at}cross.out", "mlp": f"{at}mlp.out"}[norm.after]
+        assert crossed or norm.after != "cross"
+        return pushed(here.nodes[after], here.nodes[before], changes)
+
+    def read(self, read: Read, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        """[places, nodes, width] the gradient of the readout in the stream, as each node of a read alone reads it."""
+        prefix = f"{read.tower}." if read.tower else ""
+        at = f"{prefix}layer[{read.layer}]."
+        block = self.blocks.get((read.tower, read.layer))
+        match read.kind:
+            case "attn":
+                return self._ports(at, "qkv", f"{prefix}resid[{read.layer}]", gradients, here)
+            case "cross":
+                x = f"{at}resid_mid"
+                return self._ports(f"{at}cross.", "q", x, gradients, here)
+            case "mlp" if block is not None:
+                x = f"{at}resid_mid"
+                if block.order == "parallel":
+                    x = f"{prefix}resid[{read.layer}]"
+                elif block.cross is not None and block.order == "post":
+                    x = f"{at}cross.mid"
+                elif block.cross is not None:
+                    # The stream between has no tensor; a change of what cross-attention writes is one of the stream.
+                    found = self._pulled(f"{at}mlp.in", f"{at}cross.out", gradients, here)
+                    scale = block.cross.write.scale
+                    return found if scale is None else found / scale
+                return self._pulled(f"{at}mlp.in", x, gradients, here)
+            case "end" if read.reader == "projector":
+                return self._seen(prefix, gradients, here)
+            case "end" if read.nodes == (None,):
+                name = f"{prefix}resid[{read.layer}]"
+                return gradients[name][:, None]
+            case "end":
+                other = self.model.sites.tower(read.reader)
+                lead = f"{other.prefix}layer[{read.layer}].cross."
+                last = self.model.sites.tower(read.tower).layers
+                return self._ports(lead, "kv", f"{prefix}resid[{last}]", gradients, here)
+        raise TypeError(f"{read} is no read")
+
+    def _seen(self, prefix: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        """What a projector reads: the stream of a tower behind its last block, or behind an earlier one."""
+        name = here.nodes["projector.out"]
+        total = len([n for n in here.nodes if n.startswith(f"{prefix}resid[")]) - 1
+        found = _pulled(name, here.nodes[f"{prefix}resid[{total}]"], gradients["projector.out"][None])
+        return found.transpose(0, 1)
+
+    def _pulled(self, y: str, x: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        return _pulled(here.nodes[y], here.nodes[x], gradients[y][None]).transpose(0, 1)
+
+    def _ports(self, lead: str, which: str, x: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
+        tower = self.model.sites.tower(self.model.taps[f"{lead}q"].stand)
+        parts: list[Tensor] = []
+        for port in which:
+            name = f"{lead}{port}"
+            whole = gradients[name]
+            each = torch.zeros(tower.heads if port == "q" else tower.groups, *whole.shape).to(whole)
+            for j in range(len(each)):
+                own = slice(j * tower.head_dim, (j + 1) * tower.head_dim)
+                each[j, :, own] = whole[:, own]
+            parts.append(_pulled(here.nodes[name], here.nodes[x], each))
+        return torch.cat(parts).transpose(0, 1)
+
+
+def _pulled(y: Tensor, x: Tensor, each: Tensor) -> Tensor:
+    """[n, places of x, width] gradients in x of `each` [n, places of y, width] gradient in y."""
+    found: list[Tensor] = []
+    for one in each:
+        (g,) = torch.autograd.grad(y, x, one, retain_graph=True, allow_unused=True)
+        found.append(torch.zeros_like(x) if g is None else g)
+    return torch.stack(found)
+
+
+def pushed(y: Tensor, x: Tensor, each: Tensor) -> Tensor:
+    """[places of y, n, width] changes of y for `each` [places of x, n, width] change of x: two pulls make a push."""
+    with torch.enable_grad():
+        u = torch.zeros_like(y, requires_grad=True)
+        (g,) = torch.autograd.grad(y, x, u, create_graph=True)
+        made = [torch.autograd.grad(g, u, v, retain_graph=True)[0] for v in each.unbind(1)]
+    return torch.stack(made, 1)
+
+
+def _scaled(change: Tensor, term: Term) -> Tensor:
+    return change if term.scale is None else change * term.scale
+
+
+def _by_head(core: Attention, like: Tensor) -> Tensor:
+    """[heads, head_dim, width] the part of the output projection that each head goes through."""
+    projection = core.projection
+    weight = getattr(projection, "weight", None)
+    size = core.heads * core.head_dim
+    if isinstance(weight, Tensor) and weight.is_floating_point() and weight.ndim == 2:
+        rows = weight.T if isinstance(projection, nn.Linear) else weight
+    else:  # packed weights: what the map does to each unit vector
+        with torch.inference_mode():
+            unit = torch.eye(size, device=like.device, dtype=like.dtype)
+            rows = projection(unit) - projection(torch.zeros_like(unit[:1]))
+    return rows.reshape(core.heads, core.head_dim, -1)
