@@ -17,6 +17,7 @@ _LAZY = {
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
+        "attribute", "circuit", "load_circuit", "smallest", "Circuit",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
     "causalcircuit.diagnostics": ("Diagnostic", "DiagnosticError"),

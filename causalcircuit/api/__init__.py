@@ -15,6 +15,7 @@ from causalcircuit.api.addresses import (
     token,
     wire,
 )
+from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.networks import module
@@ -41,6 +42,7 @@ from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
 
 __all__ = [
+    "Circuit",
     "Data",
     "Do",
     "E",
@@ -50,6 +52,8 @@ __all__ = [
     "Quantity",
     "Sweep",
     "all",
+    "attribute",
+    "circuit",
     "cosine",
     "data",
     "direction",
@@ -65,6 +69,7 @@ __all__ = [
     "kl",
     "known",
     "last",
+    "load_circuit",
     "logit",
     "mean",
     "model",
@@ -88,6 +93,7 @@ __all__ = [
     "run",
     "sae",
     "show",
+    "smallest",
     "span",
     "sweep",
     "test",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from causalcircuit.api.circuits import Circuit, show_circuits
 from causalcircuit.api.quantities import Quantity
 from causalcircuit.api.questions import Data, answer, asked_of, check_asked, column_of
 from causalcircuit.api.sweeps import Sweep
@@ -15,8 +16,8 @@ from causalcircuit.runs import Progress
 
 
 def show(
-    *asked: Quantity | Sweep,
-    on: Data,
+    *asked: Quantity | Sweep | Circuit,
+    on: Data | None = None,
     form: Literal["table", "heatmap"] = "table",
     method: str = "default",
     resamples: int | None = None,
@@ -30,14 +31,21 @@ def show(
     """Estimates as one family: `show(sweep(effect, H=heads), on=ioi, form="heatmap").shown[0]`.
 
     Args:
-        asked, named: estimands and sweeps. on: the data. form: `heatmap` needs a sweep (see `pictures`).
+        asked, named: estimands and sweeps; or circuits, which take no data. on: the data.
+        form: `heatmap` needs a sweep (see `pictures`).
         method, resamples, level, seed, per, population, progress: as in `estimate`; intervals hold together at `level`.
 
     Raises:
         DiagnosticError: as `estimate`; CQ249, a heat map of single numbers.
     """
+    circuits = [c for c in asked if isinstance(c, Circuit)]
+    if circuits and len(circuits) == len(asked) and not named:
+        return show_circuits(*circuits, progress=progress)
+    estimands = [q for q in asked if not isinstance(q, Circuit)]
     check_asked(on, *asked, **named)
-    queries, models, left, _ = asked_of(asked, named)
+    if on is None:  # pragma: no cover - told before
+        raise TypeError("`on` takes data")
+    queries, models, left, _ = asked_of(estimands, named)
     if form == "heatmap" and not all(q.at or sites_at_each(q.expr) for q in queries):
         raise error("CQ249", "a heat map needs a sweep", help="`cq.show(cq.sweep(effect, H=heads), on=d)`")
     options = Options(method, resamples, level, seed, population)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 from lark import Token, Tree
 
-from causalcircuit.diagnostics import DiagnosticError, Span, error
+from causalcircuit.diagnostics import DiagnosticError, Source, Span, error
 from causalcircuit.query import Number
 from causalcircuit.query.circuits.criteria import Both, Criterion, Either, Measure, Not, Test
+from causalcircuit.syntax import parse_expression
 from causalcircuit.syntax.trees import Node, inner, operators, tree_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ def criterion(node: Node, low: Lowering) -> Criterion:
             return inside if kind == "within" else Not(inside)
         case _:
             raise _wrong(low.span(tree))
+
+
+def criterion_of(text: str) -> Criterion:
+    """A condition from its text.
+
+    Raises:
+        DiagnosticError: CQ1xx, it cannot be read; CQ260, it speaks of something else.
+    """
+    from causalcircuit.check.expressions import Lowering
+    from causalcircuit.check.scope import Scope
+
+    source = Source("<condition>", text)
+    return criterion(parse_expression(source), Lowering(Span(source, 0, len(text)), Scope()))
 
 
 def _compared(tree: Tree[Token], low: Lowering) -> Test:

@@ -11,6 +11,7 @@ from causalcircuit.diagnostics import Diagnostic, to_json
 if TYPE_CHECKING:
     import pandas as pd
 
+    from causalcircuit.query.circuits.shown import CircuitShown
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
 
@@ -165,7 +166,8 @@ class Tested:
 class Result:
     """Everything that a program answered.
 
-    `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for.
+    `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
+    `circuits` those that it asked for, and `saved` the files that were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed).
     """
@@ -179,6 +181,8 @@ class Result:
     shown: tuple[Shown, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     run: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    circuits: tuple[CircuitShown, ...] = ()
+    saved: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -214,6 +218,10 @@ class Result:
         }
         if self.shown:
             out["shown"] = [s.to_json() for s in self.shown]
+        if self.circuits:
+            out["circuits"] = [c.to_json() for c in self.circuits]
+        if self.saved:
+            out["saved"] = list(self.saved)
         if self.interrupted:
             out["interrupted"] = True
         if self.manifest:

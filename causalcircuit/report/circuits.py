@@ -12,7 +12,7 @@ from rich.text import Text
 from causalcircuit.query.circuit import Circuit, Score, Trust
 from causalcircuit.query.circuits.compare import Comparison
 from causalcircuit.query.circuits.shown import CircuitShown
-from causalcircuit.report.circuit_names import lines, short
+from causalcircuit.report.circuit_names import READOUT, lines, short
 from causalcircuit.report.details import grid
 from causalcircuit.report.figures import bounds, count, decimals, figure, percent
 from causalcircuit.report.safe import clean, words
@@ -20,6 +20,7 @@ from causalcircuit.report.safe import clean, words
 _STRONGEST = 20
 _INDENT = 2
 _NARROW = 60
+_SHORT = 16
 _UP, _DOWN = "blue", "red"
 
 
@@ -39,7 +40,8 @@ def circuit_block(shown: CircuitShown, width: int, brief: bool) -> Group:
         weaker = f"and {len(items) - _STRONGEST} weaker ones: `--format json` has them all"
         parts.append(Padding(Text(weaker, "dim"), indent))
     told = [] if brief else list(_told(circuit))
-    return Group(*parts, *([Text(), Padding(grid(told), indent)] if told else []))
+    parts += [Text(), Padding(grid(told), indent)] if told else []
+    return Group(*parts)
 
 
 def _head(circuit: Circuit) -> Text:
@@ -90,8 +92,15 @@ Item = tuple[str, Score | None]
 def _items(circuit: Circuit) -> list[Item]:
     """Wires, or where there are none the nodes, with their scores."""
     if circuit.edges:
-        return [(f"{short(e.source)} -> {short(e.target)}", e.score) for e in circuit.edges]
+        last = _readout(circuit)
+        return [(f"{short(e.source)} -> {short(e.target) if e.target else last}", e.score) for e in circuit.edges]
     return [(short(n.site), n.score) for n in circuit.nodes]
+
+
+def _readout(circuit: Circuit) -> str:
+    """What the readout is called in a wire: its name, where that is short."""
+    said = READOUT if circuit.origin is None else circuit.origin.readout
+    return said if 0 < len(said) <= _SHORT else READOUT
 
 
 def _table(items: Sequence[Item], width: int) -> Table:
@@ -106,21 +115,24 @@ def _table(items: Sequence[Item], width: int) -> Table:
         return table
     places = max(0, min(8, max(min(decimals(s.value, s.interval), 8) for s in scores[:3])))
     numbers = [figure(s.value, places) for s in scores]
-    figures = max(len(n) for n in numbers) + 1
+    figures = max(5, *(len(n) + 1 for n in numbers))
     brackets = [bounds(s.interval, places) if s.interval is not None else "" for s in scores] if ends else [""]
     lead = min(max(len(clean(n)) for n, _ in items), max(12, width // 2))
-    rest = width - lead - figures - 4 - (max(map(len, brackets)) + 2 if ends else 0) - (6 if selected else 0)
+    rest = width - lead - figures - 4 - (max(map(len, brackets)) + 2 if ends else 0) - (8 if selected else 0)
     bar = _Bar(scores, max(6, min(40, rest)))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for _ in range(ends + selected):
         table.add_column(justify="right", no_wrap=True)
+    heads = ["interval"] * ends + ["chosen"] * selected
+    table.add_row(Text("wire", "dim"), "", *[Text(h, "dim") for h in ("score", *heads)])
     for name, score in items:
         if score is None:
             table.add_row(words(name), "", Text("no score", "dim"), *[""] * (ends + selected))
             continue
-        sign = "+" if score.value > 0 else ""
-        row = [words(name), bar.draw(score.value), Text(sign + figure(score.value, places))]
+        number = figure(score.value, places)
+        sign = "+" if score.value > 0 and float(number) != 0 else ""
+        row = [words(name), bar.draw(score.value), Text(sign + number)]
         row += [Text(bounds(score.interval, places) if score.interval is not None else "", "dim")] if ends else []
         row += [Text(f"{score.selected:.0%}" if score.selected is not None else "", "dim")] if selected else []
         table.add_row(*row)

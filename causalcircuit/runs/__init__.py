@@ -10,6 +10,7 @@ from causalcircuit.runs.check import check, check_program, check_text
 
 if TYPE_CHECKING:
     from causalcircuit.runs.calibrating import calibrate_for
+    from causalcircuit.runs.circuits import make_circuit
     from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
     from causalcircuit.runs.keeping import Keep
     from causalcircuit.runs.past import bytes_of, clean_store, find_run, list_runs, seconds_of, to_clean
@@ -39,6 +40,7 @@ __all__ = [
     "find_run",
     "list_runs",
     "list_sites",
+    "make_circuit",
     "make_folder",
     "plan_program",
     "run_program",
@@ -61,6 +63,7 @@ _HOME = {
     "Wanted": "past",
     "calibrate_for": "calibrating",
     "list_sites": "sites",
+    "make_circuit": "circuits",
     "make_folder": "rows",
     "plan_program": "planning",
     "run_program": "execute",

@@ -33,6 +33,8 @@ from causalcircuit.runs.task import Task, found_in_store, remember
 if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
     from causalcircuit.models import LoadedModel
+    from causalcircuit.query.circuits.shown import CircuitShown
+    from causalcircuit.runs.circuits import Circuits
 
 PASS_POSITIONS = 2048
 """Positions a pass, unless memory is limited."""
@@ -69,17 +71,52 @@ class Runner:
     def run(self, program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
         """Answer all questions of a program (see `run_program`)."""
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
+        circuits = self._circuits(program, commands, progress)
+        commands = commands if circuits is None else circuits.resolved(commands)
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
         tasks = self._prepare(commands, program)
         self._positions(tasks)  # a limit that holds no row is known before anything runs
         recorder = Recorder(self.keeping().ledger if tasks else None, program, tests_only=tests_only)
         try:
             result = self._answered(program, commands, tasks, remarks, progress, recorder)
+            if circuits is not None and not tests_only and not result.interrupted:
+                result = self._with_circuits(circuits, result)
         except AfterPass as problem:
             recorder.ended("failed", problem.result)
             raise
         recorder.ended("interrupted" if result.interrupted else "done", result)
         return result
+
+    def _circuits(self, program: Program, commands: Iterable[Command], progress: Progress | None) -> Circuits | None:
+        """What makes the circuits of a program that asks for some."""
+        if not program.circuits and not (program.views or program.savings):
+            return None
+        from causalcircuit.engine.plan import refuse_circuits
+
+        for command in commands:  # before anything is attributed
+            for query in queries_of(command):
+                refuse_circuits(query.expr)
+        return self.circuits(program, progress)
+
+    def circuits(self, program: Program, progress: Progress | None = None) -> Circuits:
+        """What makes the circuits of a program."""
+        from causalcircuit.runs.circuits import Circuits
+
+        return Circuits(program, lambda name: self._model(program.models[name]), self.keeping(), progress)
+
+    def _with_circuits(self, circuits: Circuits, result: Result) -> Result:
+        """A result with the circuits that are shown, and those that are saved written."""
+        shown: list[CircuitShown] = []
+        try:
+            for view in circuits.program.views:
+                shown.append(circuits.shown(view))
+            return replace(result, circuits=tuple(shown), saved=circuits.save())
+        except KeyboardInterrupt:
+            return replace(result, circuits=tuple(shown), interrupted=True)
+        except DiagnosticError as problem:
+            if result.tables or shown:
+                raise self._after(problem, replace(result, circuits=tuple(shown))) from None
+            raise
 
     def keeping(self) -> Keeping:
         """The store, opened when it is first needed."""
@@ -129,7 +166,7 @@ class Runner:
             tuple(tested),
             tuple(dict.fromkeys(found)),
             _labelled(tables),
-            program.comments if commands else (),
+            program.comments if commands or program.views else (),
             interrupted=interrupted,
             shown=tuple(displays),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},

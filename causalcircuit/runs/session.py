@@ -77,10 +77,11 @@ class Session:
     def _read(self, source: Source, progress: Progress | None) -> Outcome:
         before = dict(self.checker.scope.names)
         self.checker.found, self.checker.commands = [], []
+        self.checker.views, self.checker.savings = [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))
-            asked = self.runner.run(program, progress=progress) if program.commands else None
+            asked = self.runner.run(program, progress=progress) if program.asks else None
         except AfterPass as problem:
             return Outcome(problem.result, problem.diagnostics, self._new(before))
         except DiagnosticError as problem:

@@ -32,6 +32,7 @@ class Wishes:
         tests_only: leave out the estimates; the exit code tells whether the named hypotheses hold.
         online: models on the hub that are not on this machine are downloaded.
         out: a folder for pictures and answers.
+        html: a file for the page of a circuit.
         keep: whether outcomes are looked up in the store and kept there.
         memory: a limit, as written: `4GB`.
         how: whether passes share what they have in common.
@@ -43,6 +44,7 @@ class Wishes:
     tests_only: bool = False
     online: bool = False
     out: Path | None = None
+    html: Path | None = None
     keep: Keep = "use"
     memory: str | None = None
     how: Literal["full", "naive"] = "full"
@@ -61,7 +63,7 @@ def run(file: str, wishes: Wishes) -> int:
     """Answer a program, print the answers, and return the exit code."""
     answer = _answer(file, wishes)
     written = _save(answer, wishes.rows)
-    drawn = _draw(answer, wishes.out)
+    drawn = [*_draw(answer, wishes.out), *_pages(answer, wishes.html)]
     interrupted = answer.code == exits.INTERRUPTED
     if wishes.machine:
         streams.show_json(answer.result, answer.diagnostics, interrupted=interrupted)
@@ -73,6 +75,7 @@ def run(file: str, wishes: Wishes) -> int:
         streams.say("interrupted" if answer.result else "interrupted: nothing was computed yet")
     if written and not wishes.quiet:
         streams.say(f"rows written: {', '.join(map(str, written))}")
+    drawn = [*map(Path, answer.result.saved if answer.result is not None else ()), *drawn]
     if drawn and not wishes.quiet:
         streams.say(f"written: {', '.join(map(str, drawn))}")
     return answer.code
@@ -129,6 +132,7 @@ def summary(program: Program) -> str:
     claims = sum(len(c.claims) for c in program.commands if isinstance(c, Testing))
     estimates = sum(len(c.queries) for c in program.commands if not isinstance(c, Testing))
     counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
+    counts |= {"circuit": len(program.circuits)} if program.circuits else {}
     return "sound; " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 
 
@@ -181,9 +185,12 @@ def _idle(program: Program, tests_only: bool) -> tuple[Diagnostic, ...]:
             where=where,
             help="add a `test` statement, such as `test effect < 0 logit on d`; `cq run` answers `estimate`",
         )
-    if program.commands:
+    if program.asks:
         return ()
-    return (warning("CQ390", "nothing is asked", where=where, help="add an `estimate` or a `test` statement"),)
+    way = "add an `estimate` or a `test` statement"
+    if program.circuits:
+        way = f"{way}, or `show {next(iter(program.circuits))}`: nothing is attributed before it is asked for"
+    return (warning("CQ390", "nothing is asked", where=where, help=way),)
 
 
 def _save(answer: _Answer, folder: Path | None) -> list[Path]:
@@ -217,3 +224,19 @@ def _draw(answer: _Answer, folder: Path | None) -> list[Path]:
         answer.code = exits.AFTER
         return []
     return [folder / name for name in files]
+
+
+def _pages(answer: _Answer, html: Path | None) -> list[Path]:
+    """Write the pages of circuits where that was asked; a failure joins the answer."""
+    if html is None or answer.result is None:
+        return []
+    from causalcircuit.tools.picture import pages
+
+    try:
+        written, said = pages(answer.result, html)
+    except DiagnosticError as problem:
+        answer.diagnostics += problem.diagnostics
+        answer.code = exits.AFTER
+        return []
+    answer.diagnostics += said
+    return written

@@ -49,11 +49,14 @@ from causalcircuit.query import (
     Turn,
     Vector,
     Wire,
+    Wires,
     Within,
     Word,
     World,
     world_of,
 )
+from causalcircuit.query.circuit import Circuit, CircuitEdge
+from causalcircuit.query.circuits.formulas import Known
 
 
 def site(*steps: Part | str, model: str = "m", position: Position = LAST) -> Site:
@@ -66,6 +69,8 @@ RESID = site(Part("layer", 0), "resid", position=ALL)
 LOGIT = Readout("m", "logit", Column("io"), LAST)
 CORRUPT = world_of([Assignment(Input("m", "input"), Column("corrupt"))])
 PATCH = world_of([Assignment(HEAD, Counterfactual(HEAD, CORRUPT)), Assignment(RESID, Number(0.0))])
+
+DRAWN = Circuit("C", "m", (CircuitEdge(HEAD, None),))
 
 EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
     Number: (Number(0.1, "logit"), "0.1 logit"),
@@ -90,6 +95,10 @@ EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
         'vector("f.safetensors", "kind", sha256 = "0000000000000000")',
     ),
     Wire: (Wire(HEAD, LOGIT), "(m.layer[1].head[3].out @ last -> m.logit[row.io] @ last)"),
+    Wires: (
+        Wires("m", Known(DRAWN), complement=True),
+        "outside({(layer[1].head[3].out @ last -> readout)})",
+    ),
     Call: (Call("dot", (HEAD, HEAD)), "dot(m.layer[1].head[3].out @ last, m.layer[1].head[3].out @ last)"),
     Binary: (Binary("/", Column("a"), Binary("-", Column("b"), Number(2))), "row.a / (row.b - 2)"),
     Negative: (Negative(Binary("*", Column("a"), Column("b"))), "-(row.a * row.b)"),

@@ -32,6 +32,7 @@ from causalcircuit.query import (
     Truth,
     Vector,
     Wire,
+    Wires,
     World,
     render,
     world_of,
@@ -56,7 +57,7 @@ ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 OF = {ClassScore: "judge", Similarity: "clip"}
 """The models of expressions that a language model has not."""
 
-NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector, Wire)
+NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector, Wire, Wires)
 """A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data;
 a wire is assigned."""
 

@@ -1,0 +1,27 @@
+"""What `show C` and `show compare(A, B)` found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuits.compare import Comparison
+from causalcircuit.query.circuits.document import document
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitShown:
+    """A circuit, or two beside each other.
+
+    Attributes:
+        circuits: one, or two. comparison: of two. comments: the `##` lines above the statement.
+    """
+
+    circuits: tuple[Circuit, ...]
+    comparison: Comparison | None = None
+    comments: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: of a circuit what its file holds, of two what they share."""
+        return document(self.circuits[0]) if self.comparison is None else self.comparison.to_json()

@@ -1,0 +1,150 @@
+"""From declared circuits to circuits: what takes a model is attributed, once; files are held against the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import causalcircuit.rows as rows
+from causalcircuit.check import sites
+from causalcircuit.diagnostics import Span, error
+from causalcircuit.query import CircuitDecl, CircuitView, Command, Estimation, Expr, Program, Testing, Wires, World
+from causalcircuit.query.algebra import rebuild, walk
+from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuits import compare, write
+from causalcircuit.query.circuits.formulas import Asked, Attributed, Formula, Known, circuit_from, named, parts_of
+from causalcircuit.query.circuits.shown import CircuitShown
+from causalcircuit.query.circuits.wires import shared_in
+
+if TYPE_CHECKING:
+    from causalcircuit.models import LoadedModel
+    from causalcircuit.runs.execute import Progress
+    from causalcircuit.runs.keeping import Keeping
+
+
+@dataclass(slots=True)
+class Circuits:
+    """Makes the circuits of a program.
+
+    Attributes:
+        program: declares them. model: a declared model, loaded. keeping: knows the hash of its weights.
+        progress: hears how far an attribution is. made: those that took a model, by formula.
+    """
+
+    program: Program
+    model: Callable[[str], LoadedModel]
+    keeping: Keeping
+    progress: Progress | None = None
+    made: dict[Formula, Circuit] = field(default_factory=dict)
+
+    def of(self, declared: CircuitDecl) -> Circuit:
+        """The circuit that a declaration stands for.
+
+        Raises:
+            DiagnosticError: CQ774, it is of other weights than the model's; what is wrong with an attribution.
+        """
+        check_weights(declared.formula, self.program, self.keeping, declared.span)
+        return named(circuit_from(declared.formula, self.ask), declared.name)
+
+    def ask(self, asked: Asked) -> Circuit:
+        """What takes a model."""
+        if asked not in self.made:
+            self.made[asked] = self._attributed(asked) if isinstance(asked, Attributed) else self._smallest(asked)
+        return self.made[asked]
+
+    def _attributed(self, asked: Attributed) -> Circuit:
+        from causalcircuit.runs.attributing import attributed
+
+        ref = self.program.models[asked.model]
+        found = attributed(asked, self.model(asked.model), rows.load(asked.data), self.program.names, self.progress)
+        origin = found.origin
+        weights = self.keeping.contents.weights(ref) or ""
+        if origin is not None:
+            origin = replace(origin, weights=origin.weights or weights)
+        return replace(
+            found, origin=origin, over=found.over or asked.over, shared=found.shared or shared_in(sites(ref))
+        )
+
+    def _smallest(self, asked: Asked) -> Circuit:
+        raise error(
+            "CQ265",
+            "the search for the smallest circuit is not available in this version",
+            help="keep the strongest wires instead: `strongest(C, 20)`, `C where abs(score) > 0.1`",
+        )
+
+    def shown(self, view: CircuitView) -> CircuitShown:
+        """What a `show` asks for."""
+        found = tuple(map(self.of, view.circuits))
+        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments)
+
+    def save(self) -> tuple[str, ...]:
+        """Write what is to be saved."""
+        for saving in self.program.savings:
+            write(self.of(saving.circuit), saving.path, saving.span)
+        return tuple(dict.fromkeys(str(s.path) for s in self.program.savings))
+
+    def resolved(self, commands: Iterable[Command]) -> list[Command]:
+        """The same questions with the wires of circuits that are known."""
+        return [self._known_in(c) for c in commands]
+
+    def _known_in(self, command: Command) -> Command:
+        if isinstance(command, Estimation):
+            return replace(command, queries=tuple(replace(q, expr=self._expr(q.expr)) for q in command.queries))
+        claims = [replace(c, query=replace(c.query, expr=self._expr(c.query.expr))) for c in command.claims]
+        return replace(command, claims=tuple(claims))
+
+    def _expr(self, e: Expr) -> Expr:
+        if isinstance(e, Wires):
+            check_weights(e.circuit, self.program, self.keeping, e.span)
+            return replace(e, circuit=Known(circuit_from(e.circuit, self.ask)))
+        return rebuild(e, self._expr, self._world)
+
+    def _world(self, world: World) -> World:
+        made = (replace(a, target=self._expr(a.target), value=self._expr(a.value)) for a in world.assignments)
+        return replace(world, assignments=tuple(made))
+
+
+def has_wires(command: Command) -> bool:
+    """Whether a question assigns the wires of a circuit."""
+    queries = [c.query for c in command.claims] if isinstance(command, Testing) else command.queries
+    return any(isinstance(e, Wires) for q in queries for e in walk(q.expr))
+
+
+def check_weights(formula: Formula, program: Program, keeping: Keeping, span: Span | None) -> None:
+    """Refuse circuits of files whose model had other weights.
+
+    Raises:
+        DiagnosticError: CQ774.
+    """
+    if isinstance(formula, Known) and formula.circuit.origin is not None and formula.circuit.origin.weights:
+        ref = program.models[formula.circuit.model]
+        here, there = keeping.contents.weights(ref), formula.circuit.origin.weights
+        if here is not None and here != there:
+            raise error(
+                "CQ774",
+                f"`{formula.circuit.name}` was attributed on other weights than those of `{ref.name}`",
+                span,
+                "another model",
+                help=(
+                    "load the model that it was attributed on, or attribute it anew",
+                    f"the file says {there[:16]}, and `{ref.source}` is {here[:16]}",
+                ),
+            )
+    for inside in parts_of(formula):
+        check_weights(inside, program, keeping, span)
+
+
+def make_circuit(program: Program, declared: CircuitDecl, progress: Progress | None = None) -> Circuit:
+    """One circuit of a program, attributed if it takes a model.
+
+    Raises:
+        DiagnosticError: as `Circuits.of`.
+    """
+    from causalcircuit.runs.execute import Runner
+
+    runner = Runner()
+    try:
+        return runner.circuits(program, progress).of(declared)
+    finally:
+        runner.close()
