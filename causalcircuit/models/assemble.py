@@ -13,6 +13,7 @@ from causalcircuit.models.contract.proof import Proof
 from causalcircuit.models.discover import discover
 from causalcircuit.models.families import exceptional
 from causalcircuit.models.feed import Feed, Side
+from causalcircuit.models.limits import longest_text
 from causalcircuit.models.model import LoadedModel
 from causalcircuit.models.probe import Probe, make_probe
 from causalcircuit.models.records import first_tensor
@@ -62,7 +63,7 @@ def assemble(
         family,
         tuple(s.tower for s in stacks),
         _channels(probe.one, stacks),
-        _length(hf.config),
+        longest_text(hf),
         0 if found.projector is None else found.projector.width,
         _readout(hf),
         0 if found.projector is None else found.projector.each,
@@ -134,15 +135,6 @@ def _channels(one: Feed, stacks: tuple[Stack, ...]) -> tuple[str, ...]:
     texts = [] if one.ids is None else ["prefix" if writes else "input"]
     sources = [] if one.source is None else ["input"]
     return tuple(dict.fromkeys([*media, *sources, *texts]))
-
-
-def _length(config: Any) -> int | None:
-    inner = config.get_text_config(decoder=True)
-    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions"):
-        value = getattr(inner, name, None)
-        if isinstance(value, int):
-            return value
-    return None
 
 
 def _readout(hf: Any) -> Literal["vocabulary", "classes", "none"]:

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from causalcircuit.models.feed import Feed
+from causalcircuit.models.limits import longest_text
 from causalcircuit.models.multimodal import audio_feed, illustrate, image_feed
+from causalcircuit.models.roles import RoleError
 from causalcircuit.models.signature import Signature
 
 _LENGTH = 6
@@ -39,9 +41,13 @@ def make_probe(hf: Any, takes: Signature, tokenizer: Any, processor: Any, dtype:
 
     Texts are of ordinary tokens; their length is one that no image tower has positions, so that a stream shows which
     tower it comes from.
+
+    Raises:
+        RoleError: it has too few positions for text.
     """
     generator = torch.Generator().manual_seed(0)
-    texts = _texts(hf, tokenizer, generator)
+    limit, longest = _limits(hf, takes)
+    texts = [t[:longest] for t in _texts(hf, tokenizer, generator)]
     names = takes.names
     if "pixel_values" in names or "flattened_patches" in names:
         pictures = [_noise(generator) for _ in range(2)]
@@ -55,16 +61,33 @@ def make_probe(hf: Any, takes: Signature, tokenizer: Any, processor: Any, dtype:
             feeds = tuple(Feed(media=m) for m in media)
             return Probe(feeds, feeds)
         feeds = tuple(Feed(t, media=m) for t, m in zip(texts, media, strict=True))
-        return Probe(feeds, (feeds[0], Feed(texts[1][:3], media=media[1])))
+        return Probe(feeds, (feeds[0], Feed(_begun(texts[1]), media=media[1])))
     if "input_features" in names:
         feeds = tuple(Feed(t, media=audio_feed(processor, hf, generator, dtype)) for t in texts)
-        return Probe(feeds, (feeds[0], Feed(texts[1][:3], media=feeds[1].media)))
+        return Probe(feeds, (feeds[0], Feed(_begun(texts[1]), media=feeds[1].media)))
     if "decoder_input_ids" in names:
-        sources = [[*t, *t[:3]] for t in texts]
+        sources = [[*t, *t[:3]][:limit] for t in texts]
         feeds = tuple(Feed(t, s) for t, s in zip(texts, sources, strict=True))
-        return Probe(feeds, (feeds[0], Feed(texts[1][:3], sources[1][:4])))
+        return Probe(feeds, (feeds[0], Feed(_begun(texts[1]), _begun(sources[1]))))
     feeds = tuple(Feed(t) for t in texts)
-    return Probe(feeds, (feeds[0], Feed(texts[1][:4])))
+    return Probe(feeds, (feeds[0], Feed(texts[1][: max(1, len(texts[1]) - 2)])))
+
+
+def _begun(text: list[int]) -> list[int]:
+    return text[: max(1, len(text) // 2)]
+
+
+def _limits(hf: Any, takes: Signature) -> tuple[int, int]:
+    """How long a text that is read may be, and one that is written from it: both lengths tell the towers apart.
+
+    Raises:
+        RoleError: too short for two texts of different length.
+    """
+    limit = longest_text(hf) or 1 << 10
+    longest = limit - ("decoder_input_ids" in takes.names)
+    if longest < 2:
+        raise RoleError(f"it has {limit} positions for text, too few to prove on them what a position sees")
+    return limit, longest
 
 
 def _texts(hf: Any, tokenizer: Any, generator: torch.Generator) -> list[list[int]]:

@@ -60,12 +60,12 @@ def sketch(ref: ModelRef) -> LoadedModel:
         hf = hf.eval().requires_grad_(False)
         takes = signature_of(hf)
         tokenizer, processor = read_tools(ref, folder, takes.wants)
-    probe = make_probe(hf, takes, tokenizer, processor, DTYPES[ref.dtype])
-    table = replace(_counted(_table(ref, folder, config), probe), dictionaries=ref.dictionaries)
     try:
+        probe = make_probe(hf, takes, tokenizer, processor, DTYPES[ref.dtype])
         pad = padding_number(hf, tokenizer)
     except RoleError as problem:
         raise error("CQ532", f"the architecture of `{ref.source}` is not supported: {problem}", ref.span) from None
+    table = replace(_counted(_table(ref, folder, config), probe), dictionaries=ref.dictionaries)
     return LoadedModel(
         ref,
         table,

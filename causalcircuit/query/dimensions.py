@@ -40,6 +40,7 @@ class Exceptional:
         parallel: whether attention and MLP read the same stream, or the keys of which one says so.
         unnormed: whether no norm reads the whole last stream, or the key that says so. normed: the key
             that says so by being false.
+        counted: whether the places of a text are counted from after the number of its padding.
     """
 
     leading: int | None = None
@@ -50,6 +51,7 @@ class Exceptional:
     parallel: bool | tuple[str, ...] = ()
     unnormed: bool | str = False
     normed: str = ""
+    counted: bool = False
 
 
 ORDINARY = Exceptional()
@@ -60,6 +62,7 @@ EXCEPTIONS = {
     "blip_text_model": Exceptional(unnormed=True),
     "blip_vision_model": Exceptional(leading=1),
     "bloom": Exceptional(mlp=4),
+    "camembert": Exceptional(unnormed=True, counted=True),
     "clip_vision_model": Exceptional(leading=1, unnormed=True),
     "cohere": Exceptional(parallel=True),
     "deberta-v2": Exceptional(unnormed=True),
@@ -76,11 +79,12 @@ EXCEPTIONS = {
     "opt": Exceptional(normed="do_layer_norm_before"),
     "phi": Exceptional(parallel=True),
     "qwen2_vl_vision": Exceptional(width="embed_dim"),
-    "roberta": Exceptional(unnormed=True),
+    "roberta": Exceptional(unnormed=True, counted=True),
     "siglip_vision_model": Exceptional(leading=0),
     "smolvlm_vision": Exceptional(leading=0),
     "stablelm": Exceptional(parallel=("use_parallel_residual",)),
     "vit": Exceptional(leading=1),
+    "xlm-roberta": Exceptional(unnormed=True, counted=True),
 }
 
 
@@ -108,6 +112,8 @@ def count(config: Mapping[str, Any], what: str, part: str = "") -> int | None:
         if isinstance(value, int) and not isinstance(value, bool):
             if value < 1 and what in ("layers", "heads", "width"):
                 raise OutlineError(f"the config says {name} = {value}")
+            if what == "length" and exceptional(config).counted:
+                return value - plain(config, "pad_token_id") - 1
             return value
     return None
 
