@@ -57,7 +57,7 @@ def circuit(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     if word not in checker.scope.names:  # at a prompt: the earlier meaning
         _check_self(word, first, low)
     formula: Formula
-    if isinstance(first, Tree) and first.data == "chain":
+    if isinstance(first, Tree) and first.data == "route":
         formula = Known(drawn(word, [tree_of(c) for c in rest], low))
     else:
         formula = _declared(checker, first, [tree_of(n) for n in rest[1:]], low)
@@ -73,7 +73,7 @@ def _check_self(word: str, body: Node, low: Lowering) -> None:
     """Refuse a circuit that is made of itself."""
     inside = body.scan_values(lambda t: isinstance(t, Token) and t == word) if isinstance(body, Tree) else ()
     token = next(iter(inside), None)
-    if token is not None and isinstance(body, Tree) and body.data != "chain":
+    if token is not None and isinstance(body, Tree) and body.data != "route":
         said = f"`{word}` refers to itself"
         raise error("CQ304", said, low.span(token), "inside its own declaration", help="declare a second name")
 

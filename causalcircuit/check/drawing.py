@@ -35,7 +35,7 @@ def drawn(name: str, chains: list[Tree[Token]], low: Lowering) -> Circuit:
 
 
 def _pairs(chain: Tree[Token], low: Lowering) -> list[tuple[Node, Node]]:
-    names = [c for c in chain.children if isinstance(c, Tree) and c.data == "name"]
+    names = [c for c in chain.children if isinstance(c, Tree) and c.data in ("name", "field")]
     for c in chain.children:
         if isinstance(c, Tree) and c.data == "arrow" and operators(c)[0] != "->":
             way = "write `->`; causal diagrams, with `<-` and `<->`, are declared by `graph`"

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import error
-from causalcircuit.query import Expr, World
-from causalcircuit.query.circuit import Circuit
+from causalcircuit.query import FACTUAL, Expr, ModelRef, World, render
+from causalcircuit.query.circuit import Circuit, Direction, Origin
 from causalcircuit.query.circuits.formulas import Attributed
-from causalcircuit.rows import Dataset
+from causalcircuit.query.units import unit_of
+from causalcircuit.rows import Dataset, clusters
 
 if TYPE_CHECKING:
     from causalcircuit.models import LoadedModel
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def attributed(
     asked: Attributed,
+    ref: ModelRef,
     model: LoadedModel,
     data: Dataset,
     names: Mapping[Expr | World, str],
@@ -26,10 +28,47 @@ def attributed(
     """The circuit of an attribution.
 
     Raises:
-        DiagnosticError: CQ265, no method is there yet; what is wrong with the attribution.
+        DiagnosticError: CQ265, a method that is not there yet; what is wrong with the attribution.
     """
-    raise error(
-        "CQ265",
-        f"`{asked.method}` is not available in this version",
-        help="circuits are drawn by hand, `circuit C { A -> B -> Y }`, or loaded from files",
+    from causalcircuit.attribution import METHODS, Question, circuit, scores
+    from causalcircuit.runs.contents import versions
+
+    if asked.method.name not in METHODS:
+        raise error(
+            "CQ265",
+            f"`{asked.method}` is not available in this version",
+            help=f"methods that are: {', '.join(f'`{m}`' for m in sorted(METHODS))}",
+        )
+    question = Question(asked.model, asked.readout, asked.start, asked.end)
+
+    def heard(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, data.ref.label)
+
+    found = scores(model, data, question, asked.method.name, asked.method.arguments, heard)
+    labels = clusters(data)
+    # Noising leaves the run of the factual world for values of another; denoising brings another's back.
+    direction: Direction = "noising" if asked.start == FACTUAL else "denoising"
+    origin = Origin(
+        str(asked.method),
+        direction,
+        render(asked.readout, names),
+        str(unit_of(asked.readout)),
+        render(asked.start, names),
+        render(asked.end, names),
+        data.ref.label,
+        data.n,
+        None if labels is None else len(set(map(str, labels))),
+        len(found.wiring),
+        f"{model.sites.family} {ref.source}",
+        "",
+        str(model.dtype).removeprefix("torch."),
+        str(model.device),
+        asked.seed,
+        versions(),
+        found.seconds,
+        found.passes,
     )
+    keep = asked.keep.count if asked.keep is not None and asked.keep.of == "edges" else None
+    made = circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
+    return made

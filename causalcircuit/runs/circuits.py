@@ -14,6 +14,7 @@ from causalcircuit.query.algebra import rebuild, walk
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
 from causalcircuit.query.circuits.formulas import Asked, Attributed, Formula, Known, circuit_from, named, parts_of
+from causalcircuit.query.circuits.nodes import between_nodes
 from causalcircuit.query.circuits.shown import CircuitShown
 from causalcircuit.query.circuits.wires import shared_in
 
@@ -57,14 +58,15 @@ class Circuits:
         from causalcircuit.runs.attributing import attributed
 
         ref = self.program.models[asked.model]
-        found = attributed(asked, self.model(asked.model), rows.load(asked.data), self.program.names, self.progress)
+        data = rows.load(asked.data)
+        found = attributed(asked, ref, self.model(asked.model), data, self.program.names, self.progress)
         origin = found.origin
         weights = self.keeping.contents.weights(ref) or ""
         if origin is not None:
             origin = replace(origin, weights=origin.weights or weights)
-        return replace(
-            found, origin=origin, over=found.over or asked.over, shared=found.shared or shared_in(sites(ref))
-        )
+        over, shared = found.over or asked.over, found.shared or shared_in(sites(ref))
+        made = replace(found, origin=origin, over=over, shared=shared)
+        return between_nodes(made, asked.keep.count) if asked.keep is not None and asked.keep.of == "nodes" else made
 
     def _smallest(self, asked: Asked) -> Circuit:
         raise error(
