@@ -38,8 +38,9 @@ PIN = TIMED % "document.querySelectorAll('#nodes button')[%d].click()"
 
 def main() -> None:
     """Print medians and the slowest of each."""
+    circuit = large()
     began = time.perf_counter()
-    text = page(large())
+    text = page(circuit)
     print(f"written in {time.perf_counter() - began:.2f} s, {len(text.encode()) / 1e6:.2f} MB")
     with tempfile.TemporaryDirectory() as name, Browser(Path(name)) as browser:
         path = Path(name) / "large.html"

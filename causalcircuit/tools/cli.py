@@ -65,6 +65,7 @@ def group() -> None:
 @options.format_
 @options.rows
 @options.out
+@options.html
 @options.quiet
 @options.how
 @options.memory
@@ -77,6 +78,7 @@ def run(
     machine: bool,
     rows: Path | None,
     out: Path | None,
+    html: Path | None,
     quiet: bool,
     how: Any,
     memory: str | None,
@@ -91,7 +93,9 @@ def run(
     from causalcircuit.tools import answering
 
     keep = options.keep(no_store, fresh)
-    wishes = answering.Wishes(machine, rows, quiet, online=online, out=out, keep=keep, memory=memory, how=how)
+    wishes = answering.Wishes(
+        machine, rows, quiet, online=online, out=out, html=html, keep=keep, memory=memory, how=how
+    )
     return answering.run(file, wishes)
 
 
@@ -212,6 +216,25 @@ def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -
     from causalcircuit.tools.sites import sites as listed
 
     return listed(model, dtype, attention, machine, online)
+
+
+@group.command(
+    epilog=options.examples("cq picture C.json --html C.html", "cq picture C.graphml --html C.html --title IOI")
+)
+@click.argument("circuit", type=click.Path(path_type=Path), metavar="CIRCUIT")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", required=True, help="The page."
+)
+@click.option("--title", metavar="TEXT", help="Its heading (the circuit's name).")
+@options.debug
+def picture(circuit: Path, html: Path, title: str | None) -> int:
+    """Draw CIRCUIT, a file that `save C to` wrote, as a page to look at.
+
+    The page is one file and needs no network.
+    """
+    from causalcircuit.tools.picture import picture as drawn
+
+    return drawn(circuit, html, title)
 
 
 @group.group(

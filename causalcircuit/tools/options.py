@@ -58,6 +58,12 @@ out = click.option(
     metavar="DIR",
     help="Write the heat maps of `show … as heatmap` to DIR as SVG and PNG, and all answers as DIR/results.json.",
 )
+html = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the circuits of `show C` as a page to look at, in one file.",
+)
 quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
 )

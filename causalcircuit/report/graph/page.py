@@ -18,7 +18,7 @@ from causalcircuit.report.graph.payload import payload
 from causalcircuit.report.safe import clean
 
 SCRIPTS = (
-    "model", "numbers", "order", "layout", "pens", "paint", "stage", "curve",
+    "model", "numbers", "order", "layout", "along", "pens", "paint", "stage", "curve",
     "inspector", "table", "keys", "export", "main",
 )  # fmt: skip
 """In the order in which they are joined."""

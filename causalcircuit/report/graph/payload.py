@@ -144,7 +144,7 @@ def _drawn(
     out: dict[str, Any] = {
         "id": _cut(f"{n.place.part} @ {n.position}"),
         "label": _cut(label),
-        "full": _cut(names.full(n.place, n.position, token)),
+        "full": _cut(names.full(n.place, n.position, shown(token))),
         "kind": n.place.kind,
         "tower": towers.index(n.tower),
         "row": n.rank,

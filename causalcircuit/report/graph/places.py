@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import causalcircuit.query.towers as ranks
 from causalcircuit.query.address import Address, Part
@@ -49,6 +50,7 @@ class Place:
         return _LEVELS.get(self.tower, 2)
 
 
+@lru_cache(1 << 14)
 def place(site: Site) -> Place:
     """Where a site stands."""
     address = site.address

@@ -34,7 +34,17 @@ function fitted(text, size, room, bold = false) {
   return `${text.slice(0, low)}…`;
 }
 
+let boxWidths = new Map(); // of one layout: they are asked for again and again
 function boxWidth(id, mode) {
+  const key = id * SIZES.length + SIZES.indexOf(mode);
+  let w = boxWidths.get(key);
+  if (w === undefined) {
+    w = measured(id, mode);
+    boxWidths.set(key, w);
+  }
+  return w;
+}
+function measured(id, mode) {
   if (mode.name === "dot") return nodeOf(id).kind === "readout" ? 60 : mode.least;
   const most = mode.most * (isGroup(id) ? 2.2 : 1);
   return Math.max(mode.least, Math.min(most, widthOf(labelOf(id), mode.font) + 2 * mode.pad));
@@ -137,32 +147,8 @@ function lines(block, half) {
   block.lane = lane;
 }
 
-// Positions of one row that are as close to `wish` as the widths allow (pool adjacent violators).
-function spaced(boxes, wish, gap, left, right) {
-  const offsets = [];
-  let sum = 0;
-  boxes.forEach((b, i) => {
-    if (i) sum += (boxes[i - 1].w + b.w) / 2 + gap;
-    offsets.push(sum);
-  });
-  const pools = [];
-  wish.forEach((x, i) => {
-    pools.push({ total: x - offsets[i], many: 1 });
-    while (pools.length > 1 && pools.at(-2).total / pools.at(-2).many > pools.at(-1).total / pools.at(-1).many) {
-      const top = pools.pop();
-      pools.at(-1).total += top.total;
-      pools.at(-1).many += top.many;
-    }
-  });
-  const [low, high] = [left + boxes[0].w / 2, right - boxes.at(-1).w / 2 - sum];
-  let i = 0;
-  for (const p of pools) {
-    const base = Math.max(low, Math.min(high, p.total / p.many));
-    for (let k = 0; k < p.many; k += 1, i += 1) boxes[i].x = base + offsets[i];
-  }
-}
-
 function layout(room, height) {
+  boxWidths = new Map();
   const list = blocks(now.ids);
   const levels = [...new Set(list.map((b) => b.level))].sort((a, b) => a - b).map((l) => list.filter((b) => b.level === l));
   const inner = room - GUTTER - 2 * MARGIN;
@@ -284,55 +270,4 @@ function bands(scene, b, left, right, step) {
       first: b.first,
     });
   });
-}
-
-// Along the rows: evenly at first, then towards the nodes that edges lead to.
-function relax(scene, list, mode) {
-  const rows = [];
-  for (const b of list) {
-    const reserved = Math.max(0, ...[...b.lane].map((id) => scene.boxes.get(id).w));
-    for (const r of b.rows) {
-      if (b.byColumn) {
-        const cells = new Map();
-        for (const id of r.ids) push(cells, b.at.has(nodeOf(id).col) ? nodeOf(id).col : -1, id);
-        for (const [col, ids] of cells) {
-          const centre = b.at.get(col)?.x ?? (b.zone.left + b.zone.right) / 2;
-          const all = ids.reduce((sum, id) => sum + scene.boxes.get(id).w + mode.gap, -mode.gap);
-          let x = centre - all / 2;
-          for (const id of ids) {
-            const box = scene.boxes.get(id);
-            box.x = x + box.w / 2;
-            x += box.w + mode.gap;
-          }
-        }
-      } else if (r.alone) {
-        r.ids.forEach((id) => { scene.boxes.get(id).x = b.zone.right - reserved / 2 - 4; });
-      } else {
-        const right = b.zone.right - (reserved ? reserved + mode.gap : 0);
-        const boxes = r.ids.map((id) => scene.boxes.get(id));
-        const even = r.ids.map((_, i) => b.zone.left + ((i + 0.5) / r.ids.length) * (right - b.zone.left));
-        boxes.forEach((box, i) => { box.x = even[i]; });
-        rows.push({ ids: r.ids, boxes, even, left: b.zone.left, right });
-      }
-    }
-  }
-  const top = scene.boxes.get(READOUT);
-  if (top) rows.push({ ids: [READOUT], boxes: [top], even: [scene.width / 2], left: GUTTER, right: scene.width - MARGIN, free: true });
-  const pull = (id) => {
-    let [sum, all] = [0, 0];
-    for (const [edges, end] of [[now.into.get(id), "s"], [now.out.get(id), "t"]]) {
-      for (const e of edges ?? []) {
-        const weight = Math.sqrt(Math.abs(e.value ?? 1));
-        sum += weight * scene.boxes.get(e[end]).x;
-        all += weight;
-      }
-    }
-    return all ? sum / all : null;
-  };
-  for (let sweep = 0; sweep < 6; sweep += 1) {
-    for (const r of sweep % 2 ? [...rows].reverse() : rows) {
-      const wish = r.ids.map((id, i) => { const to = pull(id) ?? r.even[i]; return r.free ? to : 0.45 * r.even[i] + 0.55 * to; });
-      spaced(r.boxes, wish, mode.gap, r.left, r.right);
-    }
-  }
 }

@@ -151,7 +151,7 @@ function paintNode(pen, id, scene, { faint = false, ring = null, strong = false 
     }
     return;
   }
-  if (!faint) pen.rect(left - 1.5, top - 1.5, w + 3, h + 3, mode.name === "dot" ? 7 : 6, { fill: theme.paper });
+  pen.rect(left - 1.5, top - 1.5, w + 3, h + 3, mode.name === "dot" ? 7 : 6, { fill: theme.paper });
   if (mode.name === "dot" && n.kind !== "readout" && n.kind !== "group") {
     shape(pen, n.kind, x, y, w, h, style);
     return;
