@@ -121,7 +121,9 @@ class Streams:
 
     def _projected(self, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
         prefix = self.model.sites.readout_tower.prefix
-        return pushed(here.nodes[f"{prefix}resid[0]"], here.nodes["projector.out"], delta["projector.out"][:, None])[:, 0]
+        return pushed(here.nodes[f"{prefix}resid[0]"], here.nodes["projector.out"], delta["projector.out"][:, None])[
+            :, 0
+        ]
 
     def norm(self, norm: Norm, changes: Tensor, here: Recorded) -> Tensor:
         """[places, nodes, width] changes of a stream behind a norm of it."""

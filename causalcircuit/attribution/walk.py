@@ -57,21 +57,15 @@ def gradients_of(here: Recorded, streams: Streams) -> dict[str, Tensor]:
     if here.score is None:
         raise TypeError("a pass without a readout")
     names = list(here.nodes)
-    found = torch.autograd.grad(
-        here.score.sum(), [here.nodes[n] for n in names], retain_graph=True, allow_unused=True
-    )
-    return {
-        n: torch.zeros_like(here.nodes[n]) if g is None else g for n, g in zip(names, found, strict=True)
-    }
+    found = torch.autograd.grad(here.score.sum(), [here.nodes[n] for n in names], retain_graph=True, allow_unused=True)
+    return {n: torch.zeros_like(here.nodes[n]) if g is None else g for n, g in zip(names, found, strict=True)}
 
 
 Meeting = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 """What a change and a gradient [places, width] are worth at each place; given the rows' places and their number."""
 
 
-def wires(
-    streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None
-) -> Tensor:
+def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None) -> Tensor:
     """[rows, wires] Δ of the write, times the gradient of the readout as the read alone takes it from the stream.
 
     Args:
@@ -109,7 +103,5 @@ def wires(
 
 def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: int) -> Tensor:
     """[places, reads, writes] pair by pair, for what is no product."""
-    found = [
-        torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1) for g in pulls.unbind(1)
-    ]
+    found = [torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1) for g in pulls.unbind(1)]
     return torch.stack(found, 1)

@@ -1,0 +1,33 @@
+"""Attribution graphs: what every wire of a model is worth, method by method. Needs torch from the first use on."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from causalcircuit.attribution.attribute import Scores, circuit, scores
+    from causalcircuit.attribution.methods import METHODS, method
+    from causalcircuit.attribution.passes import Question
+
+__all__ = ["METHODS", "Question", "Scores", "circuit", "method", "scores"]
+
+_HOME = {
+    "METHODS": "methods",
+    "Question": "passes",
+    "Scores": "attribute",
+    "circuit": "attribute",
+    "method": "methods",
+    "scores": "attribute",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a name when it is first used (PEP 562).
+
+    Raises:
+        AttributeError: `name` is not public.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"causalcircuit.attribution.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
