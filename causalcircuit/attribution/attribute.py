@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from causalcircuit.attribution.bench import Bench, Chunk
 from causalcircuit.attribution.methods import METHODS
@@ -16,10 +15,9 @@ from causalcircuit.attribution.summary import Floats, means, stability, stronges
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.diagnostics import error
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import ALL, Address, Part, Site
+from causalcircuit.query import ALL, Address, Site
 from causalcircuit.query.circuit import Circuit, CircuitEdge, Origin, Score, Trust
 from causalcircuit.query.circuits.routes import belongs
-from causalcircuit.query.circuits.wires import shared_in
 from causalcircuit.query.estimate import Interval
 from causalcircuit.rows import Dataset, clusters
 
@@ -50,8 +48,8 @@ def scores(
     """The score of every wire on every row.
 
     Raises:
-        DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are no
-            numbers; what is wrong with the worlds on these rows.
+        DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are
+            no numbers, CQ788 worlds with generated texts; what else is wrong with the worlds on these rows.
     """
     began = time.perf_counter()
     bench = Bench(Rows(model, data, question))
@@ -151,6 +149,3 @@ def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]
     reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in found.wiring.reads])
     own = writes[found.wiring.writers.numpy()] & reads[found.wiring.readers.numpy()]
     return found.table[:, own], numbers[own]
-
-
-__all__ = ["Part", "Scores", "circuit", "considered", "scores", "shared_in", "torch"]

@@ -64,11 +64,11 @@ class Chunk:
         """By tensor, how far `to` is from `from`."""
         start, end = self.start.nodes, self.end.nodes
         for name, value in start.items():
-            if value.shape != end[name].shape:
+            if value.shape != end[name].shape:  # images of other sizes
                 raise error(
                     "CQ786",
-                    f"the two worlds have {_places(value)} and {_places(end[name])} positions: wires cannot be compared",
-                    help="prompts of both worlds take as many tokens, row by row",
+                    f"`{name}` has {len(value)} positions in `from` and {len(end[name])} in `to`",
+                    help="pair inputs that take as many positions, row by row",
                 )
         return {n: (end[n] - start[n]).detach() for n in start}
 
@@ -113,7 +113,3 @@ class Chunk:
             graph=graph,
             scored=graph,
         )
-
-
-def _places(value: Tensor) -> int:
-    return len(value)

@@ -6,7 +6,7 @@ MLPs, a projector and the readout read it. A wire leads from a write to a read o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -54,7 +54,7 @@ class Norm:
 Event = Write | Read | Norm
 
 
-def events(table: SiteTable, model: str, order: dict[str, tuple[str, ...]]) -> tuple[Event, ...]:
+def events(table: SiteTable, model: str, order: Mapping[str, tuple[str, ...]]) -> tuple[Event, ...]:
     """All writes and reads in order: tower by tower, block by block.
 
     Args:

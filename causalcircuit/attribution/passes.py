@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from causalcircuit.diagnostics import error
 from causalcircuit.engine.batches import Slot, slots_of
+from causalcircuit.engine.execute import references
 from causalcircuit.engine.formulas import in_world, projected
 from causalcircuit.engine.passes import Pass, feeds_in, forward, keep_outputs
 from causalcircuit.engine.plan import make_plan
 from causalcircuit.engine.prepare import prepare
-from causalcircuit.engine.prepared import Prepared
+from causalcircuit.engine.prepared import Prepared, awaited
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import Batch, LoadedModel, Tap, needed, tapped
-from causalcircuit.models.model import head_of
 from causalcircuit.query import Expect, Expr, World
 from causalcircuit.rows import Dataset
 
@@ -47,7 +48,7 @@ class Recorded:
         nodes: by name, [places, components] what passed, parts of one graph where gradients are kept.
         score: [rows] the readout; `None` where it was not asked for.
         batch: what was run. rows: how many.
-        owner: by what positions stand on, [places] the row of each place; rows + 0 for padding.
+        owner: by what positions stand on, [places] the row of each place, padding included: nothing reads that.
     """
 
     nodes: Mapping[str, Tensor]
@@ -71,19 +72,46 @@ class Rows:
         both = [Expect(question.readout, w) for w in (question.start, question.end)]
         self.plan = make_plan(both, data, tables)
         self.prepared: Prepared = prepare(self.plan, {question.model: model}, data)
-        self.reads = Reads(self.prepared)
         self.index = {w: self.plan.run_of(question.model, projected(w, question.model)) for w in _worlds(question)}
+        self._check()
+        self.reads = Reads(self.prepared)
+        if self.plan.references or self.plan.elsewhere:
+            self.reads.means.update(references(self.prepared))
 
     def slots(self, world: World, rows: range) -> list[Slot]:
         """The rows of a world in one batch."""
         (found,) = list(slots_of(self.prepared, [self.index[world]], rows, _ALL))
         return found
 
+    def _check(self) -> None:
+        """Both worlds are plain passes over as many positions, row by row.
+
+        Raises:
+            DiagnosticError: CQ786, CQ788.
+        """
+        if any(r.said is not None or awaited(r) for r in self.plan.runs):
+            raise error("CQ788", "worlds with generated texts are not attributed", help="teach the text by a column")
+        start, end = (self.prepared.setups[self.index[w]] for w in (self.question.start, self.question.end))
+        for side in ("prompts", "sources"):
+            one, other = getattr(start, side), getattr(end, side)
+            if one is None or other is None:
+                continue
+            sizes = [(len(a.ids), len(b.ids)) for a, b in zip(one, other, strict=True)]
+            unlike = [i for i, (a, b) in enumerate(sizes) if a != b]
+            if unlike:
+                row, (a, b) = self.data.rows[unlike[0]], sizes[unlike[0]]
+                raise error(
+                    "CQ786",
+                    f"in row {row} the prompt of `from` has {a} tokens and that of `to` has {b}: positions do not match"
+                    + (f" (nor in {len(unlike) - 1} more rows)" if len(unlike) > 1 else ""),
+                    help="pair prompts of as many tokens, row by row",
+                )
+
     def before(self, rows: range) -> None:
         """Run what the values of both worlds are read from."""
         self.reads.start(rows)
         own = set(self.index.values())
-        for i, run in sorted(enumerate(self.plan.runs), key=lambda x: x[1].depth):
+        for i in sorted(range(len(self.plan.runs)), key=lambda i: self.plan.runs[i].depth):
             if i not in own:
                 (slots,) = list(slots_of(self.prepared, [i], rows, _ALL))
                 logits, left, work = forward(self.model, slots, self.reads)
@@ -134,12 +162,10 @@ class Rows:
         used = [t for n, t in self.model.taps.items() if n in attached]
         with torch.enable_grad() if graph else torch.no_grad():
             with tapped([*used, *extra], visit, attached - wanted):
-                output = head_of(self.model.hf(**_keywords(self.model, batch)))
+                output = self.model.run(batch)
             score = None
             if scored:
-                for key in [k for k in self.reads._parts if k[0] == self.index[world]]:
-                    del self.reads._parts[key]
-                self.reads._joined.clear()
+                self.reads.forget(self.index[world])
                 work.keep()
                 keep_outputs(slots, self.reads, output, batch.left)
                 score = evaluate(in_world(self.question.readout, world), self.reads).data
@@ -151,32 +177,23 @@ def _worlds(question: Question) -> Iterator[World]:
     yield from dict.fromkeys((question.start, question.end))
 
 
-def _keywords(model: LoadedModel, batch: Batch) -> dict[str, Any]:
-    from causalcircuit.models.feed import keywords_of
-
-    return keywords_of(batch, model.takes)
-
-
 def _owners(model: LoadedModel, batch: Batch, slots: Sequence[Slot]) -> dict[str, Tensor]:
-    """By stand, the row of each place; the number of rows where nobody's position is."""
+    """By stand, the row of each place."""
     feeds: list[int] = []
     rows = 0
     for slot in slots:
         for own in slot.items:
             feeds.extend([rows] * len(own))
             rows += 1
-    return {name: _places(s, batch, feeds, rows, model) for name, s in batch.streams.items()}
+    return {name: _places(s, batch, feeds, model) for name, s in batch.streams.items()}
 
 
-def _places(stream: Any, batch: Batch, owner: list[int], rows: int, model: LoadedModel) -> Tensor:
+def _places(stream: Any, batch: Batch, owner: list[int], model: LoadedModel) -> Tensor:
     if stream.total is not None:
         ends = [*stream.starts[1:], stream.total]
         parts = [torch.full((e - s,), r) for s, e, r in zip(stream.starts, ends, owner, strict=True)]
         return torch.cat(parts).to(model.device)
-    found = torch.full((batch.size, stream.length), rows)
+    found = torch.zeros((batch.size, stream.length), dtype=torch.long)
     for item, row in enumerate(owner):
-        found[item] = row  # padding carries no difference: see `unpadded`
+        found[item] = row
     return found.flatten().to(model.device)
-
-
-__all__ = ["Question", "Recorded", "Rows", "replace"]

@@ -30,7 +30,6 @@ class Streams:
     events: tuple[Event, ...]
     blocks: Mapping[tuple[str, int], Block]
     tailed: set[str] = field(default_factory=set)
-    seen_at: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: LoadedModel) -> Streams:
@@ -88,7 +87,7 @@ class Streams:
                     self.tailed.add(lead)
 
     def write(self, write: Write, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
-        """[places, nodes, width] what each node of a write adds to its stream, to first order, if it changes by `delta`."""
+        """[places, nodes, width] how each node of a write moves its stream, to first order, by `delta`."""
         prefix = f"{write.tower}." if write.tower else ""
         at = f"{prefix}layer[{write.layer}]."
         match write.kind:
@@ -129,12 +128,10 @@ class Streams:
         """[places, nodes, width] changes of a stream behind a norm of it."""
         prefix = f"{norm.tower}." if norm.tower else ""
         at = f"{prefix}layer[{norm.layer}]."
-        crossed = self.blocks[norm.tower, norm.layer].cross is not None
         after = {
             "attn": f"{at}resid_mid", "cross": f"{at}cross.mid", "mlp": f"{prefix}resid[{norm.layer + 1}]",
         }[norm.after]  # fmt: skip
         before = {"attn": f"{at}attn.out", "cross": f"{at}cross.out", "mlp": f"{at}mlp.out"}[norm.after]
-        assert crossed or norm.after != "cross"
         return pushed(here.nodes[after], here.nodes[before], changes)
 
     def read(self, read: Read, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:

@@ -71,4 +71,5 @@ def stability(
 def strongest(values: Floats, keep: int) -> NDArray[np.intp]:
     """The numbers of the `keep` largest in size, the first ones where sizes are equal; never one that is zero."""
     order = np.argsort(-np.abs(values), kind="stable")[:keep]
-    return order[values[order] != 0]
+    found: NDArray[np.intp] = order[values[order] != 0]
+    return found

@@ -95,9 +95,9 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
                     if meeting is None
                     else _met(meeting, so_far, pulls, owner, here.rows)
                 )
-                total = torch.zeros(here.rows + 1, *each.shape[1:], dtype=torch.float64, device=each.device)
+                total = torch.zeros(here.rows, *each.shape[1:], dtype=torch.float64, device=each.device)
                 total.index_add_(0, owner, each.double())
-                out.append(total[: here.rows].flatten(1))
+                out.append(total.flatten(1))
     return torch.cat(out, 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -78,6 +78,14 @@ def execute(
     rows = prepared.data.n if complete else run.demand.rows_done
     table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
     return replace(table, elsewhere=prepared.plan.others, notes=(*run.mass.notes(), *run.notes()))
+
+
+def references(prepared: Prepared) -> Mapping[Statistic, torch.Tensor]:
+    """The statistics over all rows that a prepared plan needs, and nothing else of it."""
+    run = _Execution(prepared, _Meter(prepared.plan.row_passes, None), 2048, "full")
+    with kept_heap(run.reads.device.type == "cpu"):
+        run.all()
+    return run.reads.means
 
 
 @dataclass

@@ -83,6 +83,12 @@ class Reads:
             self._joined[key] = Value(torch.cat([p.data for p in parts]).to(self.device), counts)
         return self._joined[key]
 
+    def forget(self, run: int) -> None:
+        """Let go of what was read in one world: it is read anew."""
+        for found in (self._parts, self._joined):
+            for key in [k for k in found if k[0] == run]:
+                del found[key]
+
     def add_texts(self, run: int, texts: Sequence[Written]) -> None:
         """Keep what some more rows of the chunk wrote; rows come in order."""
         self._texts.setdefault(run, []).extend(texts)

@@ -31,6 +31,7 @@ def attributed(
         DiagnosticError: CQ265, a method that is not there yet; what is wrong with the attribution.
     """
     from causalcircuit.attribution import METHODS, Question, circuit, scores
+    from causalcircuit.attribution.attribute import considered
     from causalcircuit.runs.contents import versions
 
     if asked.method.name not in METHODS:
@@ -59,7 +60,7 @@ def attributed(
         data.ref.label,
         data.n,
         None if labels is None else len(set(map(str, labels))),
-        len(found.wiring),
+        len(considered(found, asked.over)[1]),
         f"{model.sites.family} {ref.source}",
         "",
         str(model.dtype).removeprefix("torch."),
@@ -70,5 +71,4 @@ def attributed(
         found.passes,
     )
     keep = asked.keep.count if asked.keep is not None and asked.keep.of == "edges" else None
-    made = circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
-    return made
+    return circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
