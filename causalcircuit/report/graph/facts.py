@@ -9,6 +9,8 @@ from causalcircuit.query.estimate import Interval
 from causalcircuit.report.figures import count, figure
 
 _HASH = 12
+_TOLD = ("causalcircuit", "torch", "transformers")
+"""Versions that a page names; a circuit's file holds all."""
 _DIRECTIONS = {
     "noising": "noising: factual runs take values of the other world",
     "denoising": "denoising: runs of the other world take factual values",
@@ -39,7 +41,8 @@ def origin_lines(circuit: Circuit) -> list[tuple[str, str]]:
 def _more(o: Origin) -> list[tuple[str, str]]:
     made = [("precision", " on ".join(filter(None, (o.dtype, o.device))))]
     made += [("seed", str(o.seed))] if o.seed is not None else []
-    made += [("versions", ", ".join(f"{name} {v}" for name, v in sorted(o.versions.items())))]
+    told = {name: v for name, v in o.versions.items() if name in _TOLD} or o.versions
+    made += [("versions", ", ".join(f"{name} {v}" for name, v in sorted(told.items())))]
     return made
 
 

@@ -64,7 +64,9 @@ function relax(scene, list, mode) {
     n.weights.push(weight);
     n.all += weight;
   };
+  const aside = new Set(list.flatMap((b) => [...b.lane])); // a lane at the side would draw everything there
   for (const e of now.edges) {
+    if (aside.has(e.s) || aside.has(e.t)) continue;
     const weight = Math.sqrt(Math.abs(e.value ?? 1));
     tie(e.s, e.t, weight);
     tie(e.t, e.s, weight);

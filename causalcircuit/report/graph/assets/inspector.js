@@ -34,7 +34,7 @@ function overview() {
   } else if (!DATA.measured) parts.push(el("p", { class: "soft" }, "Not measured."));
   for (const note of DATA.notes) parts.push(el("p", { class: "soft" }, note));
   const strongest = now.edges.slice(0, 8);
-  if (strongest.length) parts.push(el("h3", {}, "Strongest edges"), listOf(strongest, (e) => `${titleOf(e.s)} → ${titleOf(e.t)}`, (e) => e.s));
+  if (strongest.length) parts.push(el("h3", {}, SCORED ? "Strongest edges" : "Edges"), listOf(strongest, (e) => `${titleOf(e.s)} → ${titleOf(e.t)}`, (e) => e.s));
   if (BY_NODES) parts.push(el("h3", {}, "Strongest nodes"), nodeScores());
   if (state.groups.length) parts.push(el("h3", {}, "Groups"), ...state.groups.map(groupLine));
   const tokens = DATA.towers.filter((t) => t.tokens.length && !t.image);
@@ -55,7 +55,7 @@ function listOf(edges, title, goal) {
     bar.style.width = `${Math.max(1, Math.min(100, (100 * Math.abs(e.value ?? 0)) / strongest))}%`;
     return el("li", {}, el("button", { type: "button", onclick: () => goTo(goal(e)), title: more(e) },
       el("span", {}, title(e), e.port ? el("span", { class: "soft" }, ` ${e.port}`) : ""),
-      el("span", { class: inkOf(e) }, valueText(e), " ", el("span", { class: "soft" }, intervalText(e))), e.value === null ? "" : bar));
+      el("span", { class: inkOf(e) }, SCORED ? valueText(e) : "", " ", el("span", { class: "soft" }, intervalText(e))), e.value === null ? "" : bar));
   }));
 }
 

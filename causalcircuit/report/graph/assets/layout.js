@@ -178,7 +178,7 @@ function layout(room, height) {
     const natures = bs.map((b) => natural(b, mode)[turned ? "least" : "best"] + 24);
     // Few nodes are not strewn over a wide window.
     const all = natures.reduce((a, b) => a + b, 0);
-    const spare = Math.min(width - GUTTER - 2 * MARGIN - all, Math.max(420, all * 1.1)) / bs.length;
+    const spare = Math.min(width - GUTTER - 2 * MARGIN - all, Math.max(300, all * 0.8)) / bs.length;
     let left = GUTTER + MARGIN + (width - GUTTER - 2 * MARGIN - all - spare * bs.length) / 2;
     let highest = y;
     bs.forEach((b, i) => {

@@ -8,7 +8,7 @@ function head() {
   $("origin").replaceChildren(...DATA.origin.map(([name, said]) => el("div", {}, el("dt", {}, name), el("dd", {}, said))));
   if (BY_NODES) $("size-label").textContent = "Strongest nodes";
   $("size-number").max = LARGEST;
-  $("sizes").hidden = LARGEST < 2 && !DATA.curve.length;
+  $("sizes").hidden = (LARGEST < 2 || !SCORED) && !DATA.curve.length;
 }
 
 const darkMedia = matchMedia("(prefers-color-scheme: dark)");

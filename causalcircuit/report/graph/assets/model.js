@@ -19,11 +19,12 @@ const WIRES = DATA.edges.map(([s, t, port, score], rank) => ({
 const LINKS = DATA.links;
 const BY_NODES = WIRES.length === 0; // a method without edges: the slider counts nodes
 const LARGEST = BY_NODES ? DATA.nodes.length : WIRES.length;
+const SCORED = BY_NODES || WIRES.some((e) => e.value !== null); // drawn by hand: no edge is the strongest
 const STRONGEST = Math.max(0, ...(BY_NODES ? DATA.nodes.map((n) => (n.score ? Math.abs(n.score[0] ?? 0) : 0))
   : WIRES.map((e) => Math.abs(e.value ?? 0))));
 
 const state = {
-  size: Math.max(1, LARGEST <= 1.5 * SUGGESTED ? LARGEST : SUGGESTED),
+  size: Math.max(1, LARGEST <= 1.5 * SUGGESTED || !SCORED ? LARGEST : SUGGESTED),
   pins: new Set(),
   paths: false,
   hover: null, // {node} or {edge}

@@ -72,7 +72,7 @@ function showTable() {
   look();
   const parts = [];
   const edges = now.edges.map((e, i) => ({ ...e, place: i + 1 }));
-  if (edges.length) parts.push(...tableOf("edges", `The ${counted(edges.length, "strongest edge")}${edges.length < WIRES.length ? ` of ${grouped(WIRES.length)}` : ""}`, edges, EDGE_COLUMNS));
+  if (edges.length) parts.push(...tableOf("edges", `${SCORED ? `The ${counted(edges.length, "strongest edge")}` : counted(edges.length, "edge")}${edges.length < WIRES.length ? ` of ${grouped(WIRES.length)}` : ""}`, edges, EDGE_COLUMNS));
   parts.push(...tableOf("nodes", counted(now.ids.length, "node"), now.ids.map(nodeOf), NODE_COLUMNS));
   $("tables").replaceChildren(...parts);
 }
