@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from causalcircuit.diagnostics import error
 from causalcircuit.report.colours import colour
 from causalcircuit.report.figures import figure
+from causalcircuit.report.figures_page import figures_page
 from causalcircuit.report.photo import as_png, shrunk
 from causalcircuit.report.safe import clean
 from causalcircuit.report.scale import Scale
@@ -51,12 +51,7 @@ class Overlay:
 
     def html(self) -> str:
         """As a page of its own, without script and network."""
-        title = html.escape(self.scene.title)
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:">'
-            f"<title>{title}</title></head>\n<body>\n{self.svg()}</body></html>\n"
-        )
+        return figures_page(self.scene.title, [self.svg()])
 
 
 def overlay(image: bytes | Image, grid: Grid, *, title: str = "", unit: str = "") -> Overlay:

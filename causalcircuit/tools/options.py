@@ -62,7 +62,7 @@ html = click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw the circuits of `show C` as a page to look at, in one file.",
+    help="Draw the circuits of `show C`, and heat maps, as a page to look at, in one file.",
 )
 quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."

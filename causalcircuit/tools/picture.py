@@ -1,4 +1,4 @@
-"""Circuits as pages: `cq picture`, and `cq run --html`."""
+"""Circuits and heat maps as pages: `cq picture`, and `cq run --html`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warnin
 from causalcircuit.query import Result
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import read
-from causalcircuit.report.graph import write
+from causalcircuit.report.figures_page import heat_maps
+from causalcircuit.report.graph import page
 from causalcircuit.tools import exits, streams
 
 _LONGEST = 60
@@ -18,7 +19,7 @@ _LONGEST = 60
 def picture(circuit: Path, html: Path, title: str | None = None) -> int:
     """Draw a circuit of a file as a page, and return the exit code."""
     try:
-        _written(read(circuit), html, title)
+        _write(html, page(read(circuit), title=title))
     except DiagnosticError as problem:
         streams.complain(problem.diagnostics)
         return exits.BEFORE
@@ -27,20 +28,26 @@ def picture(circuit: Path, html: Path, title: str | None = None) -> int:
 
 
 def pages(result: Result, html: Path) -> tuple[list[Path], tuple[Diagnostic, ...]]:
-    """A page for each circuit that a program shows: the files, and what is to be said of them.
+    """A page for each circuit that a program shows, and one for all its heat maps: the files, and what is to be said.
 
-    The only one is `html` itself; of several, each has its circuit's name behind that of the file.
+    The only page is `html` itself; of several, each has a number and what it shows behind the file's name.
 
     Raises:
         DiagnosticError: CQ782, a page cannot be written.
     """
-    found = list({c.name: c for shown in result.circuits for c in shown.circuits}.values())
+    circuits: list[Circuit] = []
+    for circuit in (c for shown in result.circuits for c in shown.circuits):
+        if circuit not in circuits:  # shown twice; two of one name, of two files, stay two
+            circuits.append(circuit)
+    found = [(c.name, page(c)) for c in circuits]
+    maps = heat_maps(result)
+    found += [("heat-maps", maps)] if maps is not None else []
     if not found:
-        way = "show one: `show C`; heat maps are written by `--out DIR`"
-        return [], (warning("CQ783", "`--html` draws the circuits that a program shows, and it shows none", help=way),)
-    paths = [html] if len(found) == 1 else [_beside(html, c.name, i) for i, c in enumerate(found, 1)]
-    for path, circuit in zip(paths, found, strict=True):
-        _written(circuit, path)
+        said = "`--html` draws the circuits and heat maps that a program shows, and it shows none"
+        return [], (warning("CQ783", said, help="show one: `show C`, or `show effect(H) … as heatmap`"),)
+    paths = [html] if len(found) == 1 else [_beside(html, name, i) for i, (name, _) in enumerate(found, 1)]
+    for path, (_, text) in zip(paths, found, strict=True):
+        _write(path, text)
     return paths, ()
 
 
@@ -49,9 +56,9 @@ def _beside(html: Path, name: str, number: int) -> Path:
     return html.with_name(f"{html.stem}-{number}-{plain or 'circuit'}{html.suffix}")
 
 
-def _written(circuit: Circuit, path: Path, title: str | None = None) -> None:
+def _write(path: Path, text: str) -> None:
     try:
-        write(path, circuit, title=title)
+        path.write_text(text, encoding="utf-8")
     except OSError as problem:
         why = problem.strerror or str(problem)
         raise error("CQ782", f"`{path}` cannot be written: {why}", help="name a file in a folder that exists") from None

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from causalcircuit.diagnostics import DiagnosticError
-from causalcircuit.query import Result
+from causalcircuit.query import Estimate, Result
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import write
 from causalcircuit.query.circuits.shown import CircuitShown
+from causalcircuit.query.showing import Axis, Panel, Shown
 from causalcircuit.report.graph import page
 from causalcircuit.tools.picture import pages
 from tests.report.graph.circuits import by_hand, two_layers
@@ -61,6 +62,24 @@ def test_of_several_circuits_each_has_a_file(tmp_path: Path) -> None:
     assert [p.name for p in written] == ["out-1-GT.html", "out-2-A-b.html"]
     assert all(p.parent == tmp_path and p.is_file() for p in written)
     assert not said
+
+
+def test_two_of_one_name_stay_two(tmp_path: Path) -> None:
+    written, _ = pages(result(two_layers(), replace(by_hand(), name="C")), tmp_path / "out.html")
+    assert [p.name for p in written] == ["out-1-C.html", "out-2-C.html"]
+
+
+def test_heat_maps_are_on_a_page(tmp_path: Path) -> None:
+    sweep = Estimate("e(H)", 1.0, None, 0.95, "logit", 9, None, "intervention", "E[Y]", at=(("H", "<script>"),))
+    axis = Axis("head", ("</title><script>1</script>",))
+    shown = Shown("e(H) </title><script>1</script>", "d", "heatmap", (sweep,), (Panel("", axis, axis, ((0,),)),))
+    assert pages(Result(shown=(shown,)), tmp_path / "out.html") == ([tmp_path / "out.html"], ())
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "<svg" in text
+    assert "<script" not in text
+    assert "default-src 'none'; style-src 'sha256-" in text
+    both = Result(shown=(shown,), circuits=(CircuitShown((by_hand(),)),))
+    assert [p.name for p in pages(both, tmp_path / "b.html")[0]] == ["b-1-GT.html", "b-2-heat-maps.html"]
 
 
 def test_no_circuit_is_said(tmp_path: Path) -> None:
