@@ -6,6 +6,7 @@ that it has in this world. See decision 13.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
@@ -16,6 +17,7 @@ from causalcircuit.query import (
     FACTUAL,
     Address,
     Assignment,
+    Binary,
     Counterfactual,
     Expr,
     Position,
@@ -45,8 +47,8 @@ Closed = dict[Sublayer | None, tuple[Address, ...]]
 class Writer(Protocol):
     """Writes out the values of a world (see `wires.Wires`)."""
 
-    def explicit(self, a: Assignment, world: World) -> Expr:
-        """The value of an assignment in a world."""
+    def explicit(self, a: Assignment, world: World, *, natural: bool = False) -> Expr:
+        """The value of an assignment in a world; with `natural`, reads of its own target with their world too."""
         ...
 
     def settled(self, world: World, leaf: Expr) -> World:
@@ -91,10 +93,13 @@ class Shadows:
         made: dict[Expr, Assignment] = {}
         for a in up.assignments:
             if not self._said_by(closed, a, model, table) and not _said_anew(a, group, held):
-                made[a.target] = replace(a, value=self._write.explicit(a, world))
+                made[a.target] = self._kept(a, world, table, sources.values())
         for address in held:
             if not any(s.address == address.local for s in sources.values()):
-                held_here = self._freeze(Site(address, place, span=first.span), up)
+                open_ = sublayer(table, table.info(address)) not in closed
+                held_here = self._freeze(
+                    Site(address, place, span=first.span), _bare(up, address, table) if open_ else up
+                )
                 made[held_here.target] = held_here
         for a, info in sources.items():
             source = cast(Site, wire_of(a).source)
@@ -106,15 +111,41 @@ class Shadows:
                 said = self._elsewhere_kept(said, up, source, info, world)
                 for other in [x for x in made if isinstance(x, Site) and x.address == source.address]:
                     del made[other]
-            made[said.target] = said
+            made[said.target] = self._found_anew(said, world, table, sources.values())
         return World(tuple(made.values()), world.span)
+
+    def _kept(self, a: Assignment, world: World, table: SiteTable, sources: Collection[SiteInfo]) -> Assignment:
+        """What a world assigns, as its shadow does."""
+        target = a.target
+        if isinstance(target, Site) and self._moved(target, table, sources):
+            return self._found_anew(
+                replace(a, value=self._write.explicit(a, world, natural=True)), world, table, sources
+            )
+        return replace(a, value=self._write.explicit(a, world))
+
+    def _moved(self, site: Site, table: SiteTable, sources: Collection[SiteInfo]) -> bool:
+        """Whether a dictionary reads what the sources move, and describes a part that they do not."""
+        info = self._places.info(site)
+        return (
+            bool(site.address.attached)
+            and sublayer(table, info) is not None
+            and any(table.depends(info, s) for s in sources)
+        )
+
+    def _found_anew(self, a: Assignment, world: World, table: SiteTable, sources: Collection[SiteInfo]) -> Assignment:
+        """A node of a dictionary, changed by as much as in the world: what is found in the shadow is something else."""
+        site = a.target
+        if not isinstance(site, Site) or not self._moved(site, table, sources):
+            return a
+        found = self._write.explicit(Assignment(site, site, span=a.span), world, natural=True)
+        return replace(a, value=Binary("+", site, Binary("-", a.value, found)))
 
     def _said_by(self, closed: Closed, a: Assignment, model: str, table: SiteTable) -> bool:
         """Whether what is held of a part says what an assignment says: all but what comes after the pieces held."""
         inside = site_of(a)
         if inside is None or inside.address.model != model:
             return False
-        info = self._places.info(inside)
+        info = replace(self._places.info(inside), step=0)  # what a dictionary finds in a piece is said by that piece
         part = sublayer(table, info)
         return part in closed and not any(table.depends(info, table.info(piece)) for piece in closed[part])
 
@@ -197,6 +228,17 @@ class Shadows:
             return world
         out = Address(leaf.address.model, (*path[:-1], replace(path[-1], name="out", index=None)))
         return self.for_head(world, out) if out in self._places.heads(world, out.model) else world
+
+
+def _bare(world: World, address: Address, table: SiteTable) -> World:
+    """A world less what it assigns to what dictionaries find in a site: its shadow assigns that too."""
+
+    def inside(a: Assignment) -> bool:
+        own = a.target.address if isinstance(a.target, Site) else address
+        return bool(own.attached) and own.model == address.model and table.dictionary(own).address(own.model) == address
+
+    kept = tuple(a for a in world.assignments if not inside(a))
+    return world if len(kept) == len(world.assignments) else World(kept, world.span)
 
 
 def _said_anew(a: Assignment, group: list[Assignment], held: list[Address]) -> bool:
