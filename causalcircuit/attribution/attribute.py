@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from causalcircuit.attribution.bench import Bench, Chunk
 from causalcircuit.attribution.methods import METHODS
@@ -44,8 +45,9 @@ def scores(
     method: str,
     numbers: Sequence[float] = (),
     heard: Heard | None = None,
+    over: Sequence[Site] = (),
 ) -> Scores:
-    """The score of every wire on every row.
+    """The score of every wire on every row; with `over`, a method that pays for each wire scores those of its nodes.
 
     Raises:
         DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are
@@ -53,11 +55,17 @@ def scores(
     """
     began = time.perf_counter()
     bench = Bench(Rows(model, data, question))
+    asked = METHODS[method]
+    if asked.whole:
+        wiring = _part(bench.wiring, _between(bench.wiring, over)) if over else bench.wiring
+        table, passes = asked.score(bench, wiring, heard, *numbers)
+        _check_finite(table, wiring, data, range(data.n))
+        return Scores(wiring, table, passes, time.perf_counter() - began)
     found: list[Floats] = []
     passes = 0
     for rows in _chunks(bench):
         chunk = Chunk(bench, rows)
-        own = METHODS[method](chunk, *numbers).detach().double().cpu().numpy()
+        own = asked(chunk, *numbers).detach().double().cpu().numpy()
         _check_finite(own, bench.wiring, data, rows)
         found.append(own)
         passes += chunk.passes
@@ -143,9 +151,21 @@ def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]
     numbers = np.arange(len(found.wiring))
     if not over:
         return found.table, numbers
-    names = {s.address for s in over}
-    writes = np.array([w in names for w in found.wiring.writes])
-    sites = [Site(a, ALL) for a in names]
-    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in found.wiring.reads])
-    own = writes[found.wiring.writers.numpy()] & reads[found.wiring.readers.numpy()]
+    own = _between(found.wiring, over)
     return found.table[:, own], numbers[own]
+
+
+def _between(wiring: Wiring, over: Sequence[Site]) -> np.ndarray:
+    """[wires] which lead from one of some nodes to one of them, or to the readout."""
+    names = {s.address for s in over}
+    writes = np.array([w in names for w in wiring.writes])
+    sites = [Site(a, ALL) for a in names]
+    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in wiring.reads])
+    chosen: np.ndarray = writes[wiring.writers.numpy()] & reads[wiring.readers.numpy()]
+    return chosen
+
+
+def _part(wiring: Wiring, chosen: np.ndarray) -> Wiring:
+    """Some of the wires."""
+    own = torch.from_numpy(np.flatnonzero(chosen))
+    return replace(wiring, writers=wiring.writers[own], readers=wiring.readers[own])

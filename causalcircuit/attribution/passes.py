@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from causalcircuit.diagnostics import error
+from causalcircuit.engine import make_plan, prepare, references
 from causalcircuit.engine.batches import Slot, slots_of
-from causalcircuit.engine.execute import references
 from causalcircuit.engine.formulas import in_world, projected
 from causalcircuit.engine.passes import Pass, feeds_in, forward, keep_outputs
-from causalcircuit.engine.plan import make_plan
-from causalcircuit.engine.prepare import prepare
 from causalcircuit.engine.prepared import Prepared, awaited
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import evaluate
@@ -153,16 +151,23 @@ class Rows:
                 new = new.detach().clone().requires_grad_()
             elif graph:
                 new = new.view_as(new)
-            nodes[name] = new
-            return new if graph else value if new is value else new
+            if not name.endswith("mlp.out"):
+                nodes[name] = new
+                return new
+            # A parallel block may add attention to this in place: what is kept is not what goes on.
+            nodes[name] = new if graph else new.clone()
+            return new.clone() if graph else new
 
         extra = [t for t in taps if t.name not in self.model.taps]
         wanted = {*work.tensors, *(t.name for t in taps if t.name in self.model.taps)}
         attached = needed(self.model.taps, wanted)
         used = [t for n, t in self.model.taps.items() if n in attached]
         with torch.enable_grad() if graph else torch.no_grad():
-            with tapped([*used, *extra], visit, attached - wanted):
+            with tapped([*used, *extra], visit, attached - wanted) as fired:
                 output = self.model.run(batch)
+            for name, times in fired.items():
+                if times != 1:
+                    raise RuntimeError(f"{name} passed {times} times in one pass")
             score = None
             if scored:
                 self.reads.forget(self.index[world])

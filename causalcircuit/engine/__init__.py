@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from causalcircuit.engine.plan import make_plan
 
 if TYPE_CHECKING:
-    from causalcircuit.engine.execute import execute
+    from causalcircuit.engine.execute import execute, references
     from causalcircuit.engine.prepare import prepare
     from causalcircuit.engine.prepared import Prepared
 
-__all__ = ["Prepared", "execute", "make_plan", "prepare"]
+__all__ = ["Prepared", "execute", "make_plan", "prepare", "references"]
 
-_HOME = {"Prepared": "prepared", "execute": "execute", "prepare": "prepare"}
+_HOME = {"Prepared": "prepared", "execute": "execute", "prepare": "prepare", "references": "execute"}
 
 
 def __getattr__(name: str) -> object:
@@ -23,6 +23,7 @@ def __getattr__(name: str) -> object:
     """
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.engine.{_HOME[name]}"), name)
-    globals()[name] = value
+    # All at once: importing a module of the same name would leave it in the place of its function.
+    globals().update({n: getattr(import_module(f"causalcircuit.engine.{home}"), n) for n, home in _HOME.items()})
+    value: object = globals()[name]
     return value

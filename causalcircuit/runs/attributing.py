@@ -46,7 +46,7 @@ def attributed(
         if progress is not None:
             progress(done, total, data.ref.label)
 
-    found = scores(model, data, question, asked.method.name, asked.method.arguments, heard)
+    found = scores(model, data, question, asked.method.name, asked.method.arguments, heard, asked.over)
     labels = clusters(data)
     # Noising leaves the run of the factual world for values of another; denoising brings another's back.
     direction: Direction = "noising" if asked.start == FACTUAL else "denoising"

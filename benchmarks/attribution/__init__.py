@@ -1,0 +1,1 @@
+"""Attribution graphs: what they cost, and how near each method is to exact patching."""
