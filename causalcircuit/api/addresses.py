@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
-from causalcircuit.api.quantities import Quantity, merge, quantity
+from causalcircuit.api.quantities import Models, Quantity, merge, quantity
 from causalcircuit.check import addresses, sets, sites, wires
 from causalcircuit.check.generation import text_of
 from causalcircuit.check.modelling import trusted
 from causalcircuit.check.values import Path
-from causalcircuit.diagnostics import Source, Span, error
+from causalcircuit.diagnostics import Diagnostic, Source, Span, error
 from causalcircuit.query import (
     Address,
     Column,
@@ -270,7 +270,7 @@ def model(
         raise error("CQ111", f"`{called}` cannot name a model", help='letters, digits and `_`: `name="gpt2"`')
     ref = ModelRef(called, source, folder, revision, dtype, device, device_map, memory, attention=attention)
     if trust_remote_code is not None:
-        ref, _ = trusted(ref, trust_remote_code, located(source))  # the argument itself is the reader's warning
+        ref, _ = trusted(ref, trust_remote_code, located(source))  # the warning comes with every answer
     sites(ref)
     return Model(ref)
 
@@ -285,6 +285,12 @@ def _numbers(items: list[Any]) -> bool:
 
 def _text(path: Path) -> str:
     return str(Address(path.model.name, path.parts))
+
+
+def trust_told(models: Models) -> list[Diagnostic]:
+    """The warnings of models whose own code runs (CQ541)."""
+    own = [ref for ref in models.values() if ref.trust_remote_code]
+    return [trusted(ref, ref.source, located(repr(Model(ref))))[1] for ref in own]
 
 
 def located(text: str) -> Span:

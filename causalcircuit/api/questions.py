@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import causalcircuit.runs as rooms
+from causalcircuit.api.addresses import trust_told
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
 from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
@@ -276,7 +277,7 @@ def _query(name: str, q: Quantity) -> Query:
 
 def answer(command: Command, models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()) -> Result:
     """The answer to one command, held against the rules first."""
-    found = [*notes, *examine(command, models)]
+    found = [*trust_told(models), *notes, *examine(command, models)]
     DiagnosticError.raise_if(found)
     made = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
     return rooms.run_program(rooms.check_program(made), progress=progress)

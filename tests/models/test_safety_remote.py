@@ -111,6 +111,16 @@ def test_python_names_its_trust_too(own: Path) -> None:
         cq.model(source, trust_remote_code="own")
 
 
+def test_answers_in_python_tell_of_trust(own: Path) -> None:
+    (own.parent / "d.jsonl").write_text('{"p": "Mary and John"}\n{"p": "the old king"}\n')
+    lm = cq.model(str(own), trust_remote_code=str(own))
+    d = cq.data(own.parent / "d.jsonl", prompt=cq.row.p)
+    result = cq.estimate(cq.E[lm.logit[" Mary"] @ cq.last], on=d)
+    (told,) = (x for x in result.diagnostics if x.code == "CQ541")
+    assert str(own) in told.message
+    assert told.severity == "warning"
+
+
 def trusted(own: Path) -> ModelRef:
     return replace(ModelRef("m", "./own", own), trust_remote_code=True)
 
