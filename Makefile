@@ -48,6 +48,7 @@ demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq run examples/paths.cq
 	$(BIN)/cq run examples/steering.cq
 	$(BIN)/cq run examples/features.cq
+	$(BIN)/cq run examples/circuit.cq
 
 .PHONY: models
 models: $(STAMP)  ## train the shipped models anew (minutes)

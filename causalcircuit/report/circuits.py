@@ -143,7 +143,8 @@ class _Bar:
     """Signed bars with one zero: what lowers the readout grows to the left."""
 
     def __init__(self, scores: Sequence[Score], cells: int) -> None:
-        values = [s.value for s in scores]
+        self.most = max(abs(s.value) for s in scores) or 1.0
+        values = [s.value / self.most for s in scores]
         below, above = max(0.0, -min(values)), max(0.0, *values)
         spread = below + above
         self.left = round(cells * below / spread) if spread else 0
@@ -154,7 +155,7 @@ class _Bar:
 
     def draw(self, value: float) -> Text:
         """One bar: halves of cells, and at least a half for what is not 0."""
-        halves = round(2 * abs(value) / self.step)
+        halves = round(2 * abs(value / self.most) / self.step)
         halves = max(halves, 1 if value else 0)
         full, half = divmod(halves, 2)
         if value < 0:

@@ -151,6 +151,14 @@ def test_canonical_text_tells_circuits_apart() -> None:
     assert len(a) < 250
 
 
+def test_a_drawing_may_name_nodes_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "a.cq").write_text(HEAD.replace("./", f"{FIXTURES}/"))
+    program = check_text('use "./a.cq" as a\ncircuit G { a.Early -> a.NM -> a.LD }\nshow G', folder=tmp_path)
+    formula = program.circuits["G"].formula
+    assert isinstance(formula, Known)
+    assert len(formula.circuit.edges) == 4
+
+
 def test_free_words_stay_free() -> None:
     program = checked("let load = E[LD]\nlet to = load\nnode save = NM\nlet union = to\nestimate union, load on ioi")
     assert len(program.commands) == 1
