@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -52,6 +52,12 @@ def sites_text(listing: Listing, *, width: int = 100, colour: bool = False, asci
 def sites_json(listing: Listing) -> str:
     """The same for machines: `schema` 1."""
     content: dict[str, Any] = {"schema": 1, **asdict(listing)}
+    return json.dumps(content, indent=2)
+
+
+def all_sites_json(listings: Iterable[Listing]) -> str:
+    """Those of all models of a file."""
+    content: dict[str, Any] = {"schema": 1, "models": [asdict(found) for found in listings]}
     return json.dumps(content, indent=2)
 
 

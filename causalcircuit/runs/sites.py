@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from causalcircuit.query import ModelRef, SiteTable, Tower
+from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.listing import Listing, Section, SiteRow, Status
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def listing_of(model: LoadedModel) -> Listing:
     settings = [str(model.dtype).removeprefix("torch."), f"attention {attention}"]
     if table.channels and model.text_channel is not None:
         settings.append(f"texts padded on the {model.side}")
-    towers = tuple(_tower(model, t) for t in table.towers)
+    towers = (*(_tower(model, t) for t in table.towers), *(_dictionary(model, d) for d in table.dictionaries))
     return Listing(
         model.ref.source,
         table.family,
@@ -139,6 +140,20 @@ def _layer(model: LoadedModel, tower: Tower, i: int) -> Iterator[SiteRow]:
             yield SiteRow(name, worst.width, worst.positions, worst.status, worst.reason, worst.gradient)
         else:
             yield _row(model, tower, kind, f"{at}.{kind}", tower.width)
+
+
+def _dictionary(model: LoadedModel, dictionary: Dictionary) -> Section:
+    """The nodes that a dictionary makes of the site that it writes."""
+    name, base = dictionary.name, model.sites.info(dictionary.address(model.ref.name))
+    reads, writes = (dictionary.address(model.ref.name, of=of).local for of in ("reads", "writes"))
+    tower = model.sites.tower(base.tower)
+    rows = (
+        _row(model, tower, f"{name}.{_range('feature', dictionary.features)}", f"{name}.features", 1),
+        _row(model, tower, f"{name}.error", f"{name}.error", base.width),
+    )
+    way = f"at {writes}" if reads == writes else f"from {reads} to {writes}"
+    title = f"{name}: {dictionary.kind} of {dictionary.features} features {way}; {dictionary.activation}"
+    return Section(title, (), (Section("", rows),))
 
 
 def _row(model: LoadedModel, tower: Tower, name: str, tensor: str, width: int) -> SiteRow:

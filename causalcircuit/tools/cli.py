@@ -211,7 +211,8 @@ def plan(
 def sites(model: str, dtype: Any, attention: Any, machine: bool, online: bool) -> int:
     """List the addresses of MODEL, and what is proven of each.
 
-    MODEL is a folder, or a name on the hub. Shapes and positions are listed too.
+    MODEL is a folder, a name on the hub, or a `.cq` file: then all its models are listed as they are declared there,
+    with their dictionaries. Shapes and positions are listed too.
     """
     from causalcircuit.tools.sites import sites as listed
 

@@ -14,13 +14,24 @@ from causalcircuit.tools.progress import waiting
 
 
 def sites(model: str, dtype: DType, attention: AttentionKind, machine: bool, online: bool) -> int:
-    """Load a model, list its sites, and return the exit code."""
+    """Load a model, or those of a file, list their sites, and return the exit code.
+
+    Models of a file are loaded as it says.
+    """
     from causalcircuit import runs
 
-    folder = Path(model).resolve() if model[:1] in ("/", ".") or os.path.isdir(model) else None
-    name = re.sub(r"\W", "_", Path(model).name) or "m"
-    ref = ModelRef(name, model, folder, dtype=dtype, attention=attention)
     try:
+        if model.endswith(".cq"):
+            program = runs.check(Path(model), "all" if online else "")
+            with waiting(f"loading and proving the models of {model}"):
+                found = [runs.list_sites(ref) for ref in program.models.values()]
+            streams.show_all_sites(found, machine=machine)
+            if not machine:
+                streams.complain(program.warnings)
+            return exits.OK
+        folder = Path(model).resolve() if model[:1] in ("/", ".") or os.path.isdir(model) else None
+        name = re.sub(r"\W", "_", Path(model).name) or "m"
+        ref = ModelRef(name, model, folder, dtype=dtype, attention=attention)
         if online and folder is None:
             from causalcircuit.query.hub import fetch
 

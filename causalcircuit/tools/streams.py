@@ -71,6 +71,19 @@ def show_sites(listing: Listing, *, machine: bool) -> None:
     write(sites_text(listing, width=width(out), colour=coloured(out), ascii_only=ascii_only(out)))
 
 
+def show_all_sites(listings: Sequence[Listing], *, machine: bool) -> None:
+    """Print the sites of all models of a file."""
+    from causalcircuit.report.sites import all_sites_json
+
+    if machine:
+        write(all_sites_json(listings) + "\n")
+        return
+    for i, found in enumerate(listings):
+        if i:
+            write("\n")
+        show_sites(found, machine=False)
+
+
 def show_json(
     result: Result | None = None, diagnostics: Sequence[Diagnostic] = (), *, interrupted: bool = False
 ) -> None:

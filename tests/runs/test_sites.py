@@ -12,6 +12,7 @@ from causalcircuit.query import ModelRef
 from causalcircuit.query.listing import Listing, Section, SiteRow
 from causalcircuit.report.sites import sites_json, sites_text
 from causalcircuit.runs.sites import listing_of
+from causalcircuit.tools.sites import sites
 from tests.families import folder_of
 
 
@@ -47,6 +48,27 @@ def test_eager_shows_patterns_and_mixtures_experts(tmp_path_factory: pytest.Temp
     assert "head[0..3].pattern[k]" in names
     assert "router" in names
     assert "expert[0..3].out" in names
+
+
+def test_models_of_a_file_are_listed_with_their_dictionaries(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(Path(__file__).parents[2] / "examples" / "features.cq")
+    assert sites(file, "float32", "auto", False, False) == 0
+    said = capsys.readouterr().out
+    for line in (
+        "s: sae of 128 features at layer[0].resid; topk(8)",
+        "s.feature[0..127]  tokens × 1   proven",
+        "s.error            tokens × 64  proven",
+    ):
+        assert line in said
+    assert sites(file, "float32", "auto", True, False) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert [t["title"][:6] for t in model["towers"]] == ["text: ", "s: sae"]
+
+
+def test_a_file_with_a_mistake_is_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.cq").write_text('model m = hf("./none")\n')
+    assert sites(str(tmp_path / "a.cq"), "float32", "auto", False, False) == 2
+    assert "CQ501" in capsys.readouterr().err
 
 
 def test_a_refused_site_says_why(tmp_path_factory: pytest.TempPathFactory) -> None:
