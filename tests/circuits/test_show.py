@@ -101,7 +101,7 @@ def test_two_beside_each_other() -> None:
     assert '"jaccard": 0.75' in to_json(result)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(circuits, st.integers(40, 120), st.booleans(), st.booleans())
 def test_any_circuit_fits_any_terminal(c: Circuit, width: int, ascii_only: bool, brief: bool) -> None:
     found = text(c, width=width, ascii_only=ascii_only, brief=brief)
