@@ -170,11 +170,18 @@ class Streams:
         raise TypeError(f"{read} is no read")
 
     def _seen(self, prefix: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
-        """What a projector reads: the stream of a tower behind its last block, or behind an earlier one."""
-        name = here.nodes["projector.out"]
-        total = len([n for n in here.nodes if n.startswith(f"{prefix}resid[")]) - 1
-        found = _pulled(name, here.nodes[f"{prefix}resid[{total}]"], gradients["projector.out"][None])
-        return found.transpose(0, 1)
+        at = self.projected_from(prefix, here)
+        return self._pulled("projector.out", f"{prefix}resid[{at}]", gradients, here)
+
+    def projected_from(self, prefix: str, here: Recorded) -> int:
+        """How many blocks of a tower stand before the stream that a projector reads: LLaVA's leaves the last one out."""
+        last = sum(n.startswith(f"{prefix}resid[") for n in here.nodes) - 1
+        made = here.nodes["projector.out"].sum()
+        for k in range(last, 0, -1):
+            (g,) = torch.autograd.grad(made, here.nodes[f"{prefix}resid[{k}]"], retain_graph=True, allow_unused=True)
+            if g is not None:
+                return k
+        return 0
 
     def _pulled(self, y: str, x: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
         return _pulled(here.nodes[y], here.nodes[x], gradients[y][None]).transpose(0, 1)

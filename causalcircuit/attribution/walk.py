@@ -89,6 +89,8 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
                 changes[event.tower] = streams.norm(event, so_far, here).detach()
             else:
                 pulls = streams.read(event, gradients, here).detach()
+                if event.reader == "projector":
+                    so_far = _before(so_far, streams, event.tower, here)
                 owner = here.owner[event.tower]
                 each = (
                     torch.bmm(pulls, so_far.transpose(1, 2))  # [places, reads, writes]
@@ -105,3 +107,11 @@ def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: 
     """[places, reads, writes] pair by pair, for what is no product."""
     found = [torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1) for g in pulls.unbind(1)]
     return torch.stack(found, 1)
+
+
+def _before(changes: Tensor, streams: Streams, tower: str, here: Recorded) -> Tensor:
+    """The changes of a tower's stream, without those behind the point at which a projector reads it."""
+    blocks = streams.projected_from(f"{tower}." if tower else "", here)
+    own = [w for w in streams.events if isinstance(w, Write) and w.tower == tower]
+    kept = sum(len(w.nodes) for w in own if w.layer < blocks)
+    return torch.cat((changes[:, :kept], torch.zeros_like(changes[:, kept:])), 1)
