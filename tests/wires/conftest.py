@@ -50,7 +50,7 @@ class Pair:
         """By hand."""
         assert isinstance(cell.readout, Readout)
         for hand in self.hands:
-            if len(hand.known) > 50:
+            if len(hand.known) > 200:
                 hand.known.clear()  # traces of every world are gigabytes
         with torch.no_grad():
             return np.array([h.readout(cell.readout, cell.world) for h in self.hands])

@@ -75,8 +75,6 @@ def hold(made: Pair, seed: int, count: int) -> int:
     drawn = [c for c in dict.fromkeys(drawn) if np.isfinite(made.truth(c)).all()]
     for c, gap in made.gaps(drawn).items():
         assert gap <= BOUND, "; ".join(map(assignment, c.world.assignments))
-    for hand in made.hands:
-        hand.known.clear()  # traces of every world are gigabytes
     return len(drawn)
 
 
