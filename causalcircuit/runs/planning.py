@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import causalcircuit.rows as rows
 from causalcircuit.check import queries_of, sites
-from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
+from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Program, Site, render, unit_of, walk
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question
 from causalcircuit.query.plan import Plan
@@ -128,6 +128,7 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
         cost = predict(each.ready, positions, wishes.how, rates)
         data.append(_forecast(each, program, cost, outlook, progress, wishes))
     notes = [*program.warnings, *remarks, *(n for p in planned for n in p.ready.notes), *sketches.remarks]
+    notes += [_unplanned(program)] if program.views or program.savings else []
     return Forecast(
         models,
         tuple(data),
@@ -138,6 +139,17 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
         threads(),
         tuple(dict.fromkeys(notes)),
         program.comments,
+    )
+
+
+def _unplanned(program: Program) -> Diagnostic:
+    """What is said of circuits: their passes are not among those that are planned."""
+    first = [c for view in program.views for c in view.circuits] + [s.circuit for s in program.savings]
+    return warning(
+        "CQ266",
+        f"what it takes to attribute `{first[0].name}` is not planned",
+        first[0].span,
+        help="attribute it on a sample first: `sample 20 seed 1` on the data; the report says what it took",
     )
 
 

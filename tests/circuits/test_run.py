@@ -115,6 +115,12 @@ def test_questions_get_the_wires_of_circuits_that_take_a_model() -> None:
     assert asked
 
 
+def test_a_plan_says_what_it_leaves_out() -> None:
+    found = cq.plan(check_text(HEAD + "show G\n"))
+    assert [d.code for d in found.diagnostics] == ["CQ266"]
+    assert found.data == ()
+
+
 def test_a_prompt_keeps_circuits() -> None:
     session = Session(EXAMPLES)
     assert session.execute(HEAD).declared[-1] == "G"
