@@ -35,8 +35,8 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
     width = max(NARROWEST, min(width, WIDEST))
     console, out = paper(width, colour=colour)
     if not forecast.data:
-        only_circuits = any(d.code == "CQ266" for d in forecast.diagnostics)
-        console.print(words("Circuits alone are asked for." if only_circuits else "Nothing is asked, so nothing would run."))
+        circuits = any(d.code == "CQ266" for d in forecast.diagnostics)
+        console.print(words("Only circuits are asked for." if circuits else "Nothing is asked, so nothing would run."))
     for model in forecast.models:
         console.print(_model(model))
     for each in forecast.data:
