@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses, calls, sets, wires
+from causalcircuit.check import addresses, calls, circuit_wires, sets, wires
 from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.generation import mentions
 from causalcircuit.check.scope import Scope
@@ -362,7 +362,10 @@ class Lowering:
         for child in inner(node):
             target, value = inner(tree_of(child))
             to = self._target(target)
-            of = self._wires_elsewhere(to, value) if isinstance(to, Wires) else self.expr(value)
+            if isinstance(to, Wires):
+                of = circuit_wires.wires_elsewhere(self, to, value, self._given)
+            else:
+                of = self.expr(value)
             given.append(assignment(to, of, self.span(child), self.scope))
         return world(given, self.span(node))
 
@@ -370,35 +373,11 @@ class Lowering:
         """What is assigned: a wire is one, and no value."""
         if isinstance(node, Tree) and node.data == "wire":
             return wires.wire(self, node)
-        circuit = self._wires_at(node)
+        circuit = circuit_wires.wires_at(self, node)
         if circuit is not None:
             return circuit
         value = self.value(node)
         return OwnRow(span=value.span) if isinstance(value, Row) else self.as_expr(value, node)
-
-    def _wires_at(self, node: Node) -> Wires | None:
-        """All wires of a circuit, or all others: `C`, `outside(C)`."""
-        while isinstance(node, Tree) and node.data == "group":
-            node = inner(node)[0]
-        outside = isinstance(node, Tree) and node.data == "complement"
-        name = inner(tree_of(node))[0] if outside else node
-        if not isinstance(name, Tree) or name.data not in ("reference", "field"):
-            return None
-        value = self.value(name)
-        if not isinstance(value, CircuitDecl):
-            return None
-        return Wires(value.model, value.formula, outside, span=self.span(node))
-
-    def _wires_elsewhere(self, target: Wires, node: Node) -> Expr:
-        """`(C | w)`, the only value that the wires of `C` take."""
-        while isinstance(node, Tree) and node.data == "group":
-            node = inner(node)[0]
-        if isinstance(node, Tree) and node.data == "counterfactual":
-            value, given = inner(node)
-            world, condition = self._given(given)
-            if self._wires_at(value) == target and condition is None:
-                return Counterfactual(target, world, span=self.span(node))
-        raise sets.no_wires(shown(target), self.span(node).text, self.span(node))
 
     def _wire(self, node: Tree[Token]) -> Value:
         raise wires.misplaced(self.span(node).text, self.span(node))
