@@ -10,7 +10,7 @@ from torch import Tensor
 
 from causalcircuit.attribution.passes import Recorded, Rows
 from causalcircuit.attribution.streams import Streams
-from causalcircuit.attribution.walk import Wiring, wiring_of
+from causalcircuit.attribution.walk import Wiring, gradients_of, wiring_of
 from causalcircuit.diagnostics import error
 
 
@@ -23,8 +23,11 @@ class Bench:
         self.streams = Streams.of(rows.model)
         first = range(1)
         rows.before(first)
-        probe = rows.run(rows.question.start, first, self.streams.taps(probe=True), scored=False)
+        taps = self.streams.taps(probe=True)
+        probe = rows.run(rows.question.start, first, taps, roots=self.streams.roots, graph=True)
         self.streams.look(probe)
+        if probe.score is not None and probe.score.requires_grad:
+            self.streams.shorten(probe, gradients_of(probe))
         self.wiring: Wiring = wiring_of(self.streams)
 
 
@@ -63,14 +66,14 @@ class Chunk:
     def delta(self) -> Mapping[str, Tensor]:
         """By tensor, how far `to` is from `from`."""
         start, end = self.start.nodes, self.end.nodes
-        for name, value in start.items():
-            if value.shape != end[name].shape:  # images of other sizes
+        for name, value in end.items():
+            if value.shape != start[name].shape:  # images of other sizes
                 raise error(
                     "CQ786",
-                    f"`{name}` has {len(value)} positions in `from` and {len(end[name])} in `to`",
+                    f"`{name}` has {len(start[name])} positions in `from` and {len(value)} in `to`",
                     help="pair inputs that take as many positions, row by row",
                 )
-        return {n: (end[n] - start[n]).detach() for n in start}
+        return {n: (value - start[n]).detach() for n, value in end.items()}
 
     def between(self, share: float) -> Recorded:
         """A pass whose inputs are `share` of the way from `from` to `to`, with gradients."""
@@ -107,7 +110,7 @@ class Chunk:
         return rows.run(
             rows.question.end if end else rows.question.start,
             self.range,
-            self.streams.taps(),
+            self.streams.written() if end else self.streams.taps(),
             change=change,  # type: ignore[arg-type]
             roots=self.streams.roots,
             graph=graph,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from causalcircuit.attribution.fast import HeadRead, PlainRead, head_read, maps_of, norm_of
 from causalcircuit.attribution.layout import Event, Norm, Read, Write, events
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.models import Attention, Block, LoadedModel, ModuleTap, Tap, Term
@@ -24,12 +25,14 @@ class Streams:
     Attributes:
         model: it. events: its writes, reads and norms of streams in order.
         tailed: names of attentions with something between their projection and the stream.
+        quick: what reads in closed form, by the name before its tensors (`layer[1].`) or of what it is given.
     """
 
     model: LoadedModel
     events: tuple[Event, ...]
     blocks: Mapping[tuple[str, int], Block]
     tailed: set[str] = field(default_factory=set)
+    quick: dict[str, HeadRead | PlainRead] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: LoadedModel) -> Streams:
@@ -45,8 +48,10 @@ class Streams:
             for i, block in enumerate(stack.blocks):
                 at = f"{lead}layer[{i}]"
                 yield f"{lead}resid[{i}]"
-                yield from (f"{at}.{x}" for x in ("q", "k", "v", "z", "attn.out"))
-                if block.order != "parallel":
+                yield from (f"{at}.{x}" for x in ("z", "attn.out"))
+                if f"{at}." not in self.quick:
+                    yield from (f"{at}.{x}" for x in "qkv")
+                if block.order != "parallel" and (f"{at}.mlp.in" not in self.quick or block.cross is not None):
                     yield f"{at}.resid_mid"
                 if block.cross is not None:
                     yield from (f"{at}.cross.{x}" for x in ("q", "k", "v", "z", "out"))
@@ -55,12 +60,21 @@ class Streams:
         if self.model.sites.projector:
             yield "projector.out"
 
+    def written(self) -> list[Tap]:
+        """Taps of what is written, and of nothing else."""
+        ends = (".z", "mlp.out", "resid[0]", "projector.out")
+        return [self.model.taps[n] for n in self.names() if n.endswith(ends)]
+
     def taps(self, *, probe: bool = False) -> list[Tap]:
         """The same as taps, with those that are no sites: what projections give, and norms behind cross-attention."""
         found = [self.model.taps[n] for n in self.names() if n in self.model.taps]
+        found.extend(t for quick in self.quick.values() if isinstance(quick, HeadRead) for t in quick.taps)
         for stack in self.model.stacks:
             for i, block in enumerate(stack.blocks):
                 at = f"{stack.tower.prefix}layer[{i}]"
+                if probe:
+                    found.append(self.model.taps[f"{at}.attn.in"])
+                    found.extend(maps_of(block.attention, f"{at}.", stack.tower.name))
                 for lead, core in ((f"{at}.", block.attention), (f"{at}.cross.", block.cross)):
                     if core is not None and (probe or lead in self.tailed):
                         found.append(
@@ -78,13 +92,71 @@ class Streams:
         return frozenset(f"{s.tower.prefix}resid[0]" for s in self.model.stacks)
 
     def look(self, probe: Recorded) -> None:
-        """Learn from a pass with `taps(probe=True)` which attentions have something behind their projection."""
+        """Learn from a pass with `taps(probe=True)`, and a graph, what is simple and what is not."""
         for name, value in probe.nodes.items():
             if name.endswith(".projected"):
                 lead = name.removesuffix("projected")
                 out = probe.nodes[f"{lead}out" if lead.endswith(".cross.") else f"{lead}attn.out"]
                 if value.shape != out.shape or not torch.equal(value, out):
                     self.tailed.add(lead)
+
+    def shorten(self, probe: Recorded, gradients: Mapping[str, Tensor]) -> None:
+        """Find what reads in closed form, and hold it against autograd on the probe."""
+        for event in self.events:
+            if not isinstance(event, Read) or event.kind not in ("attn", "mlp"):
+                continue
+            block = self.blocks[event.tower, event.layer]
+            prefix = f"{event.tower}." if event.tower else ""
+            at = f"{prefix}layer[{event.layer}]."
+            if block.order == "post" or (event.kind == "mlp" and block.cross is not None):
+                continue
+            x = self._stream(event, probe)
+            name = f"{at}attn.in" if event.kind == "attn" else f"{at}mlp.in"
+            norm = norm_of(block.module, x, probe.nodes[name].detach())
+            if norm is None:
+                continue
+            quick: HeadRead | PlainRead | None = PlainRead(norm, name)
+            if event.kind == "attn":
+                maps = maps_of(block.attention, at, event.tower)
+                quick = head_read(block.attention, at, maps, norm, probe.nodes)
+            if quick is None:
+                continue
+            if self._holds(event, quick, gradients, probe):
+                self.quick[at if event.kind == "attn" else name] = quick
+
+    def _holds(self, read: Read, quick: HeadRead | PlainRead, gradients: Mapping[str, Tensor], probe: Recorded) -> bool:
+        """Whether a closed form gives what autograd gives: of a random mixture of all ports, since both are linear."""
+        x = self._stream(read, probe)
+        prefix = f"{read.tower}." if read.tower else ""
+        at = f"{prefix}layer[{read.layer}]."
+        names = [f"{at}{x}" for x in "qkv"] if read.kind == "attn" else [f"{at}mlp.in"]
+        stream = f"{prefix}resid[{read.layer}]"
+        if read.kind == "mlp" and self.blocks[read.tower, read.layer].order == "pre":
+            stream = f"{at}resid_mid"
+        generator = torch.Generator().manual_seed(len(self.quick))
+        found = quick.pull(x, gradients)
+        weights = (torch.rand(len(found), generator=generator) + 0.5).to(found)
+        known, port = torch.zeros_like(x), 0
+        for name in names:
+            whole = gradients[name]
+            count = 1 if read.kind == "mlp" else whole.shape[-1] // self.model.sites.tower(read.tower).head_dim
+            mixed = whole.reshape(len(whole), count, -1) * weights[port : port + count, None]
+            known = known + _pulled(probe.nodes[name], probe.nodes[stream], mixed.reshape(whole.shape)[None])[0]
+            port += count
+        if port != len(found):
+            return False
+        near = 1e-9 if x.dtype == torch.float64 else 1e-4
+        mixed = torch.einsum("rpd,r->pd", found, weights)
+        return torch.allclose(mixed, known, rtol=0, atol=near * max(float(known.abs().max()), 1e-30))
+
+    def _stream(self, read: Read, here: Recorded) -> Tensor:
+        """The value of the stream that an attention or an MLP reads."""
+        prefix = f"{read.tower}." if read.tower else ""
+        before = here.nodes[f"{prefix}resid[{read.layer}]"].detach()
+        block = self.blocks[read.tower, read.layer]
+        if read.kind == "attn" or block.order == "parallel":
+            return before
+        return before + _scaled(here.nodes[f"{prefix}layer[{read.layer}].attn.out"].detach(), block.attention.write)
 
     def write(self, write: Write, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
         """[places, nodes, width] how each node of a write moves its stream, to first order, by `delta`."""
@@ -139,6 +211,9 @@ class Streams:
         prefix = f"{read.tower}." if read.tower else ""
         at = f"{prefix}layer[{read.layer}]."
         block = self.blocks.get((read.tower, read.layer))
+        quick = self.quick.get({"attn": at, "mlp": f"{at}mlp.in"}.get(read.kind, ""))
+        if quick is not None:
+            return quick.pull(self._stream(read, here), gradients).transpose(0, 1)
         match read.kind:
             case "attn":
                 return self._ports(at, "qkv", f"{prefix}resid[{read.layer}]", gradients, here)
@@ -174,7 +249,7 @@ class Streams:
         return self._pulled("projector.out", f"{prefix}resid[{at}]", gradients, here)
 
     def projected_from(self, prefix: str, here: Recorded) -> int:
-        """How many blocks of a tower stand before the stream that a projector reads: LLaVA's leaves the last one out."""
+        """How many blocks stand before the stream that a projector reads: LLaVA's leaves the last one out."""
         last = sum(n.startswith(f"{prefix}resid[") for n in here.nodes) - 1
         made = here.nodes["projector.out"].sum()
         for k in range(last, 0, -1):

@@ -52,7 +52,7 @@ def wiring_of(streams: Streams) -> Wiring:
     return Wiring(tuple(writes), tuple(reads), both[:, 0], both[:, 1])
 
 
-def gradients_of(here: Recorded, streams: Streams) -> dict[str, Tensor]:
+def gradients_of(here: Recorded) -> dict[str, Tensor]:
     """The gradient of the summed readout in every tensor that is read; zero where nothing depends on it."""
     if here.score is None:
         raise TypeError("a pass without a readout")
@@ -74,20 +74,18 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
 
     Source: edge attribution patching, Syed et al. 2310.10348, with each norm linearised where it stands.
     """
-    gradients = gradients_of(here, streams)
-    changes: dict[str, Tensor | None] = {}
+    gradients = gradients_of(here)
+    changes = {t: _Changes(sum(len(w.nodes) for w in own)) for t, own in _writes(streams).items()}
     out: list[Tensor] = []
     with torch.enable_grad():
         for event in streams.events:
-            so_far = changes.get(event.tower)
+            own = changes[event.tower]
             if isinstance(event, Write):
-                made = streams.write(event, delta, here).detach()
-                changes[event.tower] = made if so_far is None else torch.cat((so_far, made), 1)
-            elif so_far is None:
-                raise TypeError("a stream that nothing was written into")
+                own.add(streams.write(event, delta, here).detach())
             elif isinstance(event, Norm):
-                changes[event.tower] = streams.norm(event, so_far, here).detach()
+                own.now.copy_(streams.norm(event, own.now, here).detach())
             else:
+                so_far = own.now
                 pulls = streams.read(event, gradients, here).detach()
                 if event.reader == "projector":
                     so_far = _before(so_far, streams, event.tower, here)
@@ -103,6 +101,36 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
     return torch.cat(out, 1)
 
 
+class _Changes:
+    """[places, writes, width] how a stream changes by each write so far."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._used = count, 0
+        self._whole: Tensor | None = None
+
+    def add(self, made: Tensor) -> None:
+        """One more write."""
+        if self._whole is None:
+            self._whole = made.new_empty(len(made), self._count, made.shape[-1])
+        self._whole[:, self._used : self._used + made.shape[1]] = made
+        self._used += made.shape[1]
+
+    @property
+    def now(self) -> Tensor:
+        """Those so far."""
+        if self._whole is None:
+            raise TypeError("a stream that nothing was written into")
+        return self._whole[:, : self._used]
+
+
+def _writes(streams: Streams) -> dict[str, list[Write]]:
+    found: dict[str, list[Write]] = {}
+    for event in streams.events:
+        if isinstance(event, Write):
+            found.setdefault(event.tower, []).append(event)
+    return found
+
+
 def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: int) -> Tensor:
     """[places, reads, writes] pair by pair, for what is no product."""
     found = [torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1) for g in pulls.unbind(1)]
@@ -112,6 +140,5 @@ def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: 
 def _before(changes: Tensor, streams: Streams, tower: str, here: Recorded) -> Tensor:
     """The changes of a tower's stream, without those behind the point at which a projector reads it."""
     blocks = streams.projected_from(f"{tower}." if tower else "", here)
-    own = [w for w in streams.events if isinstance(w, Write) and w.tower == tower]
-    kept = sum(len(w.nodes) for w in own if w.layer < blocks)
+    kept = sum(len(w.nodes) for w in _writes(streams)[tower] if w.layer < blocks)
     return torch.cat((changes[:, :kept], torch.zeros_like(changes[:, kept:])), 1)
