@@ -4,7 +4,7 @@ A method gives every wire (or every node) a score on every row. Another one is a
 the group `causalcircuit.attribution`.
 """
 
-from causalcircuit.attribution.methods import eap, eap_ig, exact, gradcam_pp  # noqa: F401  register themselves
+from causalcircuit.attribution.methods import eap, eap_ig, exact, gradcam_pp, relp  # noqa: F401  register themselves
 from causalcircuit.attribution.methods.registry import METHODS, Scored, method
 
 __all__ = ["METHODS", "Scored", "method"]

@@ -12,4 +12,5 @@ from causalcircuit.attribution.walk import wires
 @method("eap")
 def eap(chunk: Chunk) -> Tensor:
     """[rows, wires] Δ of what is written · the gradient of the readout where the read alone takes it, at `from`."""
-    return wires(chunk.streams, chunk.start, chunk.delta)
+    here = chunk.start  # before Δ, which is taken from it
+    return wires(chunk.streams, here, chunk.delta)

@@ -23,4 +23,5 @@ def _guarded(changes: Tensor, gradients: Tensor, owner: Tensor, rows: int) -> Te
 @method("gradcam_pp")
 def gradcam_pp(chunk: Chunk) -> Tensor:
     """[rows, wires] as `eap`, each component weighed by how far its own change is from saturating the readout."""
-    return wires(chunk.streams, chunk.start, chunk.delta, _guarded)
+    here = chunk.start  # before Δ, which is taken from it
+    return wires(chunk.streams, here, chunk.delta, _guarded)
