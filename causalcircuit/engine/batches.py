@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from causalcircuit.engine.prepared import Prepared, Setup
 from causalcircuit.query import Generated
 from causalcircuit.query.plan import Stage
+
+Sizes = Callable[[int], Sequence[tuple[int, int]]]
+"""Of a world, for each row of a chunk: how many items it has in a batch, and their length."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,28 +42,44 @@ def levels(prepared: Prepared, stage: Stage) -> Iterator[list[int]]:
 
 
 def slots_of(
-    prepared: Prepared, worlds: Sequence[int], chunk: range, limit: int, share: float = 1.0
+    prepared: Prepared,
+    worlds: Sequence[int],
+    chunk: range,
+    limit: int,
+    share: float = 1.0,
+    sizes: Sizes | None = None,
 ) -> Iterator[list[Slot]]:
     """Passes of some worlds: (row, world) pairs along the batch axis, each pass within `limit` padded positions.
 
     Args:
         prepared: whose runs. worlds: their numbers. chunk: the rows.
         limit: positions a pass. share: of them, those that are computed.
+        sizes: of a world, for each row of the chunk how many items it has, and their length, where that is known.
     """
-    current: list[tuple[int, int]] = []
+    sizes = sizes or (lambda index: [_size(prepared.setups[index], row) for row in chunk])
+    found: list[Slot] = []
     longest = items = 0
     for index in worlds:
-        setup = prepared.setups[index]
-        for row in chunk:
-            count = len(setup.continuations[row])
-            length = setup.cost(row) // count
-            if current and max(longest, length) * (items + count) * share > limit:
-                yield _slots(prepared, current, chunk)
-                current, longest, items = [], 0, 0
-            current.append((index, row))
-            longest, items = max(longest, length), items + count
-    if current:
-        yield _slots(prepared, current, chunk)
+        low = 0
+        own: list[tuple[int, ...]] = []
+        for k, (count, length) in enumerate(sizes(index)):
+            longest = max(longest, length)
+            if items and longest * (items + count) * share > limit:
+                if own:
+                    found.append(Slot(index, prepared.setups[index], tuple(chunk[low:k]), low, tuple(own)))
+                yield found
+                found, low, own, longest, items = [], k, [], length, 0
+            own.append(tuple(range(items, items + count)))
+            items += count
+        if own:
+            found.append(Slot(index, prepared.setups[index], tuple(chunk[low:]), low, tuple(own)))
+    if found:
+        yield found
+
+
+def _size(setup: Setup, row: int) -> tuple[int, int]:
+    count = len(setup.continuations[row])
+    return count, setup.cost(row) // count
 
 
 def halves(slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
@@ -86,21 +105,4 @@ def _regrouped(pairs: Sequence[tuple[Slot, int]]) -> list[Slot]:
         out.append(
             replace(slot, rows=tuple(slot.rows[k] for k in chosen), low=slot.low + chosen[0], items=tuple(items))
         )
-    return out
-
-
-def _slots(prepared: Prepared, pairs: Sequence[tuple[int, int]], chunk: range) -> list[Slot]:
-    grouped: dict[int, list[int]] = {}
-    for index, row in pairs:
-        grouped.setdefault(index, []).append(row)
-    out: list[Slot] = []
-    item = 0
-    for index, rows in grouped.items():
-        setup = prepared.setups[index]
-        items: list[tuple[int, ...]] = []
-        for row in rows:
-            count = len(setup.continuations[row])
-            items.append(tuple(range(item, item + count)))
-            item += count
-        out.append(Slot(index, setup, tuple(rows), rows[0] - chunk.start, tuple(items)))
     return out

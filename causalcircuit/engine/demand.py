@@ -39,6 +39,11 @@ class Column:
     known: NDArray[np.bool_]
     cell: int | None = None
 
+    def take(self, rows: range, found: NDArray[Any]) -> None:
+        """Enter what was found on some rows; what is known already stays."""
+        unknown = ~self.known[rows.start : rows.stop]
+        self.values[rows.start : rows.stop][unknown] = found[unknown]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Left:
@@ -66,15 +71,19 @@ class Demand:
     totals: dict[Statistic, Total] = field(default_factory=dict)
     _index: Mapping[tuple[Any, ...], int] = field(default_factory=dict)
     _sweeps: Mapping[int, int] = field(default_factory=dict)
+    _whole: list[frozenset[int]] = field(default_factory=list)
+    _named: dict[int, tuple[Statistic, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Know where each run stands."""
+        """Know where each run stands, and what it needs, which stands before it."""
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(self.plan.runs)}
         self._sweeps = {cell: k for k, stage in enumerate(self.plan.stages) for cell in stage.cells}
+        for i, run in enumerate(self.plan.runs):
+            self._whole.append(frozenset({i}).union(*(self._whole[n] for n in run.needs)))
 
     def add(self, item: Item, empty: Callable[[], NDArray[Any]], cell: int | None = None) -> Column:
         """A column, with what is known of it, and the references that it rests on."""
-        runs = frozenset(i for f in item.formulas for i in self._runs(f))
+        runs = frozenset().union(*(self._runs(f) for f in item.formulas))
         stage = self._stage(runs, cell)
         known = self.kept.outcomes(item) if self.kept is not None else None
         values = empty()
@@ -86,7 +95,7 @@ class Demand:
         self.columns.append(column)
         # References that nothing unknown needs are wanted too: their sums are known as a rule, and they have remarks.
         for formula in item.formulas:
-            self._want_in(formula)
+            self._want_in(formula, runs)
         return column
 
     def want(self, statistic: Statistic) -> None:
@@ -103,7 +112,7 @@ class Demand:
             if found[0] == self.plan.rows:
                 return
         for part in statistic.parts:
-            self._want_in(part)
+            self._want_in(part, self._runs(part))
 
     def layout(self, statistic: Statistic) -> tuple[int, ...]:
         """Where the chunks of a reference's sweep end."""
@@ -151,28 +160,22 @@ class Demand:
         cells = tuple(c.cell for c in columns if c.cell is not None)
         return replace(stage, runs=tuple(i for i in stage.runs if i in runs), references=adding, cells=cells)
 
-    def _want_in(self, formula: Expr) -> None:
-        """Want the references that a formula is made of, and those of the worlds that it is read in."""
+    def _want_in(self, formula: Expr, runs: Iterable[int]) -> None:
+        """Want the references that a formula is made of, and those of the worlds that it takes."""
         for statistic in statistics(formula):
             self.want(statistic)
-        for i in self._runs(formula):
-            for value in self.plan.runs[i].values:
-                for statistic in statistics(value):
-                    self.want(statistic)
+        for i in runs:
+            if i not in self._named:
+                self._named[i] = tuple(s for value in self.plan.runs[i].values for s in statistics(value))
+            for statistic in self._named[i]:
+                self.want(statistic)
 
-    def _runs(self, formula: Expr) -> Iterator[int]:
+    def _runs(self, formula: Expr) -> frozenset[int]:
         """The runs that a formula is read from, and all that those need."""
-        yield from self._closed(self._index[model_of(e.value), e.world, said_in(e)] for e in leaves(formula))
+        return self._closed(self._index[model_of(e.value), e.world, said_in(e)] for e in leaves(formula))
 
     def _closed(self, runs: Iterable[int]) -> frozenset[int]:
-        found: set[int] = set()
-        waiting = list(runs)
-        while waiting:
-            i = waiting.pop()
-            if i not in found:
-                found.add(i)
-                waiting.extend(self.plan.runs[i].needs)
-        return frozenset(found)
+        return frozenset().union(*(self._whole[i] for i in runs))
 
     def _stage(self, runs: frozenset[int], cell: int | None) -> int:
         if cell is not None:

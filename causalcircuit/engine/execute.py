@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -182,24 +182,33 @@ class _Execution:
             self._pass(plan_of_pass)
         for i in stage.references:
             self.reads.accumulate(plan.references[i])
-        for column in left.columns:
-            if column.cell is not None:
-                found = self._values(column.cell, chunk)
-                unknown = ~column.known[chunk.start : chunk.stop]
-                column.values[chunk.start : chunk.stop][unknown] = found[unknown]
+        cells = {c.cell: c for c in left.columns if c.cell is not None}
+        texts = [i for i in cells if is_text(plan.cells[i].readout)]
+        for i in texts:
+            cells.pop(i).take(chunk, self._texts(i))
+        for column, found in zip(cells.values(), self._numbers(list(cells), chunk), strict=True):
+            column.take(chunk, found)
         self._keep(left)
 
-    def _values(self, cell: int, chunk: range) -> NDArray[Any]:
-        """The outcomes of a cell on the rows of the chunk."""
+    def _texts(self, cell: int) -> NDArray[Any]:
+        """What a cell of texts holds on the rows of the chunk."""
+        written = self.reads.texts(cast(Counterfactual, self.prepared.plan.formulas[cell]))
+        texts = np.empty(len(written), dtype=object)
+        texts[:] = [w.text for w in written]
+        return texts
+
+    def _numbers(self, cells: Sequence[int], chunk: range) -> NDArray[np.float64]:
+        """[cells, rows] the outcomes of cells of numbers on the rows of the chunk."""
         plan = self.prepared.plan
-        if is_text(plan.cells[cell].readout):
-            written = self.reads.texts(cast(Counterfactual, plan.formulas[cell]))
-            texts = np.empty(len(chunk), dtype=object)
-            texts[:] = [w.text for w in written]
-            return texts
-        values = np.broadcast_to(self._outcome(cell), (len(chunk),))
-        check_finite(self.prepared.data, plan.cells[cell], values, chunk)
-        return values
+        if not cells:
+            return np.empty((0, len(chunk)))
+        with torch.inference_mode():
+            each = [evaluate(plan.formulas[i], self.reads).data.double().expand(len(chunk)) for i in cells]
+            found: NDArray[np.float64] = torch.stack(each).cpu().numpy()
+        if not np.isfinite(found).all():
+            for i, values in zip(cells, found, strict=True):
+                check_finite(self.prepared.data, plan.cells[i], values, chunk)
+        return found
 
     def _keep(self, left: Left) -> None:
         """The chunk is done: what it gave lasts."""
@@ -261,12 +270,6 @@ class _Execution:
                 severity="note",
                 help=(f"a limit below {self.limit} positions a pass avoids the attempt",),
             )
-
-    def _outcome(self, cell: int) -> NDArray[np.float64]:
-        with torch.inference_mode():
-            data = evaluate(self.prepared.plan.formulas[cell], self.reads).data
-        out: NDArray[np.float64] = data.double().cpu().numpy()
-        return out
 
 
 def _same(values: NDArray[Any]) -> NDArray[Any]:

@@ -9,11 +9,12 @@ from typing import Any, Literal, Protocol
 from numpy.typing import NDArray
 
 from causalcircuit.query import DataRef, Expr, Statistic
+from causalcircuit.query.remembered import Remembers, remember
 from causalcircuit.store import Known, Total
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(Remembers):
     """One value a row that is kept: a cell of the table, or what a check looks at.
 
     `formulas` have every nested world written out; `number` tells apart what has the same ones.
@@ -22,6 +23,9 @@ class Item:
     kind: Literal["cell", "mass", "spelling"]
     formulas: tuple[Expr, ...]
     number: int = 0
+
+
+remember(Item)
 
 
 class Kept(Protocol):

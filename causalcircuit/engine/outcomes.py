@@ -54,6 +54,8 @@ def make_table(
 
 def stacked(cells: Mapping[Cell, NDArray[Any]]) -> dict[Cell, NDArray[Any]]:
     """Cells of single draws as one cell with an axis of draws, in order of their numbers."""
+    if all(times(cell) is None for cell in cells):
+        return dict(cells)
     found: dict[Cell, dict[Cell, NDArray[Any]]] = {}
     for cell, values in cells.items():
         found.setdefault(unnumbered(cell), {})[cell] = values

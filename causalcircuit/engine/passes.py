@@ -10,49 +10,14 @@ from torch import Tensor
 
 from causalcircuit.engine.batches import Slot
 from causalcircuit.engine.outputs import take
+from causalcircuit.engine.places import Places, gather, scatter
 from causalcircuit.engine.prepared import Edit, Positions, SiteRead
 from causalcircuit.engine.readouts import read_out
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import Value, evaluate
 from causalcircuit.engine.vectors import noise
 from causalcircuit.models import NEW, Batch, Feed, LoadedModel
-from causalcircuit.query import Applied, Counterfactual, Draw, Expr, Noise, Site, SiteInfo, Statistic
-
-
-@dataclass(eq=False)
-class Places:
-    """Where a site of some rows lies in the tensor of a batch.
-
-    Attributes:
-        rows: the flat place of each position. counts: positions a row.
-        low, high: the components; `low` is the head of an attention pattern.
-        columns: of an attention pattern, the key at each place.
-    """
-
-    rows: Tensor
-    counts: tuple[int, ...]
-    low: int
-    high: int
-    columns: Tensor | None = None
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """[places, components] what stands there."""
-        rows, columns = self._on(tensor.device)
-        if columns is not None:
-            return tensor[rows, self.low, columns][:, None]
-        return tensor[rows, self.low : self.high]
-
-    def put(self, tensor: Tensor, value: Tensor) -> None:
-        """Write there."""
-        rows, columns = self._on(tensor.device)
-        if columns is not None:
-            tensor[rows, self.low, columns] = value.squeeze(-1)
-        else:
-            tensor[rows, self.low : self.high] = value
-
-    def _on(self, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """The indices where the tensor is: the layers of a spread model are on several devices."""
-        return self.rows.to(device), None if self.columns is None else self.columns.to(device)
+from causalcircuit.query import Applied, Counterfactual, Draw, Expr, Noise, Number, Site, SiteInfo, Statistic
 
 
 def keep_outputs(slots: Sequence[Slot], reads: Reads, logits: Tensor, left: tuple[int, ...]) -> None:
@@ -62,9 +27,10 @@ def keep_outputs(slots: Sequence[Slot], reads: Reads, logits: Tensor, left: tupl
         slots: where its worlds stand. reads: where to.
         logits: [items, positions, vocabulary], or as the model gives them. left: the shift of each item's positions.
     """
+    asked = [(slot, read) for slot in slots for read in slot.setup.readouts]
+    for (slot, read), found in zip(asked, read_out(asked, logits, left), strict=True):
+        reads.add(slot.index, read.readout, Value(found))
     for slot in slots:
-        for read in slot.setup.readouts:
-            reads.add(slot.index, read.readout, Value(read_out(read, slot, logits, left)))
         for output in slot.setup.outputs:
             reads.add(slot.index, output.output, take(output, slot, logits, left))
 
@@ -109,16 +75,20 @@ class Pass:
     ) -> None:
         """Of a `step`, the batch is one generated token of each item; columns before `first` are not in it."""
         self._model, self._batch, self._step, self._first = model, batch, step, first
-        self._device = model.device
         self._found: list[tuple[int, Expr, Value]] = []
         self.reads = reads
-        self._edits: dict[str, list[tuple[Slot, Edit]]] = {}
+        self._edits: dict[str, list[list[tuple[Slot, Edit]]]] = {}
         self._reads: dict[str, list[tuple[Slot, SiteRead]]] = {}
         for slot in slots:
+            rounds: dict[str, int] = {}
             for edit in slot.setup.edits:
                 if step and not edit.site.position.new:
                     continue  # it persists in what is kept of the prompt
-                self._edits.setdefault(edit.info.tensor, []).append((slot, edit))
+                name = edit.info.tensor
+                turns, turn = self._edits.setdefault(name, []), rounds.get(name, 0)
+                turns.extend([[]] if turn == len(turns) else [])
+                turns[turn].append((slot, edit))
+                rounds[name] = turn + 1
             for read in slot.setup.sites:
                 self._reads.setdefault(model.read_at(read.info.tensor), []).append((slot, read))
 
@@ -132,11 +102,12 @@ class Pass:
         new = tensor
         if name in self._edits:
             new = tensor.clone()
-            for slot, edit in self._edits[name]:
-                self._write(slot, edit, tensor, new)
-        for slot, read in self._reads.get(name, ()):
-            places = self._places(slot, read.info, read.positions)
-            self._found.append((slot.index, read.site, Value(places.of(new), places.counts)))
+            for turn in self._edits[name]:
+                self._write(turn, tensor, new)
+        reads = self._reads.get(name, ())
+        places = [self._places(slot, read.info, read.positions) for slot, read in reads]
+        for (slot, read), at, found in zip(reads, places, gather(new, places), strict=True):
+            self._found.append((slot.index, read.site, Value(found, at.counts)))
         return new
 
     def keep(self) -> None:
@@ -144,14 +115,25 @@ class Pass:
         for index, site, value in self._found:
             self.reads.add(index, site, value)
 
-    def _write(self, slot: Slot, edit: Edit, natural: Tensor, new: Tensor) -> None:
-        at = [self._at(slot, edit.positions, row) for row in slot.rows]
-        here = _Here(self, slot, natural, edit.site.position.new)
-        value = evaluate(edit.value, here).spread(tuple(map(len, at))).to(new.device, new.dtype)
-        places, lines = self._targets(slot, edit.info, at)
-        if len(value) > 1 and lines != list(range(len(value))):  # one line for all otherwise
-            value = value[torch.tensor(lines, dtype=torch.long, device=value.device)]
-        places.put(new, value)
+    def _write(self, turn: Sequence[tuple[Slot, Edit]], natural: Tensor, new: Tensor) -> None:
+        """Write one assignment of each of some worlds: none of them overlap."""
+        numbers: dict[Expr, Tensor] = {}
+        places: list[Places] = []
+        values: list[Tensor] = []
+        for slot, edit in turn:
+            at = self._at(slot, edit.positions)
+            value = numbers.get(edit.value)
+            if value is None:
+                here = _Here(self, slot, natural, edit.site.position.new)
+                value = evaluate(edit.value, here).spread(tuple(map(len, at))).to(new.device, new.dtype)
+                if isinstance(edit.value, Number):
+                    numbers[edit.value] = value
+            target, lines = self._targets(slot, edit.info, at)
+            if len(value) > 1 and lines != list(range(len(value))):  # one line for all otherwise
+                value = value[torch.tensor(lines, dtype=torch.long, device=value.device)]
+            places.append(target)
+            values.append(value)
+        scatter(new, places, values)
 
     def _targets(self, slot: Slot, info: SiteInfo, at: Sequence[tuple[int, ...]]) -> tuple[Places, list[int]]:
         """Where an assignment goes in every item of its rows, and for each place the line of its value.
@@ -160,27 +142,18 @@ class Pass:
         """
         stream = self._batch.streams[info.stand]
         keys = None if info.key is None else self._batch.streams[info.keys]
-        places: list[int] = []
-        columns: list[int] = []
+        found = Places(info)
         lines: list[int] = []
         line = 0
         for positions, own in zip(at, slot.items, strict=True):
             for item in own:
                 start, shift = stream.starts[item], self._first - stream.columns[item] if self._first else 0
                 kept = [k for k, p in enumerate(positions) if p >= shift] if shift > 0 else range(len(positions))
-                places.extend([start + positions[k] for k in kept])
+                found.rows.extend([start + positions[k] for k in kept])
                 lines.extend([line + k for k in kept])
                 if keys is not None and info.key is not None:
-                    columns.extend([keys.column(item, info.key)] * len(kept))
+                    found.columns.extend([keys.column(item, info.key)] * len(kept))
             line += len(positions)
-        device = self._device
-        found = Places(
-            torch.tensor(places, dtype=torch.long, device=device),
-            (),
-            info.start,
-            info.stop,
-            None if keys is None else torch.tensor(columns, dtype=torch.long, device=device),
-        )
         return found, lines
 
     def natural(self, site: Site, slot: Slot, tensor: Tensor) -> Value:
@@ -188,13 +161,13 @@ class Pass:
         # A bare site is the target's own, at whatever positions.
         edit = next(e for e in slot.setup.edits if e.site.address == site.address)
         places = self._places(slot, edit.info, slot.setup.naturals[site])
-        return Value(places.of(tensor), places.counts)
+        return Value(next(gather(tensor, [places])), places.counts)
 
     def noise(self, e: Noise, slot: Slot, device: torch.device) -> Value:
         """Noise on a site that is assigned, by its places in the whole text."""
         edit = next(x for x in slot.setup.edits if x.site == e.site)
         numbers = [self.reads.number(row, slot.setup.run.world.donor) for row in slot.rows]
-        places = [self._at(slot, edit.positions, row) for row in slot.rows]
+        places = self._at(slot, edit.positions)
         if self._step:  # the one token of a step stands behind its text so far
             prompts = slot.setup.prompts
             lengths = (
@@ -205,9 +178,15 @@ class Pass:
         drawn = noise(e, edit.info.width, numbers, places)
         return Value(torch.as_tensor(drawn, device=device), tuple(map(len, places)))
 
-    def _at(self, slot: Slot, positions: Positions, row: int) -> tuple[int, ...]:
-        """A row's positions in this pass: the generated ones are those of its text so far; answers have none."""
-        own = positions[row]
+    def _at(self, slot: Slot, positions: Positions) -> list[tuple[int, ...]]:
+        """The positions of each row in this pass."""
+        found = [positions[row] for row in slot.rows]
+        if self._step or any(NEW in own for own in found):
+            return [self._grown(slot, own, row) for own, row in zip(found, slot.rows, strict=True)]
+        return found
+
+    def _grown(self, slot: Slot, own: tuple[int, ...], row: int) -> tuple[int, ...]:
+        """A row's positions: the generated ones are those of its text so far; answers have none."""
         if self._step:
             return (0,) if NEW in own else ()
         if NEW not in own:
@@ -221,22 +200,14 @@ class Pass:
         """The places of a slot's rows, in the first item of each, to read from."""
         stream = self._batch.streams[info.stand]
         keys = None if info.key is None else self._batch.streams[info.keys]
-        places: list[int] = []
-        columns: list[int] = []
-        at = [self._at(slot, positions, row) for row in slot.rows]
+        at = self._at(slot, positions)
+        places = Places(info, tuple(map(len, at)))
         for own, found in zip(slot.items, at, strict=True):
             start = stream.starts[own[0]]
-            places.extend([start + p for p in found])
+            places.rows.extend([start + p for p in found])
             if keys is not None and info.key is not None:
-                columns.extend([keys.column(own[0], info.key)] * len(found))
-        device = self._device
-        return Places(
-            torch.tensor(places, dtype=torch.long, device=device),
-            tuple(map(len, at)),
-            info.start,
-            info.stop,
-            None if keys is None else torch.tensor(columns, dtype=torch.long, device=device),
-        )
+                places.columns.extend([keys.column(own[0], info.key)] * len(found))
+        return places
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.answers import Answers
@@ -54,6 +54,8 @@ from causalcircuit.query import (
 from causalcircuit.query.plan import Plan, Run
 from causalcircuit.query.wiring import end_of
 from causalcircuit.rows import Dataset, load
+
+T = TypeVar("T")
 
 
 def prepare(plan: Plan, models: Mapping[str, LoadedModel], data: Dataset) -> Prepared:
@@ -144,6 +146,8 @@ class _Work:
         self.index = {(r.model, r.world): r for r in plan.runs if r.said is None}
         self.elsewhere: list[Prepared] = []
         self.unknown = Unknown()
+        self._common: dict[int, tuple[Sequence[Any], tuple[Any, ...]]] = {}
+        self._places: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def at(self, run: Run | None) -> _View:
         """The rows that a world runs on: those of the data, or their donors."""
@@ -188,9 +192,9 @@ class _Work:
         made = Setup(
             run,
             model,
-            None if prompts is None else tuple(p for p in prompts if p is not None),
-            None if sources is None else tuple(p for p in sources if p is not None),
-            None if images is None else tuple(i for i in images if i is not None),
+            None if prompts is None else self._complete(prompts),
+            None if sources is None else self._complete(sources),
+            None if images is None else self._complete(images),
             continuations,
             tuple(edits),
             {bare: self._positions(run, model, bare) for e in edits for bare in bare_sites(e.value)},
@@ -275,7 +279,7 @@ class _Work:
                     places = self.at(run).feeds.site_places(model, run, info, target.position, target.span)
                     self._fits(info, places, value, run, target)
                     if awaited(run) or all(p is not None for p in places):
-                        edits.append(Edit(target, info, _complete(places), value))
+                        edits.append(Edit(target, info, self._complete(places), value))
         return in_order(edits, self.problems)
 
     def _fits(self, info: SiteInfo, places: Places, value: Expr, run: Run, target: Site) -> None:
@@ -318,7 +322,8 @@ class _Work:
         return self.at(run).feeds.site_places(model, run, end.site, end.position, what.span)
 
     def _positions(self, run: Run, model: LoadedModel, site: Site) -> Positions:
-        return _complete(self.at(run).feeds.site_places(model, run, self.info(model, site), site.position, site.span))
+        info = self.info(model, site)
+        return self._complete(self.at(run).feeds.site_places(model, run, info, site.position, site.span))
 
     def _site(self, run: Run, model: LoadedModel, site: Site) -> SiteRead | None:
         with self.problems.keep():
@@ -326,7 +331,7 @@ class _Work:
             check_read(site)
             places = self.at(run).feeds.site_places(model, run, info, site.position, site.span)
             if awaited(run) or all(p is not None for p in places):
-                return SiteRead(site, info, _complete(places))
+                return SiteRead(site, info, self._complete(places))
         return None
 
     def _output(self, run: Run, model: LoadedModel, output: Output) -> OutputRead | None:
@@ -347,11 +352,14 @@ class _Work:
 
     def _one_place(self, run: Run, model: LoadedModel, readout: Output, at: Position) -> tuple[int, ...] | None:
         """The position of each row that is read from."""
-        return () if awaited(run) else one_place(self.at(run).feeds, run, model, readout, at)
+        found = () if awaited(run) else one_place(self.at(run).feeds, run, model, readout, at)
+        return None if found is None else self._places.setdefault(found, found)
 
-
-def _complete(places: Places) -> Positions:
-    return tuple(p for p in places if p is not None)
+    def _complete(self, found: Sequence[T | None]) -> tuple[T, ...]:
+        """What all rows have; worlds that are fed, or stand, alike hold the same object."""
+        if id(found) not in self._common:
+            self._common[id(found)] = found, tuple(x for x in found if x is not None)
+        return self._common[id(found)][1]
 
 
 def _known(problem: AddressError) -> str:

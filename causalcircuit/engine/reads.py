@@ -80,7 +80,8 @@ class Reads:
         if key not in self._joined:
             parts = self._parts.pop(key)
             counts = None if parts[0].counts is None else tuple(c for p in parts for c in p.counts or ())
-            self._joined[key] = Value(torch.cat([p.data for p in parts]).to(self.device), counts)
+            data = parts[0].data if len(parts) == 1 else torch.cat([p.data for p in parts])
+            self._joined[key] = Value(data.to(self.device), counts)
         return self._joined[key]
 
     def forget(self, run: int) -> None:

@@ -7,14 +7,16 @@ Worlds that resume at one block run side by side along the batch axis.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from causalcircuit.engine.batches import Slot, levels, slots_of
-from causalcircuit.engine.prepared import Prepared, Setup, awaited
-from causalcircuit.engine.starts import WHOLE, Firsts, Start, attention_is_known, fed_alike, start_of, tensors_of
-from causalcircuit.models import LoadedModel, has_prefix
+from causalcircuit.engine.alike import Alike
+from causalcircuit.engine.batches import Sizes, Slot, levels, slots_of
+from causalcircuit.engine.prepared import Prepared, Setup
+from causalcircuit.engine.starts import WHOLE, Start, attention_is_known, tensors_of
+from causalcircuit.models import LoadedModel
 from causalcircuit.query.plan import Stage
 
 How = Literal["full", "naive"]
@@ -25,8 +27,6 @@ _OVERHEAD = 32
 """What a pass costs a block besides its positions, in positions: weights are read."""
 _PASS = 2e8
 """What a pass costs in all, in operations: milliseconds of Python and of starting kernels."""
-_FEWEST = 4
-"""Positions that are worth a cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +75,8 @@ class Schedule:
     def __init__(self, prepared: Prepared, limit: int, how: How = "full") -> None:
         """Passes of at most `limit` positions."""
         self.prepared, self.limit, self.how = prepared, limit, how
-        self.firsts = Firsts(prepared)
+        self.alike = Alike(prepared, share=how == "full")
         self._blocks: dict[str, int] = {}
-        setups = prepared.setups
-        plain = [(i, s) for i, s in enumerate(setups) if s.run.said is None and not awaited(s.run)]
-        self._fed = fed_alike(plain) if how == "full" else {}
-        self._start = {i: start_of(setups[i]) for i in self._fed}
 
     def chunks(self, stage: Stage) -> Iterator[range]:
         """The rows of a sweep in chunks, such that passes which resume at one block about fill `limit` positions.
@@ -94,77 +90,68 @@ class Schedule:
             if n:
                 yield range(n)
             return
-        passes = len(
-            {(s.run.depth, self._fed.get(i), self._start.get(i)) for i, s in zip(stage.runs, setups, strict=True)}
-        )
-        widest = [self.prepared.setups[i] for i in {self._fed.get(i, i) for i in stage.runs}]
+        fed, like, start = self.alike.fed, self.alike.like, self.alike.start
+        passes = len({(s.run.depth, fed.get(i), start.get(i)) for i, s in zip(stage.runs, setups, strict=True)})
+        widest = {fed.get(i, i) for i in stage.runs}
+        counts = Counter(like.get(i, i) for i in stage.runs)
         row = 0
         while row < n:
             end, spent, base = row, 0, 0
             while end < n:
-                cost = sum(self._cost(i, end) for i in stage.runs)
-                most = max(s.cost(end) for s in widest)
+                cost = sum(count * self.alike.left(i, end) for i, count in counts.items())
+                most = max(self.alike.cost(i, end) for i in widest)
                 if end > row and (spent + cost > self.limit * passes or base + most > self.limit):
                     break
                 spent, base, end = spent + cost, base + most, end + 1
             yield range(row, end)
             row = end
 
-    def _cost(self, index: int, row: int) -> int:
-        """Positions that a row takes in a world's pass, less those that come from a cache."""
-        setup = self.prepared.setups[index]
-        cost = setup.cost(row)
-        if index in self._fed and setup.prompts is not None and _may_prefix(setup):
-            first = self.firsts.needed(index, row)
-            cost -= min(first, len(setup.prompts[row].ids) - 1) * len(setup.continuations[row])
-        return max(cost, 1)
-
     def passes(self, stage: Stage, chunk: range) -> Iterator[PassPlan]:
         """The passes of a sweep over a chunk, each after all that it needs."""
         recorded: dict[int, PassPlan] = {}
         proven: set[object] = set()
+        sizes = self.alike.sizes(chunk)
         for level in levels(self.prepared, stage):
             groups = self._groups(level, stage, recorded)
             for group in groups:
-                for found in self._group(group, chunk, recorded):
+                for found in self._group(group, chunk, recorded, sizes):
                     # By place and not by what has run: a run that is taken up again makes the same passes.
                     proves = not chunk.start and not found.records and (found.model.ref.name, found.kind) not in proven
                     proven.add((found.model.ref.name, found.kind) if proves else None)
                     yield replace(found, proves=proves)
-            alone = [i for i in level if not any(i in g.worlds or i == g.bare for g in groups)]
-            for slots in slots_of(self.prepared, alone, chunk, self.limit):
+            shared = {i for g in groups for i in (*g.worlds, g.bare)}
+            alone = [i for i in level if i not in shared]
+            for slots in slots_of(self.prepared, alone, chunk, self.limit, sizes=sizes):
                 yield PassPlan(tuple(slots), slots[0].setup.model)
 
     def _groups(self, level: Sequence[int], stage: Stage, recorded: dict[int, PassPlan]) -> list[_Group]:
         """Worlds of a level that share a bare pass, where that saves work."""
         found: dict[int, _Group] = {}
         for i in level:
-            if i in self._fed:
-                found.setdefault(self._fed[i], _Group(self._fed[i], [])).worlds.append(i)
+            if i in self.alike.fed:
+                found.setdefault(self.alike.fed[i], _Group(self.alike.fed[i], [])).worlds.append(i)
         out: list[_Group] = []
         for key, group in found.items():
             bare = [i for i in group.worlds if not self.prepared.setups[i].edits]
             group.bare = bare[0] if bare else None
             group.worlds = [i for i in group.worlds if i != group.bare]
-            later = [i for i in stage.runs if self._fed.get(i) == key and i != group.bare]
+            later = [i for i in stage.runs if self.alike.fed.get(i) == key and i != group.bare]
             if (key in recorded and group.worlds) or self._saves(later, group.bare is not None or key in recorded):
                 out.append(group)
         return out
 
     def _saves(self, worlds: Sequence[int], free: bool) -> bool:
         """Whether a recorded bare pass saves more blocks than it costs; `free` where it is run anyway."""
-        saved = 0.0
-        for i in worlds:
-            setup, start = self.prepared.setups[i], self._start[i]
-            blocks = [len(s.blocks) for s in setup.model.stacks]
-            saved += (sum(blocks[: start.tower]) + start.layer) / max(1, sum(blocks))
-            if _may_prefix(setup) and setup.prompts is not None:
-                lengths = [len(p.ids) for p in setup.prompts[:8]]
-                share = [min(self.firsts.needed(i, row), n - 1) / n for row, n in enumerate(lengths)]
-                saved += 0.5 * min(share, default=0.0)
-        return saved > (0.0 if free else 1.1)
+        counts = Counter((self.alike.like[i], self.alike.start[i]) for i in worlds)
+        return sum(n * self.alike.share(i, start) for (i, start), n in counts.items()) > (0.0 if free else 1.1)
 
-    def _group(self, group: _Group, chunk: range, recorded: dict[int, PassPlan]) -> Iterator[PassPlan]:
+    def _group(
+        self,
+        group: _Group,
+        chunk: range,
+        recorded: dict[int, PassPlan],
+        sizes: Sizes,
+    ) -> Iterator[PassPlan]:
         setups = self.prepared.setups
         some = setups[group.worlds[0] if group.bare is None else group.bare]
         if group.key not in recorded:
@@ -178,8 +165,8 @@ class Schedule:
         base = recorded[group.key]
         for each in self._shared(group.worlds, chunk, base):
             width = max(1, base.columns - each.first) / max(1, base.columns)
-            for slots in slots_of(self.prepared, each.worlds, chunk, self.limit, width):
-                seen = [name for slot in slots for name in tensors_of(slot.setup)]
+            for slots in slots_of(self.prepared, each.worlds, chunk, self.limit, width, sizes):
+                seen = {name for slot in slots for name in tensors_of(slot.setup)}
                 yield PassPlan(
                     tuple(slots),
                     base.model,
@@ -192,33 +179,22 @@ class Schedule:
 
     def _cached(self, group: _Group, chunk: range, columns: int) -> bool:
         """Whether any world that may resume this pass starts at a later position, in this level or a later one."""
-        every = [i for i, key in self._fed.items() if key == group.key and i != group.bare]
-        return any(self._first(i, chunk, columns) > 0 for i in every)
-
-    def _first(self, index: int, chunk: range, columns: int) -> int:
-        """The first column that a world must compute; 0 where what comes before is not worth a cache."""
-        setup = self.prepared.setups[index]
-        if not _may_prefix(setup) or setup.prompts is None:
-            return 0
-        found = columns
-        for row in chunk:
-            length = len(setup.prompts[row].ids)
-            first = min(self.firsts.needed(index, row), length - 1)
-            more = max(len(c) for c in setup.continuations[row])
-            found = min(found, first + (columns - length - more if setup.model.side == "left" else 0))
-        return found if found >= max(_FEWEST, columns // 4) else 0
+        every = {self.alike.like[i] for i, key in self.alike.fed.items() if key == group.key and i != group.bare}
+        return any(self.alike.first(i, chunk, columns) > 0 for i in every)
 
     def _shared(self, worlds: Sequence[int], chunk: range, base: PassPlan) -> Iterator[_Segment]:
         """Worlds that run side by side: those that start alike, joined where a pass of their own would cost more."""
         found: dict[tuple[Start, int], list[int]] = {}
+        like, start_of = self.alike.like, self.alike.start
+        kinds = {like[i] for i in worlds} if base.cache else ()
+        firsts = {i: self.alike.first(i, chunk, base.columns) for i in kinds}
         for i in worlds:
-            first = self._first(i, chunk, base.columns) if base.cache else 0
-            found.setdefault((self._start[i], first), []).append(i)
-        items = {i: sum(self.prepared.setups[i].cost(row) for row in chunk) for i in worlds}
+            found.setdefault((start_of[i], firsts.get(like[i], 0)), []).append(i)
+        positions = sum(self.alike.cost(worlds[0], row) for row in chunk) if worlds else 0  # they are fed alike
         each = self._block(base.model)
         held: _Segment | None = None
         for (start, first), own in sorted(found.items(), reverse=True):
-            here = _Segment(own, start, first, sum(items[i] for i in own))
+            here = _Segment(own, start, first, positions * len(own))
             if held is None:
                 held = here
                 continue
@@ -269,13 +245,6 @@ def _later(model: LoadedModel, start: Start) -> int:
     """How many blocks there are from `start` on."""
     blocks = [len(s.blocks) for s in model.stacks]
     return sum(blocks) - sum(blocks[: start.tower]) - start.layer
-
-
-def _may_prefix(setup: Setup) -> bool:
-    """Whether positions of this world may come from a cache: nothing is seen inside the attention function."""
-    infos = [*(e.info for e in setup.edits), *(s.info for s in setup.sites)]
-    seen = {info.tensor.rpartition(".")[2] for info in infos}
-    return has_prefix(setup.model) and not seen & {"q", "k", "v", "pattern"}
 
 
 def _bare(setup: Setup) -> Setup:

@@ -34,13 +34,14 @@ class SpellingCheck:
     def __init__(self, prepared: Prepared) -> None:
         """Look at nothing yet."""
         self.looks = [_look(s, prepared) for s in prepared.spellings]
+        self._by_run: dict[int, list[_Look]] = {}
+        for look in self.looks:
+            self._by_run.setdefault(look.check.run, []).append(look)
 
     def look(self, slot: Slot, logits: Tensor, left: tuple[int, ...]) -> None:
         """Add the rows of a slot."""
-        for look in self.looks:
+        for look in self._by_run.get(slot.index, ()):
             check = look.check
-            if check.run != slot.index:
-                continue
             written = tuple(check.read.answers[row][check.answer][0] for row in slot.rows)
             other = tuple(
                 w if (o := check.other[row]) is None else o for row, w in zip(slot.rows, written, strict=True)

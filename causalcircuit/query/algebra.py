@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import cast
 
 from causalcircuit.diagnostics import Span
@@ -43,6 +44,8 @@ from causalcircuit.query.render import assignment
 from causalcircuit.query.statistics import Direction
 
 _LEAVES = (Site, Column, Number, Text)
+_REMEMBERED = 256
+"""Parts of an expression that it remembers: in nests of long ones each would have its own."""
 
 
 def children(e: Expr) -> tuple[Expr, ...]:
@@ -94,6 +97,23 @@ def walk(e: Expr, worlds: bool = True, on: DataRef | None = None) -> Iterator[Ex
 
     With `on`, the data that `e` is asked on, nothing inside references to other data: what is of other rows.
     """
+    if isinstance(e, _LEAVES):
+        return iter((e,))
+    if not worlds:
+        return _walk(e, worlds=False)
+    try:
+        inside = e._inside
+    except AttributeError:  # rules and plans walk through a question dozens of times
+        _, *found = _walk(e, worlds=True)
+        inside = tuple(found)
+        if len(inside) <= _REMEMBERED:
+            object.__setattr__(e, "_inside", inside)
+    if on is not None and any(isinstance(x, Statistic) and x.elsewhere(on) for x in (e, *inside)):
+        return _walk(e, worlds=True, on=on)
+    return chain((e,), inside)
+
+
+def _walk(e: Expr, *, worlds: bool, on: DataRef | None = None) -> Iterator[Expr]:
     waiting = [e]
     while waiting:
         e = waiting.pop()

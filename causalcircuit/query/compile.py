@@ -24,17 +24,21 @@ from causalcircuit.query.expr import (
     Term,
     World,
 )
+from causalcircuit.query.remembered import Remembers, remember
 
 VECTOR_CALLS = frozenset({"norm", "dot", "avg", "max", "cosine", "kl"})
 """Functions that turn a site's vectors into a scalar a row: computed by the engine, kept as cells."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Remembers):
     """A scalar a row: `readout` (see `measured`) in `world`; of a `Generated` its text."""
 
     readout: Expr
     world: World
+
+
+remember(Cell)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 
 class Remembers:
-    """A frozen dataclass with a place for its hash; see `remember`."""
+    """A frozen dataclass with a place for its hash (see `remember`), and for what stands inside it (see `walk`)."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_hash", "_inside")
     _hash: int
+    _inside: tuple[Any, ...]
 
 
 def remember(*kinds: type[Remembers]) -> None:

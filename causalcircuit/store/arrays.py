@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,14 @@ def pack(values: NDArray[Any]) -> bytes:
     """Outcomes of some rows: numbers, or texts."""
     if values.dtype == object:
         return save({_TEXTS: np.frombuffer(json.dumps(values.tolist()).encode(), dtype=np.uint8)})
-    return save({_VALUES: np.ascontiguousarray(values)})
+    return _header(values.dtype.str, values.shape) + values.tobytes()
+
+
+@lru_cache(256)
+def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What stands before the numbers: the same for columns of one type and length."""
+    empty = np.zeros(shape, dtype)
+    return save({_VALUES: empty})[: -empty.nbytes or None]
 
 
 def unpack(payload: bytes, rows: int) -> NDArray[Any] | None:

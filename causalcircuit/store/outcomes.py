@@ -69,8 +69,8 @@ class Outcomes:
         """Keep what a chunk gave, all at once: by key the rows and their values; totals by key."""
 
         def work(db: sqlite3.Connection) -> None:
-            for key, (rows, values) in chunk.items():
-                self._insert(db, key, rows, values)
+            for key, mark in self._insert(db, chunk):
+                self._blocks.setdefault(key, set()).add(mark)
             for key, (done, arrays) in totals.items():
                 put_in(db, "totals", key, pack_many(arrays, done))
 
@@ -80,12 +80,12 @@ class Outcomes:
         """Keep finished columns as one block each, in the place of their chunks; totals in `spent` go."""
 
         def work(db: sqlite3.Connection) -> None:
-            for key, (rows, values) in table.items():
-                old = self._blocks.pop(key, set())
-                if old == {_mark(rows)}:
-                    continue
-                db.executemany("DELETE FROM outcomes WHERE key = ? AND mark = ?", [(key, mark) for mark in old])
-                self._insert(db, key, rows, values)
+            old = {key: self._blocks.pop(key, set()) for key in table}  # later tables leave these be
+            marks = {rows: _mark(rows) for rows in {rows for rows, _ in table.values()}}
+            new = {key: found for key, found in table.items() if old[key] != {marks[found[0]]}}
+            gone = [(key, mark) for key in new for mark in old[key]]
+            db.executemany("DELETE FROM outcomes WHERE key = ? AND mark = ?", gone)
+            self._insert(db, new)
             db.executemany("DELETE FROM totals WHERE key = ?", [(key,) for key in spent])
 
         return self.ledger.write(work)
@@ -95,13 +95,21 @@ class Outcomes:
         found = get(self.ledger, "totals", key)
         return None if found is None else unpack_many(found)
 
-    def _insert(self, db: sqlite3.Connection, key: bytes, rows: bytes, values: NDArray[Any]) -> None:
-        payload, mark = pack(values), _mark(rows)
-        db.execute(
+    def _insert(
+        self, db: sqlite3.Connection, blocks: Mapping[bytes, tuple[bytes, NDArray[Any]]]
+    ) -> list[tuple[bytes, bytes]]:
+        """Keep blocks by their key; the key and the mark of each."""
+        now = time.time()
+        marks = {rows: _mark(rows) for rows in {rows for rows, _ in blocks.values()}}
+        lines = []
+        for key, (rows, values) in blocks.items():
+            payload = pack(values)
+            lines.append((key, marks[rows], rows, payload, checksum(_TABLE, key, rows, payload), self.run, now))
+        db.executemany(
             "INSERT OR REPLACE INTO outcomes(key, mark, rows, payload, sum, run, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key, mark, rows, payload, checksum(_TABLE, key, rows, payload), self.run, time.time()),
+            lines,
         )
-        self._blocks.setdefault(key, set()).add(mark)
+        return [(key, marks[rows]) for key, (rows, _) in blocks.items()]
 
     def _with(
         self, whole: Known | None, key: bytes, mark: bytes, rows: bytes, own: bytes, values: NDArray[Any]

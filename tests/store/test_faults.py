@@ -84,6 +84,18 @@ def test_chunks_are_put_together_and_other_tables_keep_theirs(ledger: Ledger) ->
     assert known.values.tobytes() == VALUES.tobytes()
 
 
+def test_a_later_table_of_one_runner_leaves_the_blocks_of_an_earlier_one(ledger: Ledger) -> None:
+    outcomes = Outcomes(ledger)
+    for low, middle, high in ((0, 2, 4), (4, 6, 8)):
+        for start, stop in ((low, middle), (middle, high)):
+            outcomes.keep({b"k": (ROWS[start * 16 : stop * 16], VALUES[start:stop])}, {})
+        outcomes.whole({b"k": (ROWS[low * 16 : high * 16], VALUES[low:high])}, [])
+    known = Outcomes(ledger).recall(b"k", ROWS[: 8 * 16])
+    assert known is not None
+    assert known.mask.all()
+    assert known.values.tobytes() == VALUES[:8].tobytes()
+
+
 def test_totals_come_back(ledger: Ledger) -> None:
     outcomes = Outcomes(ledger)
     outcomes.keep({}, {b"t": (7, {"sum": np.ones((2, 3)) / 3, "weight": np.array(7.0)})})
