@@ -71,7 +71,30 @@ def scores(
         passes += chunk.passes
         if heard is not None:
             heard(rows.stop, data.n)
-    return Scores(bench.wiring, np.concatenate(found), passes, time.perf_counter() - began)
+    table = np.concatenate(found)
+    if not table.any():
+        _refuse_zero(bench)
+    return Scores(bench.wiring, table, passes, time.perf_counter() - began)
+
+
+def _refuse_zero(bench: Bench) -> None:
+    """Scores that are all zero say nothing; raise with the reason."""
+    chunk = Chunk(bench, next(_chunks(bench)))
+    moved = any(bool(d.any()) for d in chunk.delta.values())
+    raise error(
+        "CQ785",
+        "every wire scores exactly zero: "
+        + (
+            "the gradient of the readout is zero, it does not depend on what the parts of the model write"
+            if moved
+            else "nothing that is written differs between `from` and `to`"
+        ),
+        help=(
+            "a probability may be saturated: read a logit or a log-probability, at a position that the input reaches"
+            if moved
+            else "let the worlds feed the model different inputs"
+        ),
+    )
 
 
 def _chunks(bench: Bench) -> Iterator[range]:

@@ -88,6 +88,8 @@ class PlainRead:
 def norm_of(block: nn.Module, x: Tensor, y: Tensor) -> Norm | None:
     """The norm of a block that makes `y` of the stream `x`; `None` where none does."""
     near = 1e-9 if x.dtype == torch.float64 else 1e-5
+    if not bool(y.isfinite().all()):
+        return None
     for module in block.modules():
         weight = getattr(module, "weight", None)
         if not isinstance(weight, Tensor) or weight.ndim != 1 or weight.shape != x.shape[-1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,18 @@ from causalcircuit.engine import make_plan, prepare, references
 from causalcircuit.engine.batches import Slot, slots_of
 from causalcircuit.engine.formulas import in_world, projected
 from causalcircuit.engine.passes import Pass, feeds_in, forward, keep_outputs
-from causalcircuit.engine.prepared import Prepared, awaited
+from causalcircuit.engine.prepared import Prepared, Setup, awaited
 from causalcircuit.engine.reads import Reads
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import Batch, LoadedModel, Tap, needed, tapped
-from causalcircuit.query import Expect, Expr, World
+from causalcircuit.query import Expect, Expr, Site, Wire, World, render, walk
 from causalcircuit.rows import Dataset
 
 _ALL = 1 << 40
+_WRITTEN = re.compile(
+    r"(\.z|\.mlp\.out|\.mlp\.neurons|\.[qkv]|\.pattern|\.router|\.expert\[\d+\]|final_norm|resid\[0\])$"
+)
+"""Tensors whose assignment autograd sees where a stream is read; others stand in the stream, or in a read itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Rows:
         if any(r.said is not None or awaited(r) for r in self.plan.runs):
             raise error("CQ788", "worlds with generated texts are not attributed", help="teach the text by a column")
         start, end = (self.prepared.setups[self.index[w]] for w in (self.question.start, self.question.end))
+        self._check_start(start)
         for side in ("prompts", "sources"):
             one, other = getattr(start, side), getattr(end, side)
             if one is None or other is None:
@@ -104,6 +110,28 @@ class Rows:
                     + (f" (nor in {len(unlike) - 1} more rows)" if len(unlike) > 1 else ""),
                     help="pair prompts of as many tokens, row by row",
                 )
+
+    def _check_start(self, start: Setup) -> None:
+        """What is assigned in `from` lets changes of the stream pass as they do without it.
+
+        Raises:
+            DiagnosticError: CQ788.
+        """
+        held = [e.site for e in start.edits if not _WRITTEN.search(e.info.tensor)]
+        held.extend(a.target for a in self.question.start.assignments if isinstance(a.target, Wire))
+        for a in self.question.start.assignments:
+            own = a.target.address if isinstance(a.target, Site) else None
+            held.extend(e for e in walk(a.value, worlds=False) if isinstance(e, Site) and e.address != own)
+        if held:
+            raise error(
+                "CQ788",
+                f"`from` assigns, or assigns from, `{render(held[0])}`: what wires carry past it is not attributed",
+                held[0].span,
+                help=(
+                    "`from` may assign inputs, and what heads, MLPs and embeddings write, to values of other worlds",
+                    "exchange `from` and `to`: `to` may assign anything",
+                ),
+            )
 
     def before(self, rows: range) -> None:
         """Run what the values of both worlds are read from."""

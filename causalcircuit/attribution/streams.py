@@ -147,6 +147,8 @@ class Streams:
             return False
         near = 1e-9 if x.dtype == torch.float64 else 1e-4
         mixed = torch.einsum("rpd,r->pd", found, weights)
+        if not bool(known.isfinite().all()):
+            return False
         return torch.allclose(mixed, known, rtol=0, atol=near * max(float(known.abs().max()), 1e-30))
 
     def _stream(self, read: Read, here: Recorded) -> Tensor:

@@ -79,14 +79,16 @@ def moved(model: LoadedModel) -> World:
     return World(tuple(Assignment(n, op(op(n, "*", 1.3), "+", 0.02 * (k + 1))) for k, n in enumerate(nodes)))
 
 
-def slope(model: LoadedModel, data: Dataset, readout: object, wire: Wire, end: World, width: float) -> float:
+def slope(
+    model: LoadedModel, data: Dataset, readout: object, wire: Wire, end: World, width: float, start: World = FACTUAL
+) -> float:
     cells = []
     for step, _ in STENCIL:
         source = wire.source
         there = Counterfactual(source, end)
         way = Binary("-", there, source)
         value = Binary("+", source, Binary("*", Number(step * width), way))
-        cells.append(Cell(readout, World((Assignment(wire, value),))))
+        cells.append(Cell(readout, World((*start.assignments, Assignment(wire, value)))))
     plan = make_plan(cells, data, {M: model.sites})
     found = execute(prepare(plan, {M: model}, data)).cells
     return sum(c * float(found[cell][0]) for cell, (_, c) in zip(cells, STENCIL, strict=True)) / width
@@ -98,6 +100,22 @@ def test_scores_are_slopes(name: str, tmp_path_factory: pytest.TempPathFactory) 
     own = name in ("gptj", "bloom")
     with nullcontext() if own else doubled():
         hold(name, tmp_path_factory, 1e-4 if own else BOUND)
+
+
+def test_scores_in_a_world_with_assignments(tmp_path_factory: pytest.TempPathFactory) -> None:
+    model, data, word = model_and_rows("gpt2", tmp_path_factory)
+    readout = read("logit", word, position=LAST)
+    head, query = site("layer[0].head[1].out", ALL), site("layer[1].head[0].q", ALL)
+    start = World((Assignment(head, op(op(head, "*", 0.5), "+", 0.1)), Assignment(query, op(query, "*", 0.3))))
+    end = moved(model)
+    found = scores(model, data, Question(M, readout, start, end), "eap")
+    wiring, table = found.wiring, found.table[0]
+    for i in np.abs(table).argsort()[::-1][:40:4]:
+        source, target = wiring.writes[int(wiring.writers[i])], wiring.reads[int(wiring.readers[i])]
+        if source == head.address or target == query.address:
+            continue  # the wire's own assignment would say twice what stands there
+        wire = Wire(Site(source, ALL), readout if target is None else Site(target, ALL))
+        assert slope(model, data, readout, wire, end, STEPS[0], start) == pytest.approx(table[i], abs=BOUND)
 
 
 def beside(wiring: Wiring, i: int, j: int) -> bool:
