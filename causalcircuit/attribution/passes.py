@@ -117,7 +117,7 @@ class Rows:
         Raises:
             DiagnosticError: CQ788.
         """
-        held = [e.site for e in start.edits if not _WRITTEN.search(e.info.tensor)]
+        held: list[Expr] = [e.site for e in start.edits if not _WRITTEN.search(e.info.tensor)]
         held.extend(a.target for a in self.question.start.assignments if isinstance(a.target, Wire))
         for a in self.question.start.assignments:
             own = a.target.address if isinstance(a.target, Site) else None
