@@ -203,7 +203,9 @@ class Kept:
                 help="assign heads, MLPs or inputs",
             )
         rows.before(self.rows)
-        self.other = rows.run(rows.question.start, self.rows, self.bench.streams.taps(), scored=False)
+        ports = {p.tensor for s in self.layout.stations.values() for p in s.ports if p.tensor is not None}
+        taps = [t for n, t in rows.model.taps.items() if n in ports or n in self.layout.writes]
+        self.other = rows.run(rows.question.start, self.rows, taps, scored=False)
         self.passes += len(self.rows)
         start = rows.prepared.setups[rows.index[rows.question.start]]
         self.bare = not run.edits and not start.edits

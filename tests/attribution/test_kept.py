@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.kept import readouts
+from causalcircuit.attribution.kept import Kept, Layout, readouts
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
+from causalcircuit.models import load as load_model
 from causalcircuit.query import (
     ALL,
     FACTUAL,
@@ -23,13 +25,16 @@ from causalcircuit.query import (
     Assignment,
     Cell,
     Counterfactual,
+    DataRef,
     Expr,
+    Input,
+    ModelRef,
     Site,
     Wire,
     World,
     world_of,
 )
-from causalcircuit.rows import Dataset
+from causalcircuit.rows import Dataset, load
 from tests.attribution.test_wires import model_and_rows, moved
 from tests.truth.say import M, do, read, row, site
 from tests.wires.conftest import Pair, doubles, gpt2, llama  # noqa: F401  fixtures
@@ -98,6 +103,29 @@ def test_against_arithmetic_by_hand(which: str, stream: str, request: pytest.Fix
         assert np.allclose(found[0], pair.truth(Cell(readout, start)), rtol=0, atol=BOUND)
     assert len({round(float(f[0]), 6) for f in found}) == len(masks)
     assert passes > len(masks) * pair.data.n
+
+
+def test_parts_without_kept_wires_take_what_from_has() -> None:
+    folder = Path(__file__).parents[2] / "examples"
+    model = load_model(ModelRef(M, "./ioi", folder / "models/ioi", dtype="float64"))
+    ref = DataRef("ioi", "jsonl", folder / "data/ioi.jsonl", (("prompt", row("clean")),))
+    data = load(ref).take([0, 7, 12])
+    readout, start = read("logit", row("io"), position=LAST), do((Input(M, "input"), row("corrupt")))
+    bench = Bench(Rows(model, data, Question(M, readout, start, FACTUAL)))
+    masks = masks_of(len(bench.wiring))
+    some = masks[-1].clone()
+    some[torch.randperm(len(some), generator=torch.Generator().manual_seed(3))[:8]] = False
+    masks.append(some)
+    found, _ = readouts(bench, masks)
+    cells = [Cell(readout, w) for w in (start, FACTUAL, assigned(bench, some, readout, start, FACTUAL))]
+    for mine, theirs in zip((found[0], found[4], found[5]), ask(model, data, cells), strict=True):
+        assert np.allclose(mine.numpy(), theirs, rtol=0, atol=BOUND)
+    copied = Kept(bench, range(data.n), Layout.of(bench.streams))
+    assert copied.bare
+    copied.bare = False  # the way that is held against arithmetic by hand
+    for mask, mine in zip(masks, found, strict=True):
+        assert np.allclose(mine.numpy(), copied.readout(mask).numpy(), rtol=0, atol=BOUND)
+    assert np.ptp(found[:, 0].numpy()) > 0.1
 
 
 @pytest.mark.parametrize("name", SUMS)
