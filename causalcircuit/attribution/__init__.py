@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from causalcircuit.attribution.attribute import Scores, circuit, scores
     from causalcircuit.attribution.methods import METHODS, method
     from causalcircuit.attribution.passes import Question
+    from causalcircuit.attribution.trust import trusted
 
-__all__ = ["METHODS", "Question", "Scores", "circuit", "method", "scores"]
+__all__ = ["METHODS", "Question", "Scores", "circuit", "method", "scores", "trusted"]
 
 _HOME = {
     "METHODS": "methods",
@@ -17,6 +18,7 @@ _HOME = {
     "circuit": "attribute",
     "method": "methods",
     "scores": "attribute",
+    "trusted": "trust",
 }
 
 

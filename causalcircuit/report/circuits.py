@@ -31,7 +31,7 @@ def circuit_block(shown: CircuitShown, width: int, brief: bool) -> Group:
     circuit = shown.circuits[0]
     indent = (0, 0, 0, _INDENT)
     parts: list[RenderableType] = [_head(circuit)]
-    parts += [Padding(_verdict(circuit.trust), indent)] if circuit.origin is not None else []
+    parts += [Padding(_verdict(circuit.trust, len(circuit.edges)), indent)] if circuit.origin is not None else []
     parts += [Text(), Padding(_layers(circuit, width - _INDENT), indent)]
     items = _items(circuit)
     if items:
@@ -57,7 +57,7 @@ def _head(circuit: Circuit) -> Text:
     return words(f"circuit {circuit.name}", "bold underline") + words("".join(f" · {f}" for f in facts))
 
 
-def _verdict(trust: Trust | None) -> Text:
+def _verdict(trust: Trust | None, kept: int) -> Text:
     """The first line: why it is not to be trusted, or how far it was looked at."""
     if trust is None:
         return Text("trust: not measured", "yellow")
@@ -65,7 +65,7 @@ def _verdict(trust: Trust | None) -> Text:
         return words(f"not to be trusted: {trust.failures[0]}", "bold red")
     said = []
     if trust.curve:
-        last = trust.curve[-1]
+        last = next((p for p in trust.curve if p.size == kept), trust.curve[-1])
         said.append(f"{last.size:,} wires are {figure(last.faithful, 2)} faithful")
     if trust.pearson is not None:
         said.append(f"r {figure(trust.pearson, 2)} with exact patching of {trust.held:,} wires")

@@ -30,7 +30,7 @@ def attributed(
     Raises:
         DiagnosticError: CQ265, a method that is not there yet; what is wrong with the attribution.
     """
-    from causalcircuit.attribution import METHODS, Question, circuit, scores
+    from causalcircuit.attribution import METHODS, Question, circuit, scores, trusted
     from causalcircuit.attribution.attribute import considered
     from causalcircuit.runs.contents import versions
 
@@ -71,4 +71,5 @@ def attributed(
         found.passes,
     )
     keep = asked.keep.count if asked.keep is not None and asked.keep.of == "edges" else None
-    return circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
+    made = circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
+    return trusted(made, model, data, question, found, asked.over)
