@@ -17,13 +17,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, modeling_utils
 
 from causalcircuit.check import check_text
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.engine.passes import Places
+from causalcircuit.engine.places import Places, gather, scatter
 from causalcircuit.models import load, memory
 from causalcircuit.models.folder import read_config
 from causalcircuit.models.memory import PASS_TOKENS, free_bytes, pass_bytes
 from causalcircuit.models.quantised import method_of
 from causalcircuit.models.weights import DTYPES, read_weights
-from causalcircuit.query import ModelRef
+from causalcircuit.query import ModelRef, SiteInfo
 from tests.families import all_families
 from tests.truth import tiny
 
@@ -205,10 +205,13 @@ def test_spreading_needs_its_package(folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_indices_follow_the_device_of_a_layer() -> None:
     """`meta` stands for a second device: an index that stayed behind would be refused."""
-    places = Places(torch.tensor([0, 2]), (1, 1), 1, 3)
-    assert places.of(torch.zeros(4, 5, device="meta")).device.type == "meta"
-    rows, _ = places._on(torch.device("meta"))
-    assert rows.device.type == "meta"
+    info = SiteInfo("layer[0].head[0].out", "layer[0].z", 1, 3, 5, "", 4, 0, "")
+    places = [Places(info, (1, 1), [0, 2])]
+    tensor = torch.zeros(4, 5, device="meta")
+    (found,) = gather(tensor, places)
+    assert found.device.type == "meta"
+    assert found.shape == (2, 2)
+    scatter(tensor, places, [found])
 
 
 def test_what_a_file_may_say_of_a_large_model(folder: Path) -> None:

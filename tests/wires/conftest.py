@@ -84,7 +84,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return pair(model, data, GPT2(model.hf))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def doubles() -> Iterator[None]:
     """See `doubled`."""
     with doubled():
@@ -118,7 +118,7 @@ def doubled() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory, doubles: None) -> Pair:
     """Three layers of four heads that read two heads of keys and values."""
     folder = folder_of("llama", tmp_path_factory)
