@@ -46,10 +46,13 @@ def trusted(
             trust = _noted(trust, f"faithfulness: not measured, {len(found.wiring):,} wires are too many to do unasked")
         else:
             own = data if data.n <= most else data.take(sorted({round(x) for x in np.linspace(0, data.n - 1, most)}))
-            curve = _curve(model, own, question, table, chosen, sizes, len(found.wiring))
+            curve = _curve(model, own, question, found, chosen, _order(table, data), sizes)
             if own.n < data.n:
                 trust = _noted(trust, f"faithfulness is that of {own.n} of the {data.n} rows, evenly spaced")
             trust = _judged(trust, curve, len(made.edges))
+            trust = _noted(
+                trust, "faithfulness is that on the rows by which the wires were chosen: on others it is lower"
+            )
     except DiagnosticError as problem:
         trust = _noted(trust, f"faithfulness: not measured, {problem.diagnostics[0].message}")
     if trust.jaccard is not None and trust.jaccard < STABLE:
@@ -70,32 +73,49 @@ def _curve(
     model: LoadedModel,
     data: Dataset,
     question: Question,
-    table: Floats,
+    found: Scores,
     chosen: np.ndarray,
+    order: np.ndarray,
     sizes: Sequence[int],
-    wires: int,
 ) -> tuple[SizePoint, ...] | None:
     """Faithfulness at each size; `None` where the effect of all wires cannot be told from none."""
-    value = means(table, np.arange(len(table)), np.ones(len(table)))[0]
-    order = strongest(value, len(value))
+    bench = Bench(Rows(model, data, question))
+    # A method that pays for each wire scores some of them: masks are over all that the model has.
+    every = zip(bench.wiring.writers.tolist(), bench.wiring.readers.tolist(), strict=True)
+    number = {ends: i for i, ends in enumerate(every)}
+    own = zip(found.wiring.writers.tolist(), found.wiring.readers.tolist(), strict=True)
+    place = torch.tensor([number[ends] for ends in own], dtype=torch.long)[torch.as_tensor(chosen)]
     masks = []
     for size in sizes:
-        mask = torch.ones(wires, dtype=torch.bool)
-        mask[torch.as_tensor(chosen)] = size >= table.shape[1]
-        mask[torch.as_tensor(chosen[order[:size]])] = True
+        mask = torch.ones(len(bench.wiring), dtype=torch.bool)
+        mask[place] = size >= len(chosen)
+        mask[place[torch.as_tensor(order[:size].copy())]] = True
         masks.append(mask)
-    rows, _ = readouts(Bench(Rows(model, data, question)), masks)
-    return curve_of(rows.detach().double().cpu().numpy(), sizes, table.shape[1], units(clusters(data), data.n))
+    rows = readouts(bench, masks)[0].detach().double().cpu().numpy()
+    return curve_of(rows, sizes, len(chosen), units(clusters(data), data.n), _weights(data))
 
 
-def curve_of(outcomes: Floats, sizes: Sequence[int], count: int, unit: np.ndarray) -> tuple[SizePoint, ...] | None:
+def _weights(data: Dataset) -> Floats:
+    ref = data.ref.weight
+    return np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
+
+
+def _order(table: Floats, data: Dataset) -> np.ndarray:
+    """The wires, strongest first, by the means that the circuit has."""
+    value = means(table, np.arange(len(table)), _weights(data))[0]
+    return strongest(value, len(value))
+
+
+def curve_of(
+    outcomes: Floats, sizes: Sequence[int], count: int, unit: np.ndarray, weights: Floats | None = None
+) -> tuple[SizePoint, ...] | None:
     """F = (S(k) - S(none)) / (S(all) - S(none)) of mean readouts, with intervals from leaving out one unit at a time.
 
     Args:
         outcomes: [sizes, rows] readouts, none of the wires first and all of them last. sizes: how many wires.
-        count: of all wires. unit: [rows] the number of each row's sampling unit.
+        count: of all wires. unit: [rows] the number of each row's sampling unit. weights: [rows].
     """
-    moved = outcomes - outcomes[0]
+    moved = (outcomes - outcomes[0]) * (1 if weights is None else weights)
     groups = int(unit.max()) + 1
     sums = np.stack([np.bincount(unit, m, groups) for m in moved])
     whole = sums[-1].sum()
