@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,7 +63,7 @@ def scores(
         return Scores(wiring, table, passes, time.perf_counter() - began)
     found: list[Floats] = []
     passes = 0
-    for rows in _chunks(bench):
+    for rows in bench.chunks(_PLACES):
         chunk = Chunk(bench, rows)
         own = asked(chunk, *numbers).detach().double().cpu().numpy()
         _check_finite(own, bench.wiring, data, rows)
@@ -79,7 +79,7 @@ def scores(
 
 def _refuse_zero(bench: Bench) -> None:
     """Scores that are all zero say nothing; raise with the reason."""
-    chunk = Chunk(bench, next(_chunks(bench)))
+    chunk = Chunk(bench, next(bench.chunks(_PLACES)))
     moved = any(bool(d.any()) for d in chunk.delta.values())
     raise error(
         "CQ785",
@@ -95,18 +95,6 @@ def _refuse_zero(bench: Bench) -> None:
             else "let the worlds feed the model different inputs"
         ),
     )
-
-
-def _chunks(bench: Bench) -> Iterator[range]:
-    """Rows that fill a pass."""
-    setup = bench.rows.prepared.setups[bench.rows.index[bench.rows.question.start]]
-    row, n = 0, bench.rows.data.n
-    while row < n:
-        end, spent = row, 0
-        while end < n and (end == row or spent + setup.cost(end) <= _PLACES):
-            spent, end = spent + setup.cost(end), end + 1
-        yield range(row, end)
-        row = end
 
 
 def _check_finite(own: Floats, wiring: Wiring, data: Dataset, rows: range) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import torch
@@ -29,6 +29,21 @@ class Bench:
         if probe.score is not None and probe.score.requires_grad:
             self.streams.shorten(probe, gradients_of(probe))
         self.wiring: Wiring = wiring_of(self.streams)
+
+    def chunks(self, places: int, copies: int = 1) -> Iterator[range]:
+        """Rows that fill a pass of so many places, where it holds so many copies of each row."""
+        both = (self.rows.question.start, self.rows.question.end)
+        setups = [self.rows.prepared.setups[self.rows.index[w]] for w in both]
+        row, n = 0, self.rows.data.n
+        while row < n:
+            end, spent = row, 0
+            while end < n:
+                spent += max(s.cost(end) for s in setups) * copies
+                if end > row and spent > places:
+                    break
+                end += 1
+            yield range(row, end)
+            row = end
 
 
 class Chunk:

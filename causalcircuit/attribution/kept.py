@@ -11,7 +11,7 @@ rotations and biases are the model's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,6 +25,8 @@ from causalcircuit.diagnostics import error
 from causalcircuit.engine.passes import Pass, feeds_in
 from causalcircuit.models import Block, needed, tapped
 
+_PLACES = 4096
+"""Positions of one pass, copies included."""
 _INNER = (".q", ".k", ".v", ".z", ".pattern", ".mlp.in", ".mlp.out", ".mlp.neurons", "resid[0]")
 """Tensors whose assignment in `to` leaves the stream the sum of what is written into it."""
 
@@ -338,18 +340,6 @@ def _check_places(name: str, own: Tensor, other: Tensor) -> None:
         )
 
 
-def chunks(bench: Bench, copies: int, places: int = 4096) -> Iterator[range]:
-    """Rows that fill a pass with so many copies."""
-    setup = bench.rows.prepared.setups[bench.rows.index[bench.rows.question.end]]
-    row, n = 0, bench.rows.data.n
-    while row < n:
-        end, spent = row, 0
-        while end < n and (end == row or (spent + setup.cost(end)) * (1 + copies) <= places):
-            spent, end = spent + setup.cost(end), end + 1
-        yield range(row, end)
-        row = end
-
-
 def readouts(bench: Bench, masks: Sequence[Tensor]) -> tuple[Tensor, int]:
     """[masks, rows] the readout with the wires of each mask alone; and how many passes of single rows it took.
 
@@ -360,7 +350,7 @@ def readouts(bench: Bench, masks: Sequence[Tensor]) -> tuple[Tensor, int]:
     copies = [max(len(streamed(s, m, False).masks) for s in layout.stations.values()) for m in masks]
     found: list[Tensor] = []
     passes = 0
-    for rows in chunks(bench, max(copies, default=0)):
+    for rows in bench.chunks(_PLACES, 1 + max(copies, default=0)):
         kept = Kept(bench, rows, layout)
         found.append(torch.stack([kept.readout(m) for m in masks]))
         passes += kept.passes
