@@ -11,164 +11,27 @@ rotations and biases are the model's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.layout import Norm, Read, Write
+from causalcircuit.attribution.layout import Write
 from causalcircuit.attribution.passes import Recorded
-from causalcircuit.attribution.streams import Streams
+from causalcircuit.attribution.stations import Layout, Port, Streamed, streamed
 from causalcircuit.diagnostics import error
+from causalcircuit.engine.formulas import in_world
 from causalcircuit.engine.passes import Pass, feeds_in
+from causalcircuit.engine.values import evaluate
 from causalcircuit.models import Block, needed, tapped
+from causalcircuit.query import Expr, World
 
 _PLACES = 4096
 """Positions of one pass, copies included."""
 _INNER = (".q", ".k", ".v", ".z", ".pattern", ".mlp.in", ".mlp.out", ".mlp.neurons", "resid[0]")
 """Tensors whose assignment in `to` leaves the stream the sum of what is written into it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A read: which part of a tensor it is; the readout has none.
-
-    Attributes:
-        tensor: its tap. index: which of `count` equal parts of the components.
-        wires: the numbers of the wires that end in it.
-    """
-
-    tensor: str | None
-    index: int
-    count: int
-    wires: range
-
-
-@dataclass(frozen=True, slots=True)
-class Station:
-    """Where copies take the streams that parts read: a tap, and the parts."""
-
-    tap: str
-    tower: str
-    ports: tuple[Port, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """A model's writes and stations, by the taps where they are met."""
-
-    writes: Mapping[str, tuple[Write, ...]]
-    stations: Mapping[str, Station]
-    last: str
-
-    @classmethod
-    def of(cls, streams: Streams) -> Layout:
-        """Lay the passes of a model out.
-
-        Raises:
-            DiagnosticError: CQ795, what stands between a write and a read is no sum.
-        """
-        _check(streams)
-        writes: dict[str, list[Write]] = {}
-        ports: dict[str, list[Port]] = {}
-        towers: dict[str, str] = {}
-        count: dict[str, int] = {}
-        wire, last = 0, ""
-        for event in streams.events:
-            if isinstance(event, Write):
-                count[event.tower] = count.get(event.tower, 0) + len(event.nodes)
-                writes.setdefault(_written_at(event), []).append(event)
-            elif isinstance(event, Read):
-                tap, tensors = _read_at(event, streams)
-                towers[tap] = event.tower
-                for tensor, index, parts in tensors:
-                    ports.setdefault(tap, []).append(Port(tensor, index, parts, range(wire, wire + count[event.tower])))
-                    wire += count[event.tower]
-                    last = tap if tensor is None else last
-        stations = {tap: Station(tap, towers[tap], tuple(found)) for tap, found in ports.items()}
-        return cls({tap: tuple(found) for tap, found in writes.items()}, stations, last)
-
-
-def _check(streams: Streams) -> None:
-    if any(isinstance(e, Norm) for e in streams.events):
-        why = "its stream passes through norms, so that it is no sum of what is written into it"
-    elif streams.tailed:
-        why = "a norm behind each attention mixes what its heads write"
-    elif streams.model.sites.projector:
-        why = "its embedding and what images become are written into one tensor, and are not told apart here"
-    else:
-        return
-    raise error(
-        "CQ795",
-        f"wires of `{streams.model.ref.name}` cannot be kept by sums: {why}",
-        help="assign single wires: `do((A -> B) = (A | w))`",
-    )
-
-
-def _written_at(write: Write) -> str:
-    prefix = f"{write.tower}." if write.tower else ""
-    at = f"{prefix}layer[{write.layer}]."
-    where = {"heads": f"{at}z", "cross": f"{at}cross.z", "mlp": f"{at}mlp.out"}
-    return where.get(write.kind, f"{prefix}resid[0]")
-
-
-def _read_at(read: Read, streams: Streams) -> tuple[str, list[tuple[str | None, int, int]]]:
-    """Where the stream is set that nodes read, and of each node its tensor, which part of it, of how many."""
-    prefix = f"{read.tower}." if read.tower else ""
-    at = f"{prefix}layer[{read.layer}]."
-    tower = streams.model.sites.tower(read.tower)
-
-    def parts(lead: str, which: str, heads: int, groups: int) -> list[tuple[str | None, int, int]]:
-        counts = [(x, heads if x == "q" else groups) for x in which]
-        return [(f"{lead}{x}", j, n) for x, n in counts for j in range(n)]
-
-    if read.kind == "attn":
-        return f"{prefix}resid[{read.layer}]", parts(at, "qkv", tower.heads, tower.groups)
-    if read.kind == "cross":
-        return f"{at}resid_mid", parts(f"{at}cross.", "q", tower.heads, tower.groups)
-    if read.kind == "mlp":
-        block = streams.blocks[read.tower, read.layer]
-        if block.order == "parallel":
-            return f"{prefix}resid[{read.layer}]", [(f"{at}mlp.in", 0, 1)]
-        return f"{at}resid_mid" if block.cross is None else f"{at}cross.out", [(f"{at}mlp.in", 0, 1)]
-    behind = f"{prefix}resid[{tower.layers}]"
-    if read.nodes == (None,):
-        return behind, [(None, 0, 1)]
-    other = streams.model.sites.tower(read.reader)
-    return behind, parts(f"{other.prefix}layer[{read.layer}].cross.", "kv", other.heads, other.groups)
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """How the ports of a station get what they read, under one choice of wires.
-
-    Attributes:
-        masks: [copies, writes] the wires kept in each stream that copies take.
-        source: of each port the number of its copy from 1 on; 0 where all its wires are kept, -1 where none is.
-    """
-
-    masks: Tensor
-    source: tuple[int, ...]
-
-
-def streamed(station: Station, kept: Tensor, bare: bool) -> Streamed:
-    """The distinct streams that a station's ports read; with `bare` worlds, those without a wire take `from`'s."""
-    masks = torch.stack([kept[p.wires.start : p.wires.stop] for p in station.ports])
-    distinct, index = torch.unique(masks, dim=0, return_inverse=True)
-    number: dict[int, int] = {}
-    chosen: list[int] = []
-    for i, row in enumerate(distinct):
-        readout = station.ports[0].tensor is None
-        if bool(row.all()) and not readout:
-            number[i] = 0
-        elif bare and not readout and not bool(row.any()):
-            number[i] = -1
-        else:
-            chosen.append(i)
-            number[i] = len(chosen)
-    return Streamed(distinct[chosen], tuple(number[int(i)] for i in index))
 
 
 class _Done(Exception):  # noqa: N818 - no error
@@ -214,16 +77,53 @@ class Kept:
 
     def readout(self, kept: Tensor) -> Tensor:
         """[rows] the readout with the wires of a mask [wires] alone."""
+        return self.values(kept, (self.bench.rows.question.readout,))[0]
+
+    def values(self, kept: Tensor, parts: Sequence[Expr]) -> Tensor:
+        """[parts, rows] parts of the readout with the wires of a mask [wires] alone."""
         found = {tap: streamed(s, kept, self.bare) for tap, s in self.layout.stations.items()}
         with torch.no_grad():
             fixed = _Run(self, found).fixed()
         rows = self.bench.rows
         self.passes += len(self.rows)
         taps = [rows.model.taps[n] for n in fixed]
-        here = rows.run(rows.question.end, self.rows, taps, change=lambda name, value, _: fixed.get(name, value))
-        if here.score is None:
-            raise TypeError("a pass without a readout")
-        return here.score.detach().double().cpu()
+        rows.run(rows.question.end, self.rows, taps, change=lambda name, value, _: fixed.get(name, value))
+        return self._read(rows.question.end, parts)
+
+    def check_ends(self, readout: Expr) -> None:
+        """With all wires kept the pass is the world `to`, with none of them the readout is that of `from`.
+
+        Raises:
+            DiagnosticError: CQ797, it is not: the sums do not add up to this model.
+        """
+        rows = self.bench.rows
+        count = self.layout.wires
+        for world, mask, said in (
+            (rows.question.end, torch.ones(count, dtype=torch.bool), "all wires kept, and in `to`"),
+            (rows.question.start, torch.zeros(count, dtype=torch.bool), "no wire kept, and in `from`"),
+        ):
+            mine = self.values(mask, (readout,))[0]
+            rows.run(world, self.rows, ())
+            own = self._read(world, (readout,))[0]
+            self.passes += len(self.rows)
+            near = torch.finfo(rows.model.dtype).eps ** 0.6 * (1 + float(own.abs().max()))
+            apart = float((mine - own).abs().max())
+            if not apart <= near:
+                raise error(
+                    "CQ797",
+                    f"kept wires do not add up to `{rows.model.ref.name}`: with {said}, the readout differs by "
+                    f"{apart:.3g}",
+                    rows.model.ref.span,
+                    help=(
+                        "assign single wires: `do((A -> B) = (A | w))`",
+                        "in half precision, `dtype = float32` in the settings of the model",
+                    ),
+                )
+
+    def _read(self, world: World, parts: Sequence[Expr]) -> Tensor:
+        """[parts, rows] what the last pass of a world gave."""
+        reads, n = self.bench.rows.reads, len(self.rows)
+        return torch.stack([evaluate(in_world(p, world), reads).data.detach().double().cpu().expand(n) for p in parts])
 
 
 class _Run:
@@ -340,18 +240,37 @@ def _check_places(name: str, own: Tensor, other: Tensor) -> None:
         )
 
 
+_CHECKED = 4
+"""Rows on which the ends of a question are held against plain passes."""
+
+
+def kept_passes(bench: Bench, masks: Sequence[Tensor], places: int = _PLACES) -> Iterator[Kept]:
+    """Rows after rows, ready for passes with these wires; before the first, both ends are checked.
+
+    Raises:
+        DiagnosticError: CQ795, streams that are no sums of what is written into them; CQ797, they add up to another
+            model.
+    """
+    layout = Layout.of(bench.streams)
+    some = Kept(bench, range(min(_CHECKED, bench.rows.data.n)), layout)
+    some.check_ends(bench.rows.question.readout)
+    copies = [max(len(streamed(s, m, False).masks) for s in layout.stations.values()) for m in masks]
+    for rows in bench.chunks(places, 1 + max(copies, default=0)):
+        kept = Kept(bench, rows, layout)
+        if not rows.start:
+            kept.passes += some.passes
+        yield kept
+
+
 def readouts(bench: Bench, masks: Sequence[Tensor]) -> tuple[Tensor, int]:
     """[masks, rows] the readout with the wires of each mask alone; and how many passes of single rows it took.
 
     Raises:
-        DiagnosticError: CQ795, streams that are no sums of what is written into them.
+        DiagnosticError: as `kept_passes`.
     """
-    layout = Layout.of(bench.streams)
-    copies = [max(len(streamed(s, m, False).masks) for s in layout.stations.values()) for m in masks]
     found: list[Tensor] = []
     passes = 0
-    for rows in bench.chunks(_PLACES, 1 + max(copies, default=0)):
-        kept = Kept(bench, rows, layout)
+    for kept in kept_passes(bench, masks):
         found.append(torch.stack([kept.readout(m) for m in masks]))
         passes += kept.passes
     return torch.cat(found, 1), passes

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.kept import Kept, Layout, readouts
+from causalcircuit.attribution.kept import Kept, readouts
+from causalcircuit.attribution.stations import Layout
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.engine import execute, make_plan, prepare
