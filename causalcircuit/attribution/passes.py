@@ -52,6 +52,7 @@ class Recorded:
         score: [rows] the readout; `None` where it was not asked for.
         batch: what was run. rows: how many.
         owner: by what positions stand on, [places] the row of each place, padding included: nothing reads that.
+        which: the rows' numbers in the data.
     """
 
     nodes: Mapping[str, Tensor]
@@ -59,6 +60,7 @@ class Recorded:
     batch: Batch
     rows: int
     owner: Mapping[str, Tensor]
+    which: range = range(0)
 
 
 class Rows:
@@ -203,7 +205,7 @@ class Rows:
                 keep_outputs(slots, self.reads, output, batch.left)
                 score = evaluate(in_world(self.question.readout, world), self.reads).data
                 score = score.expand(len(rows))
-        return Recorded(nodes, score, batch, len(rows), owner)
+        return Recorded(nodes, score, batch, len(rows), owner, rows)
 
 
 def _worlds(question: Question) -> Iterator[World]:
