@@ -13,10 +13,11 @@ Floats = NDArray[np.float64]
 
 
 def units(labels: Sequence[Any] | None, rows: int) -> NDArray[np.intp]:
-    """[rows] the number of each row's sampling unit."""
+    """[rows] the number of each row's sampling unit; labels are alike where they are equal, as in all intervals."""
     if labels is None:
         return np.arange(rows)
-    return np.unique(np.array([str(x) for x in labels]), return_inverse=True)[1]
+    number = {label: i for i, label in enumerate(sorted(dict.fromkeys(labels), key=lambda x: (str(x), repr(x))))}
+    return np.array([number[x] for x in labels], dtype=np.intp)
 
 
 def means(scores: Floats, unit: NDArray[np.intp], weights: Floats, level: float = 0.95) -> tuple[Floats, Floats]:

@@ -14,8 +14,9 @@ from typing import Literal
 from causalcircuit.query.estimate import Interval
 from causalcircuit.query.expr import Site
 
-Direction = Literal["noising", "denoising"]
-"""Whether worlds start from the factual run and take values of the other one (`noising`), or the other way round."""
+Direction = Literal["noising", "denoising", "between"]
+"""Whether worlds start from the factual run and take values of the other one (`noising`), or the other way round
+(`denoising`); `between` where neither is factual."""
 
 
 @dataclass(frozen=True, slots=True)

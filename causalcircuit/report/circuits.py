@@ -167,7 +167,8 @@ def _told(circuit: Circuit) -> Iterator[tuple[str, Text]]:
     o = circuit.origin
     if o is not None:
         unit = f" [{o.unit}]" if o.unit else ""
-        yield "scores", words(f"{o.method} of {o.readout}{unit}, {o.direction}")
+        way = "between two worlds" if o.direction == "between" else o.direction
+        yield "scores", words(f"{o.method} of {o.readout}{unit}, {way}")
         yield (
             "worlds",
             words(f"from {o.start} to {o.end}: what a wire carries in the latter adds its score to the readout"),

@@ -48,18 +48,16 @@ def attributed(
 
     found = scores(model, data, question, asked.method.name, asked.method.arguments, heard, asked.over)
     labels = clusters(data)
-    # Noising leaves the run of the factual world for values of another; denoising brings another's back.
-    direction: Direction = "noising" if asked.start == FACTUAL else "denoising"
     origin = Origin(
         str(asked.method),
-        direction,
+        direction_of(asked.start, asked.end),
         render(asked.readout, names),
         str(unit_of(asked.readout)),
         render(asked.start, names),
         render(asked.end, names),
         data.ref.label,
         data.n,
-        None if labels is None else len(set(map(str, labels))),
+        None if labels is None else len(set(labels)),
         len(considered(found, asked.over)[1]),
         f"{model.sites.family} {ref.source}",
         "",
@@ -73,3 +71,10 @@ def attributed(
     keep = asked.keep.count if asked.keep is not None and asked.keep.of == "edges" else None
     made = circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
     return trusted(made, model, data, question, found, asked.over)
+
+
+def direction_of(start: World, end: World) -> Direction:
+    """Noising leaves the run of the factual world for values of another; denoising brings another's back."""
+    if start == FACTUAL:
+        return "noising"
+    return "denoising" if end == FACTUAL else "between"

@@ -257,8 +257,8 @@ def _forecast(
                     found.actual.get(key),
                 )
             )
-    cluster = each.ref.cluster
-    clusters = None if cluster is None else len(set(map(str, each.data.column(cluster.name))))
+    labels = rows.clusters(each.data)
+    clusters = None if labels is None else len(set(labels))
     return DataForecast(
         each.ref.label,
         each.data.n,

@@ -77,8 +77,8 @@ class Outlook:
 
     def _widths(self, found: Found, each: Planned, table: OutcomeTable, source: Any) -> None:
         """Scale the intervals of some rows to all of them."""
-        cluster = each.ref.cluster
-        every = each.data.n if cluster is None else len(set(map(str, each.data.column(cluster.name))))
+        labels = rows.clusters(each.data)
+        every = each.data.n if labels is None else len(set(labels))
         for command in each.asked:
             for query in queries_of(command):
                 found.widths[id(command), query] = _width(command, query, table, every, source)
@@ -157,13 +157,10 @@ def _quantiles(level: float, units: int) -> float:
 
 def _whole_clusters(data: rows.Dataset, wanted: int) -> list[int]:
     """Rows spread evenly over the data, whole clusters of them, at least `wanted` where there are so many."""
-    if data.ref.cluster is None:
-        groups = [[i] for i in range(data.n)]
-    else:
-        found: dict[str, list[int]] = {}
-        for i, value in enumerate(data.column(data.ref.cluster.name)):
-            found.setdefault(str(value), []).append(i)
-        groups = list(found.values())
+    found: dict[Any, list[int]] = {}
+    for i, label in enumerate(rows.clusters(data) or range(data.n)):
+        found.setdefault(label, []).append(i)
+    groups = list(found.values())
     size = data.n / max(1, len(groups))
     count = min(len(groups), max(2, math.ceil(wanted / size)))
     while True:

@@ -58,7 +58,7 @@ intervals = st.none() | st.builds(
 scores = st.none() | st.builds(Score, numbers, intervals, st.integers(0, 99), shares)
 counts = st.integers(0, 10**6)
 origins = st.builds(
-    Origin, texts, st.sampled_from(["noising", "denoising"]), texts, texts, texts, texts, texts, counts,
+    Origin, texts, st.sampled_from(["noising", "denoising", "between"]), texts, texts, texts, texts, texts, counts,
     st.none() | counts, counts, texts, texts, texts, texts, st.none() | counts,
     st.dictionaries(texts, texts, max_size=2), st.floats(0, 9), counts,
 )  # fmt: skip
