@@ -20,6 +20,7 @@ from causalcircuit.models.problem import RowError
 from causalcircuit.models.prompt import refusing
 from causalcircuit.models.regions import Regions, regions_of
 from causalcircuit.models.sounds import heard
+from causalcircuit.query import Address
 from causalcircuit.rows.decoding import PictureError, read_picture
 
 _KEPT = 16
@@ -112,6 +113,36 @@ class Pictures:
         # A patch cut exactly in half counts as inside, whatever the last bit of the resizing says.
         return tuple(None if s is None else s >= 0.5 - 1e-6 for s in shares)
 
+    def stand(self, address: Address) -> str:
+        """What the positions of a site stand on: a tower's name, or `projector`."""
+        return self._model.sites.info(address).stand
+
+    def seen(self, stand: str, image: Path) -> tuple[Image.Image, tuple[int, int], int] | None:
+        """An image as its tower sees it, rows and columns of its patches, and the position of the first of them.
+
+        Args:
+            stand, image: as in `shown`.
+
+        Returns:
+            `None` where it is cut into several parts, or its patches are no grid in the order of positions.
+
+        Raises:
+            RowError: CQ570, CQ571.
+        """
+        owners = self._of(image).owners[stand]
+        if owners.ndim != 4 or len(owners) != 1:
+            return None
+        cut = _grid(owners[0, 0])
+        if cut is None:
+            return None
+        (high, wide), grid, first = cut
+        numbers = _numbers(_fed(self._model, open_image(image).convert("RGB"), torch.float64, **_PLAIN))[0]
+        if len(numbers) != 3:
+            return None
+        bytes_ = (numbers * (1 if float(numbers.max()) > 1.5 else 255)).round().clamp(0, 255)
+        pixels = bytes_[:, :high, :wide].to(torch.uint8).permute(1, 2, 0).contiguous()
+        return Image.fromarray(pixels.cpu().numpy()), grid, first
+
     def _shares(self, stand: str, image: Path, drawn: Image.Image | None) -> tuple[float | None, ...]:
         """The share of each place in a black and white picture; in all of the picture where none is drawn."""
         size = open_image(image).size
@@ -148,6 +179,20 @@ class Pictures:
 
 _PLAIN = {"do_normalize": False}
 """Normalising by the colours of the picture itself would move the numbers of a mask."""
+
+
+def _grid(owner: Tensor) -> tuple[tuple[int, int], tuple[int, int], int] | None:
+    """Of a map [height, width] from pixels to positions the size that has some, the grid, and its first position."""
+    own = owner >= 0
+    high, wide = int(own[:, 0].sum()), int(own[0].sum())
+    if not high or not wide or not bool(own[:high, :wide].all()) or bool(own[high:].any() | own[:, wide:].any()):
+        return None
+    used = owner[:high, :wide].long()
+    row, column = ((x.diff() != 0).cumsum(0) for x in (used[:, 0], used[0]))
+    row, column = (torch.nn.functional.pad(x, (1, 0)) for x in (row, column))
+    grid, first = (int(row[-1]) + 1, int(column[-1]) + 1), int(used[0, 0])
+    whole = bool((used == first + row[:, None] * grid[1] + column).all())
+    return ((high, wide), grid, first) if whole else None
 
 
 def _digest(x: Tensor) -> bytes:

@@ -13,9 +13,19 @@ from causalcircuit.query import CircuitDecl, CircuitView, Command, Estimation, E
 from causalcircuit.query.algebra import rebuild, walk
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
-from causalcircuit.query.circuits.formulas import Asked, Attributed, Formula, Known, circuit_from, named, parts_of
+from causalcircuit.query.circuits.formulas import (
+    Asked,
+    Attributed,
+    Formula,
+    Known,
+    asked_in,
+    circuit_from,
+    named,
+    parts_of,
+)
 from causalcircuit.query.circuits.nodes import between_nodes
 from causalcircuit.query.circuits.shown import CircuitShown
+from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.circuits.wires import shared_in
 
 if TYPE_CHECKING:
@@ -78,7 +88,18 @@ class Circuits:
     def shown(self, view: CircuitView) -> CircuitShown:
         """What a `show` asks for."""
         found = tuple(map(self.of, view.circuits))
-        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments)
+        seen = tuple(self._row(declared, circuit) for declared, circuit in zip(view.circuits, found, strict=True))
+        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments, seen)
+
+    def _row(self, declared: CircuitDecl, circuit: Circuit) -> TypicalRow | None:
+        """A typical row of what it was attributed on; of several attributions the innermost."""
+        from causalcircuit.runs.typical import typical_row
+
+        asked = next((a for a in asked_in(declared.formula) if isinstance(a, Attributed)), None)
+        if asked is None:
+            return None
+        data, names = rows.load(asked.data), self.program.names
+        return typical_row(asked, circuit.sites, self.model(asked.model), data, names)
 
     def save(self) -> tuple[str, ...]:
         """Write what is to be saved."""

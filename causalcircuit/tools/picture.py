@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Result
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import read
+from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.report.figures_page import heat_maps
 from causalcircuit.report.graph import page
 from causalcircuit.tools import exits, streams
@@ -35,11 +37,12 @@ def pages(result: Result, html: Path) -> tuple[list[Path], tuple[Diagnostic, ...
     Raises:
         DiagnosticError: CQ782, a page cannot be written.
     """
-    circuits: list[Circuit] = []
-    for circuit in (c for shown in result.circuits for c in shown.circuits):
-        if circuit not in circuits:  # shown twice; two of one name, of two files, stay two
-            circuits.append(circuit)
-    found = [(c.name, page(c)) for c in circuits]
+    circuits: list[tuple[Circuit, TypicalRow | None]] = []
+    for shown in result.circuits:
+        for circuit, row in zip_longest(shown.circuits, shown.rows):
+            if all(circuit != c for c, _ in circuits):  # shown twice; two of one name, of two files, stay two
+                circuits.append((circuit, row))
+    found = [(c.name, page(c, row=row)) for c, row in circuits]
     maps = heat_maps(result)
     found += [("heat-maps", maps)] if maps is not None else []
     if not found:

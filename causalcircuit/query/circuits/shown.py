@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits.compare import Comparison
 from causalcircuit.query.circuits.document import document
+from causalcircuit.query.circuits.typical import TypicalRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,13 @@ class CircuitShown:
 
     Attributes:
         circuits: one, or two. comparison: of two. comments: the `##` lines above the statement.
+        rows: of each circuit a typical row of the data that it was attributed on, `None` where there is none.
     """
 
     circuits: tuple[Circuit, ...]
     comparison: Comparison | None = None
     comments: tuple[str, ...] = ()
+    rows: tuple[TypicalRow | None, ...] = field(default=(), compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: of a circuit what its file holds, of two what they share."""

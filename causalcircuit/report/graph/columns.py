@@ -70,24 +70,29 @@ def index_of(position: Position, length: int, images: Sequence[int] = ()) -> int
     return at if at >= 0 and (not length or at < length) else None
 
 
-def token_at(position: Position, tokens: Sequence[str]) -> str:
+def token_at(position: Position, tokens: Sequence[str], places: Mapping[Position, int] | None = None) -> str:
     """What stands at a position in the typical row; empty where that is not known."""
     at = index_of(position, len(tokens))
+    at = (places or {}).get(position) if at is None and tokens else at
     return tokens[at] if at is not None and at < len(tokens) else ""
 
 
-def axis(positions: Iterable[Position], tokens: Sequence[str]) -> Axis:
-    """The columns of a tower whose nodes stand at `positions`.
+def axis(positions: Iterable[Position], tokens: Sequence[str], places: Mapping[Position, int] | None = None) -> Axis:
+    """The columns of a tower whose nodes stand at `positions`; `places` has what is known of them in the typical row.
 
     Positions with a number come in its order, with every token of the typical row between them; those that differ
-    from row to row (`token(row.subject)`) stand before them, joint ones (`all`) first, `last` without tokens last.
+    from row to row (`token(row.subject)`) stand before them where it is not known, joint ones (`all`) first, `last`
+    without tokens last.
     """
     seen = list(dict.fromkeys(positions))
     if len(seen) < 2:
         return Axis((), {})
     images = image_tokens(tokens)
     known = {p: index_of(p, len(tokens), images) for p in seen}
+    if places and tokens:
+        known |= {p: places[p] for p in seen if known[p] is None and places.get(p, len(tokens)) < len(tokens)}
     patch = {i: p for p, i in known.items() if p.kind == "image"}
+    word = {i: p for p, i in known.items() if p.kind == "token"}
     joint = [p for p in seen if known[p] is None and p.kind in _JOINT]
     ends = [p for p in seen if known[p] is None and p.kind == "last"]
     loose = [p for p in seen if known[p] is None and p not in joint and p not in ends]
@@ -101,7 +106,7 @@ def axis(positions: Iterable[Position], tokens: Sequence[str]) -> Axis:
     start = {i: len(columns) + n for n, i in enumerate(numbered)}
     for i in numbered:
         label = _loose(patch[i]) if i in patch else shown(tokens[i]) if tokens else str(i)
-        columns.append(Column(label, str(patch.get(i, i)), i))
+        columns.append(Column(label, str(patch.get(i, word.get(i, i))), i))
     for p in ends:
         of[p] = len(columns)
         columns.append(Column(str(p), str(p)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from causalcircuit.query.circuit import Circuit, Origin, Score, Trust
+from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.estimate import Interval
 from causalcircuit.report.figures import count, figure
 
@@ -14,6 +15,7 @@ _TOLD = ("causalcircuit", "torch", "transformers")
 _DIRECTIONS = {
     "noising": "noising: factual runs take values of the other world",
     "denoising": "denoising: runs of the other world take factual values",
+    "between": "between two worlds: neither is factual",
 }
 
 
@@ -36,6 +38,14 @@ def origin_lines(circuit: Circuit) -> list[tuple[str, str]]:
         ("weights", o.weights[:_HASH]),
     ]
     return [(name, said) for name, said in (*lines, *_more(o)) if said]
+
+
+def row_lines(row: TypicalRow | None) -> list[tuple[str, str]]:
+    """Whose tokens and image are drawn."""
+    if row is None or not (row.tokens or row.images):
+        return []
+    what = " and image" if row.images and row.tokens else "image" if row.images else ""
+    return [("tokens" + what if row.tokens else what, f"row {row.row} of {row.data}, in {row.world}")]
 
 
 def _more(o: Origin) -> list[tuple[str, str]]:

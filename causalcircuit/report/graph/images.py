@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from causalcircuit.query.address import Position
+from causalcircuit.query.circuits.typical import SeenImage
 from causalcircuit.report.photo import as_png, as_url, shrunk
 
 if TYPE_CHECKING:
@@ -52,3 +53,8 @@ class PageImage:
             small = shrunk(self.content, _LARGEST)
             out |= {"src": as_url(as_png(small)), "width": small.width, "height": small.height}
         return out
+
+
+def seen_image(image: SeenImage) -> PageImage:
+    """What a run saw of a row, for a page."""
+    return PageImage(image.content, image.grid, image.tower, image.first, f"the image as `{image.tower}` sees it")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from causalcircuit.query.circuit import Circuit
-from causalcircuit.report.graph.images import PageImage
+from causalcircuit.query.circuits.typical import TypicalRow
+from causalcircuit.report.graph.images import PageImage, seen_image
 from causalcircuit.report.graph.payload import payload
 from causalcircuit.report.safe import clean
 
@@ -24,13 +25,18 @@ SCRIPTS = (
 """In the order in which they are joined."""
 
 
-def page(circuit: Circuit, *, title: str | None = None, images: Sequence[PageImage] = ()) -> str:
+def page(
+    circuit: Circuit, *, title: str | None = None, images: Sequence[PageImage] = (), row: TypicalRow | None = None
+) -> str:
     """A circuit as a page that draws itself; the same circuit always gives the same text.
 
     Args:
         circuit: what to show. title: its heading, the circuit's name if not given.
         images: what towers see; their patches become a grid.
+        row: one row of the data, whose tokens and images stand where `circuit` and `images` name none.
     """
+    if row is not None and not images:
+        images = [seen_image(i) for i in row.images]
     heading = clean(circuit.name if title is None else title)
     style, script = _asset("style.css"), _script()
     parts = {
@@ -39,7 +45,7 @@ def page(circuit: Circuit, *, title: str | None = None, images: Sequence[PageIma
         "title": html.escape(heading[:200]),
         "style": style,
         "script": script,
-        "data": in_script(payload(circuit, heading, images)),
+        "data": in_script(payload(circuit, heading, images, row)),
     }
     pieces = _asset("page.html").split("@@")
     # Odd pieces are names: what is filled in is never searched again, whatever stands in it.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from causalcircuit.query.address import Position
 from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.expr import Site
 from causalcircuit.report.graph import facts, names
 from causalcircuit.report.graph.columns import Axis, axis, index_of, shown, token_at
@@ -16,6 +17,8 @@ from causalcircuit.report.graph.places import Place, place
 from causalcircuit.report.safe import clean
 
 Key = tuple[str, Position]
+Found = Mapping[tuple[str, Position], int]
+"""By tower, where positions lie in the typical row."""
 _LONGEST = 400
 """Letters of a name from which on the page cuts it."""
 
@@ -30,8 +33,11 @@ class _Node:
     tower: str = ""
 
 
-def payload(circuit: Circuit, title: str, images: Sequence[PageImage]) -> dict[str, Any]:
+def payload(circuit: Circuit, title: str, images: Sequence[PageImage], row: TypicalRow | None = None) -> dict[str, Any]:
     """Everything that the page shows."""
+    found: Found = {} if row is None else row.places
+    if row is not None:
+        circuit = replace(circuit, tokens=row.tokens)
     nodes: dict[Key, _Node] = {}
     for site in circuit.sites:
         _enter(nodes, site)
@@ -45,7 +51,7 @@ def payload(circuit: Circuit, title: str, images: Sequence[PageImage]) -> dict[s
     listed = list(nodes.values())
     _infer(listed, ends)
     towers = _towers(listed, ends)
-    axes = {t: _axis(t, listed, circuit) for t in towers}
+    axes = {t: _axis(t, listed, circuit, found) for t in towers}
     shots = {image.tower: image for image in images}
     curve = circuit.trust.curve if circuit.trust is not None else ()
     return {
@@ -57,13 +63,13 @@ def payload(circuit: Circuit, title: str, images: Sequence[PageImage]) -> dict[s
         "readout": _cut(circuit.origin.readout if circuit.origin else "readout"),
         "weights": circuit.origin.weights if circuit.origin else "",
         "failures": [_cut(x) for x in (circuit.trust.failures if circuit.trust else ())],
-        "origin": [[name, _cut(said)] for name, said in facts.origin_lines(circuit)],
+        "origin": [[name, _cut(said)] for name, said in (*facts.origin_lines(circuit), *facts.row_lines(row))],
         "trust": [list(line) for line in facts.trust_lines(circuit.trust)],
         "notes": [_cut(x) for x in (circuit.trust.notes if circuit.trust else ())],
         "measured": circuit.trust is not None,
         "curve": [[p.size, p.share, p.faithful, *facts.ends(p.interval)] for p in curve],
         "towers": [_tower(t, level, axes[t], circuit, shots) for t, level in towers.items()],
-        "nodes": [_drawn(n, axes[n.tower], circuit, shots, list(towers)) for n in listed],
+        "nodes": [_drawn(n, axes[n.tower], circuit, shots, list(towers), found) for n in listed],
         "edges": [
             [*pair, "" if e.target is None else place(e.target).port, facts.score_data(e.score)]
             for pair, e in zip(ends, circuit.edges, strict=True)
@@ -119,8 +125,9 @@ def _towers(nodes: Sequence[_Node], ends: Sequence[tuple[int, int]]) -> dict[str
     return dict(sorted(levels.items(), key=lambda item: (item[1], item[0])))
 
 
-def _axis(tower: str, nodes: Iterable[_Node], circuit: Circuit) -> Axis:
-    return axis((n.position for n in nodes if n.tower == tower), circuit.tokens.get(tower, ()))
+def _axis(tower: str, nodes: Iterable[_Node], circuit: Circuit, found: Found) -> Axis:
+    own = {p: i for (t, p), i in found.items() if t == tower}
+    return axis((n.position for n in nodes if n.tower == tower), circuit.tokens.get(tower, ()), own)
 
 
 def _tower(name: str, level: int, along: Axis, circuit: Circuit, shots: dict[str, PageImage]) -> dict[str, Any]:
@@ -137,9 +144,10 @@ def _tower(name: str, level: int, along: Axis, circuit: Circuit, shots: dict[str
 
 
 def _drawn(
-    n: _Node, along: Axis, circuit: Circuit, shots: dict[str, PageImage], towers: Sequence[str]
+    n: _Node, along: Axis, circuit: Circuit, shots: dict[str, PageImage], towers: Sequence[str], found: Found
 ) -> dict[str, Any]:
-    token = token_at(n.position, circuit.tokens.get(n.tower, ()))
+    own = {p: i for (t, p), i in found.items() if t == n.tower}
+    token = token_at(n.position, circuit.tokens.get(n.tower, ()), own)
     label = names.short(n.place)
     out: dict[str, Any] = {
         "id": _cut(f"{n.place.part} @ {n.position}"),

@@ -153,7 +153,7 @@ function layout(room, height) {
   const levels = [...new Set(list.map((b) => b.level))].sort((a, b) => a - b).map((l) => list.filter((b) => b.level === l));
   const inner = room - GUTTER - 2 * MARGIN;
   const need = (mode, which) => Math.max(0, ...levels.map((bs) => bs.reduce((sum, b) => sum + natural(b, mode)[which] + 24, 0)));
-  const sideAxis = (b) => (b.byColumn && b.tower.name !== "projector" ? 74 : 0);
+  const sideAxis = (b) => (b.byColumn ? (b.tower.name !== "projector" ? 74 : 0) : b.tower.tokens.length ? 22 : 0);
   const sideGrid = (b) => (b.cells.length || (b.grid && b.grid.src) ? 172 : 0);
   const fixed = MARGIN * 2 + LEGEND + 46 + levels.reduce((sum, bs) => sum + 20 + Math.max(...bs.map((b) => sideAxis(b) + sideGrid(b))), 0);
   const stepsOf = (half) => {
@@ -170,7 +170,7 @@ function layout(room, height) {
   const turned = need(mode, "best") > inner;
   const width = Math.max(room, need(mode, turned ? "least" : "best") + GUTTER + 2 * MARGIN);
 
-  const scene = { mode, width, boxes: new Map(), bands: [], axes: [], grids: [], panels: [], titles: [] };
+  const scene = { mode, width, boxes: new Map(), bands: [], axes: [], grids: [], panels: [], texts: [] };
   const step = Math.max(LEAST[mode.name], Math.min(132, (height - fixed) / Math.max(1, steps)));
 
   let y = -LEGEND - MARGIN; // upwards is negative; everything is moved down at the end
@@ -198,7 +198,7 @@ function layout(room, height) {
   relax(scene, list, mode);
   const lift = MARGIN - y + 8;
   for (const box of scene.boxes.values()) box.y += lift;
-  for (const part of [...scene.bands, ...scene.axes, ...scene.grids, ...scene.panels, ...scene.titles]) part.y += lift;
+  for (const part of [...scene.bands, ...scene.axes, ...scene.grids, ...scene.panels, ...scene.texts]) part.y += lift;
   scene.height = lift;
   scene.lift = lift;
   return scene;
@@ -237,6 +237,10 @@ function stand(scene, b, { left, right, y, step, mode, turned }) {
     });
     b.at = new Map(columns.map((c) => [c.i, c]));
     scene.axes.push({ y, columns, upright, hidden });
+  }
+  if (!b.byColumn && b.tower.tokens.length) { // positions are joint: what the typical row says, in a line
+    scene.texts.push({ x: (left + right) / 2, y: y - 7, w: right - left - 16, said: b.tower.tokens.join("").trim() });
+    y -= 20;
   }
   const zero = b.rows.length ? y - step * 0.5 : y;
   for (const r of b.rows) {

@@ -229,6 +229,7 @@ function paintGround(pen, scene) {
 
 // Tokens stand above the edges that pass them.
 function paintAxes(pen, scene) {
+  for (const t of scene.texts) pen.text(t.x, t.y, fitted(t.said, 12, t.w), { size: 12, fill: theme.soft, halo: theme.paper });
   for (const a of scene.axes) {
     if (a.hidden) continue;
     for (const c of a.columns) {
