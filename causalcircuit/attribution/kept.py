@@ -11,7 +11,7 @@ rotations and biases are the model's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -244,33 +244,32 @@ _CHECKED = 4
 """Rows on which the ends of a question are held against plain passes."""
 
 
-def kept_passes(bench: Bench, masks: Sequence[Tensor], places: int = _PLACES) -> Iterator[Kept]:
-    """Rows after rows, ready for passes with these wires; before the first, both ends are checked.
+def prepared(bench: Bench, masks: Sequence[Tensor], places: int = _PLACES) -> tuple[Layout, list[range], int]:
+    """Where the parts of a model read, and the rows of each pass with such wires; both ends of the question checked.
+
+    Returns:
+        The layout, the rows, and the passes of single rows that the check took.
 
     Raises:
-        DiagnosticError: CQ795, streams that are no sums of what is written into them; CQ797, they add up to another
-            model.
+        DiagnosticError: CQ795, streams that are no sums of what is written into them; CQ797, sums that do not add up.
     """
     layout = Layout.of(bench.streams)
     some = Kept(bench, range(min(_CHECKED, bench.rows.data.n)), layout)
     some.check_ends(bench.rows.question.readout)
     copies = [max(len(streamed(s, m, False).masks) for s in layout.stations.values()) for m in masks]
-    for rows in bench.chunks(places, 1 + max(copies, default=0)):
-        kept = Kept(bench, rows, layout)
-        if not rows.start:
-            kept.passes += some.passes
-        yield kept
+    return layout, list(bench.chunks(places, 1 + max(copies, default=0))), some.passes
 
 
 def readouts(bench: Bench, masks: Sequence[Tensor]) -> tuple[Tensor, int]:
     """[masks, rows] the readout with the wires of each mask alone; and how many passes of single rows it took.
 
     Raises:
-        DiagnosticError: as `kept_passes`.
+        DiagnosticError: as `prepared`.
     """
+    layout, chunks, passes = prepared(bench, masks)
     found: list[Tensor] = []
-    passes = 0
-    for kept in kept_passes(bench, masks):
+    for rows in chunks:
+        kept = Kept(bench, rows, layout)
         found.append(torch.stack([kept.readout(m) for m in masks]))
         passes += kept.passes
     return torch.cat(found, 1), passes

@@ -25,6 +25,7 @@ from causalcircuit.query import (
     Statistic,
     Text,
     Wire,
+    Wires,
     World,
     children,
     is_text,
@@ -203,7 +204,7 @@ def target_model(target: Expr) -> str:
         return ""
     if isinstance(target, Wire):
         return model_of(target.source)
-    return target.model if isinstance(target, Input) else model_of(target)
+    return target.model if isinstance(target, Input | Wires) else model_of(target)
 
 
 def leaves(formula: Expr) -> Iterator[Counterfactual]:

@@ -50,7 +50,7 @@ def make_plan(queries: Iterable[Expr | Cell], data: Dataset, tables: Mapping[str
 
 
 def refuse_circuits(query: Expr | Cell) -> None:
-    """Worlds in which the wires of whole circuits are assigned are not run yet.
+    """Worlds in which the wires of whole circuits are assigned are run elsewhere: no plan holds them.
 
     Raises:
         DiagnosticError: CQ264.
@@ -60,7 +60,7 @@ def refuse_circuits(query: Expr | Cell) -> None:
     if found is not None:
         raise error(
             "CQ264",
-            f"`{render(found)}`: the wires of a whole circuit cannot be assigned in this version",
+            f"`{render(found)}`: the wires of a whole circuit are no part of a plan",
             found.span,
             help="assign wires one by one: `do((A -> B) = (A | w))`",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,6 +27,7 @@ from causalcircuit.runs.answer import answer
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.keeping import Keep, Keeping
 from causalcircuit.runs.manifest import Recorder, machine, manifest
+from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
 from causalcircuit.runs.task import Task, found_in_store, remember
@@ -72,7 +74,9 @@ class Runner:
         """Answer all questions of a program (see `run_program`)."""
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         circuits = self._circuits(program, commands, progress)
-        commands = commands if circuits is None else circuits.resolved(commands)
+        if circuits is not None:
+            commands = circuits.resolved(commands)
+            program = replace(program, names={**program.names, **circuits.names})
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
         tasks = self._prepare(commands, program)
         self._positions(tasks)  # a limit that holds no row is known before anything runs
@@ -89,14 +93,11 @@ class Runner:
 
     def _circuits(self, program: Program, commands: Iterable[Command], progress: Progress | None) -> Circuits | None:
         """What makes the circuits of a program that asks for some."""
-        if not program.circuits and not (program.views or program.savings):
-            return None
-        from causalcircuit.engine.plan import refuse_circuits
+        from causalcircuit.runs.circuits import has_wires
 
-        for command in commands:  # before anything is attributed
-            for query in queries_of(command):
-                refuse_circuits(query.expr)
-        return self.circuits(program, progress)
+        if program.circuits or program.views or program.savings or any(map(has_wires, commands)):
+            return self.circuits(program, progress)
+        return None
 
     def circuits(self, program: Program, progress: Progress | None = None) -> Circuits:
         """What makes the circuits of a program."""
@@ -192,11 +193,16 @@ class Runner:
             try:
                 data = rows.load(ref)
                 queries = [q.expr for c in asked for q in queries_of(c)]
-                plan = make_plan(queries, data, {name: sites(ref) for name, ref in program.models.items()})
-                models = {name: program.models[name] for name in plan.models}
+                plain, others = split(queries)
+                plan = make_plan(
+                    plain if others else queries, data, {name: sites(ref) for name, ref in program.models.items()}
+                )
                 keys = self.keeping().keys(data, program.models, self.how)
                 shelf = self.keeping().shelf(keys)
-                task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf)
+                rewiring = Rewiring(others, data, shelf) if others else None
+                names = dict.fromkeys((*plan.models, *(() if rewiring is None else rewiring.models)))
+                models = {name: program.models[name] for name in names}
+                task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf, rewiring=rewiring)
                 if not found_in_store(task):
                     self._load(task)
                 out[ref] = task
@@ -216,7 +222,7 @@ class Runner:
         changed = [name for name, ref in task.models.items() if not contents.unchanged(ref)]
         if changed:
             task.shelf = None  # its files changed while it was loaded: which of them it has is not known
-        task.ready = prepare(task.plan, models, task.data)
+        task.ready = prepare(task.plan, {name: models[name] for name in task.plan.models}, task.data)
         task.machine = machine()
 
     def _model(self, ref: ModelRef) -> LoadedModel:
@@ -231,7 +237,7 @@ class Runner:
 
     def _fill(self, tasks: Mapping[DataRef, Task], progress: Progress | None) -> dict[DataRef, OutcomeTable]:
         """Run the plans one after another; after Ctrl-C those and the rows that are done remain."""
-        total = sum(t.plan.row_passes for t in tasks.values() if t.table is None)
+        total = sum(t.pairs for t in tasks.values() if t.table is None)
         before = 0
         most = self._positions(tasks)
         tables: dict[DataRef, OutcomeTable] = {}
@@ -249,7 +255,7 @@ class Runner:
             except KeyboardInterrupt:
                 break
             if task.table is None:
-                before += task.plan.row_passes
+                before += task.pairs
             cost = {**table.cost, "seconds": time.perf_counter() - start}
             tables[ref] = replace(table, columns={**table.columns, **arrays(task.columns, table)}, cost=cost)
             if not table.complete:
@@ -278,9 +284,22 @@ class Runner:
         if task.ready is None:
             raise TypeError("a task that was not prepared")
         table = execute(task.ready, heard, most, self.how, task.shelf)
+        if task.rewiring is not None:
+            table = self._rewired(task, task.rewiring, table, heard, most)
         if table.complete:
             remember(task, table)
         return table
+
+    def _rewired(
+        self, task: Task, rewiring: Rewiring, table: OutcomeTable, heard: Callable[[int, int], None], most: int
+    ) -> OutcomeTable:
+        """A table with what is read in worlds with wires of circuits."""
+        before = task.plan.row_passes
+        models = {name: self._model(task.models[name]) for name in rewiring.models}
+        if table.complete:
+            with suppress(KeyboardInterrupt):  # what was done remains
+                rewiring.run(models, lambda done, of: heard(before + done, of), None if self.limit is None else most)
+        return rewiring.joined(table)
 
     @staticmethod
     def _after(problem: DiagnosticError, result: Result | None) -> AfterPass:

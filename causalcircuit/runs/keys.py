@@ -16,7 +16,8 @@ from typing import Any
 import causalcircuit.rows as rows
 from causalcircuit.query import Applied, Column, DataRef, Expr, ModelRef, Statistic, Text, World
 from causalcircuit.query.address import Address, Attached, Position, Word
-from causalcircuit.query.expr import Draw, Input, Output
+from causalcircuit.query.circuits.formulas import Known
+from causalcircuit.query.expr import Draw, Input, Output, Wires
 from causalcircuit.runs.contents import Contents, Unkeepable
 from causalcircuit.store import DIGEST, checksum
 
@@ -166,6 +167,10 @@ class Keys:
             return _joined(kind, sorted((self._read(a) for a in x.assignments), key=lambda r: r.digest))
         if isinstance(x, Address):
             return self._address(x)
+        if isinstance(x, Known):  # a circuit by its wires, in whatever order, and what they are chosen among
+            wires = sorted((self._read((e.source, e.target)) for e in x.circuit.edges), key=lambda r: r.digest)
+            over = sorted(map(self._read, x.circuit.over), key=lambda r: r.digest)
+            return _joined(kind, [*wires, Read(b"among"), *over])
         if isinstance(x, Applied) and x.file is None:
             raise Unkeepable(f"`{x.function}` lies in no file")
         parts = [self._part(x, name) for name in _compared(type(x))]
@@ -178,7 +183,7 @@ class Keys:
 
     def _part(self, x: Any, name: str) -> Read:
         value = getattr(x, name)
-        if name == "model" and isinstance(x, Input | Output):
+        if name == "model" and isinstance(x, Input | Output | Wires):
             return self._model(value)
         return self._read(value)
 

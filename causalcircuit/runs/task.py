@@ -13,6 +13,7 @@ from causalcircuit.query.plan import Plan
 from causalcircuit.runs.keeping import Shelf
 from causalcircuit.runs.keys import Keys
 from causalcircuit.runs.remarks import places, read, written
+from causalcircuit.runs.rewiring import Rewiring
 
 if TYPE_CHECKING:
     from causalcircuit.engine import Prepared
@@ -26,6 +27,7 @@ class Task:
         columns: the rows with just what conditions and groups read. data: all of them. plan: what is run.
         asked: the commands. models: that are run, by name. keys, shelf: of the store; no shelf without one.
         ready: the plan with its models, where something is to be computed. table: where nothing is.
+        rewiring: what is read in worlds with wires of circuits, where there is something.
         found: remarks of a table that was found. machine: what its numbers were computed on.
     """
 
@@ -38,8 +40,14 @@ class Task:
     shelf: Shelf | None
     ready: Prepared | None = None
     table: OutcomeTable | None = None
+    rewiring: Rewiring | None = None
     found: tuple[Diagnostic, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> int:
+        """Rows × worlds."""
+        return self.plan.row_passes + (0 if self.rewiring is None else self.rewiring.pairs)
 
     @property
     def notes(self) -> tuple[Diagnostic, ...]:
@@ -51,7 +59,7 @@ def found_in_store(task: Task) -> bool:
     """Whether all that a task needs was found: every outcome, and the remarks of its plan. No model is needed then."""
     from causalcircuit.engine.outcomes import make_table
 
-    if task.shelf is None:
+    if task.shelf is None or (task.rewiring is not None and not task.rewiring.complete):
         return False
     key = task.shelf.plan(task.plan)
     said = None if key is None else task.shelf.recall(key)
@@ -64,7 +72,8 @@ def found_in_store(task: Task) -> bool:
         return False
     outcomes = float(task.data.n * len(cells))
     table = make_table(task.data, cells, {"row_passes": 0.0, "stored": outcomes}, task.data.n, True)
-    task.table = replace(table, elsewhere=task.plan.others, notes=after)
+    table = replace(table, elsewhere=task.plan.others, notes=after)
+    task.table = table if task.rewiring is None else task.rewiring.joined(table)
     task.found, task.machine = before, said.get("machine", {})
     return True
 

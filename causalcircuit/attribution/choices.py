@@ -1,0 +1,86 @@
+"""From the wires of a circuit to a choice among all wires that a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalcircuit.attribution.walk import Wiring
+from causalcircuit.query import ALL, Address, Site, SiteTable
+from causalcircuit.query.circuit import CircuitEdge
+from causalcircuit.query.circuits.routes import belongs
+
+Ends = tuple[Site, Site | None]
+"""A wire: where it leaves, and where it ends; `None` is the readout."""
+
+
+class UnknownWireError(ValueError):
+    """A wire is none of those that a choice is made among; its text says which."""
+
+
+def ends_of(edges: Iterable[CircuitEdge]) -> list[Ends]:
+    """The wires of a circuit without their scores."""
+    return [(e.source, e.target) for e in edges]
+
+
+def chosen(wiring: Wiring, table: SiteTable, wires: Iterable[Ends]) -> Tensor:
+    """[wires] which of a model's wires these are.
+
+    Raises:
+        UnknownWireError: one holds at some positions only, or leaves or ends where no whole part of the model does.
+    """
+    index = _Index(wiring, table)
+    mask = torch.zeros(len(wiring), dtype=torch.bool)
+    for source, target in wires:
+        mask[index.of(source, target)] = True
+    return mask
+
+
+def considered_of(wiring: Wiring, over: Sequence[Site]) -> Tensor:
+    """[wires] which lie between nodes, or lead from one to the readout; all where no nodes are named."""
+    if not over:
+        return torch.ones(len(wiring), dtype=torch.bool)
+    names = {s.address for s in over}
+    sites = [Site(a, ALL) for a in names]
+    writes = np.array([w in names for w in wiring.writes])
+    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in wiring.reads])
+    return torch.from_numpy(writes[wiring.writers.numpy()] & reads[wiring.readers.numpy()])
+
+
+class _Index:
+    """Finds a wire by its ends, whichever of their names these have."""
+
+    def __init__(self, wiring: Wiring, table: SiteTable) -> None:
+        self.table = table
+        self.writes = {self._key(a): i for i, a in enumerate(wiring.writes)}
+        self.reads = {self._key(a): i for i, a in enumerate(wiring.reads)}
+        pairs = zip(wiring.writers.tolist(), wiring.readers.tolist(), strict=True)
+        self.wires = {ends: i for i, ends in enumerate(pairs)}
+
+    def _key(self, address: Address | None) -> tuple[str, int, int] | Address | None:
+        if address is None or address.attached:
+            return address
+        info = self.table.info(address)
+        return info.tensor, info.start, info.stop
+
+    def of(self, source: Site, target: Site | None) -> int:
+        ends = [source] if target is None else [source, target]
+        said = f"({source.address} -> {'readout' if target is None else target.address})"
+        partial = next((s for s in ends if s.position != ALL), None)
+        if partial is not None:
+            raise UnknownWireError(f"`{said}` holds at some positions only, `@ {partial.position}`")
+        read = self.reads.get(self._key(None if target is None else target.address))
+        found = self.wires.get((self.writes.get(self._key(source.address), -1), -1 if read is None else read))
+        if found is None or (target is not None and _shared(self.table, target)):
+            raise UnknownWireError(f"`{said}` is no wire of a whole part of the model")
+        return found
+
+
+def _shared(table: SiteTable, target: Site) -> bool:
+    """Whether it is one head's read of keys or values that others share."""
+    from causalcircuit.query.wiring import shared_of
+
+    return shared_of(table, target.address) is not None

@@ -1,0 +1,88 @@
+"""Outcomes in worlds in which the wires of circuits carry what they carry elsewhere, for any number of wires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from causalcircuit.attribution.bench import Bench
+from causalcircuit.attribution.choices import chosen, considered_of, ends_of
+from causalcircuit.attribution.kept import Kept, prepared
+from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.summary import Floats
+from causalcircuit.models import LoadedModel
+from causalcircuit.query import Binary, Expr, SiteTable, World
+from causalcircuit.query.circuit import Circuit
+from causalcircuit.rows import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Wires that are assigned: those of a circuit, or with `complement` all others between its considered nodes."""
+
+    circuit: Circuit
+    complement: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """Worlds of one model with one base, whose wires take what they carry in one other world.
+
+    Attributes:
+        base: the world without circuits. elsewhere: where the wires' values come from.
+        parts: readouts of the model, all of which are read in each world. choices: of each world its circuits.
+    """
+
+    model: str
+    base: World
+    elsewhere: World
+    parts: tuple[Expr, ...]
+    choices: tuple[tuple[Taken, ...], ...]
+
+
+def assigned(bench: Bench, table: SiteTable, taken: Sequence[Taken]) -> Tensor:
+    """[wires] which wires are assigned.
+
+    Raises:
+        UnknownWireError: one of the wires is none that can be chosen.
+    """
+    found = torch.zeros(len(bench.wiring), dtype=torch.bool)
+    for each in taken:
+        own = chosen(bench.wiring, table, ends_of(each.circuit.edges))
+        found |= (considered_of(bench.wiring, each.circuit.over) & ~own) if each.complement else own
+    return found
+
+
+def rewired_outcomes(
+    family: Family,
+    model: LoadedModel,
+    data: Dataset,
+    known: Callable[[range], bool] = lambda _: False,
+    places: int | None = None,
+) -> Iterator[tuple[range, Floats | None, int]]:
+    """Rows after rows, [choices, parts, rows] what is read in each world, and the passes of single rows it took.
+
+    Args:
+        family: the worlds. model, data: they are run on.
+        known: whether nothing is to be computed for some rows: these come with `None`. places: of a pass.
+
+    Raises:
+        UnknownWireError: wires that cannot be chosen; DiagnosticError: as `Rows` and `prepared`.
+    """
+    total = reduce(lambda a, b: Binary("+", a, b), family.parts)
+    bench = Bench(Rows(model, data, Question(family.model, total, family.elsewhere, family.base)), quick=False)
+    masks = [~assigned(bench, model.sites, taken) for taken in family.choices]
+    layout, chunks, passes = prepared(bench, masks, *([] if places is None else [places]))
+    for rows in chunks:
+        if known(rows):
+            yield rows, None, 0
+            continue
+        kept = Kept(bench, rows, layout)
+        found = torch.stack([kept.values(mask, family.parts) for mask in masks]).numpy()
+        yield rows, np.asarray(found), kept.passes + passes
+        passes = 0
