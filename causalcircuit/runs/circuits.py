@@ -10,13 +10,22 @@ import causalcircuit.rows as rows
 from causalcircuit.check import sites
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import CircuitDecl, CircuitView, Command, Estimation, Expr, Program, Testing, Wires, World
-from causalcircuit.query.algebra import rebuild
+from causalcircuit.query.algebra import rebuild, walk
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
-from causalcircuit.query.circuits.assigned import bare, wires_in
-from causalcircuit.query.circuits.formulas import Asked, Attributed, Formula, Known, circuit_from, named, parts_of
+from causalcircuit.query.circuits.formulas import (
+    Asked,
+    Attributed,
+    Formula,
+    Known,
+    asked_in,
+    circuit_from,
+    named,
+    parts_of,
+)
 from causalcircuit.query.circuits.nodes import between_nodes
 from causalcircuit.query.circuits.shown import CircuitShown
+from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.circuits.wires import shared_in
 
 if TYPE_CHECKING:
@@ -32,7 +41,6 @@ class Circuits:
     Attributes:
         program: declares them. model: a declared model, loaded. keeping: knows the hash of its weights.
         progress: hears how far an attribution is. made: those that took a model, by formula.
-        names: what their wires are called where they are known.
     """
 
     program: Program
@@ -40,7 +48,6 @@ class Circuits:
     keeping: Keeping
     progress: Progress | None = None
     made: dict[Formula, Circuit] = field(default_factory=dict)
-    names: dict[Expr | World, str] = field(default_factory=dict)
 
     def of(self, declared: CircuitDecl) -> Circuit:
         """The circuit that a declaration stands for.
@@ -81,7 +88,18 @@ class Circuits:
     def shown(self, view: CircuitView) -> CircuitShown:
         """What a `show` asks for."""
         found = tuple(map(self.of, view.circuits))
-        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments)
+        seen = tuple(self._row(declared, circuit) for declared, circuit in zip(view.circuits, found, strict=True))
+        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments, seen)
+
+    def _row(self, declared: CircuitDecl, circuit: Circuit) -> TypicalRow | None:
+        """A typical row of what it was attributed on; of several attributions the innermost."""
+        from causalcircuit.runs.typical import typical_row
+
+        asked = next((a for a in asked_in(declared.formula) if isinstance(a, Attributed)), None)
+        if asked is None:
+            return None
+        data, names = rows.load(asked.data), self.program.names
+        return typical_row(asked, circuit.sites, self.model(asked.model), data, names)
 
     def save(self) -> tuple[str, ...]:
         """Write what is to be saved."""
@@ -102,11 +120,7 @@ class Circuits:
     def _expr(self, e: Expr) -> Expr:
         if isinstance(e, Wires):
             check_weights(e.circuit, self.program, self.keeping, e.span)
-            made = replace(e, circuit=bare(circuit_from(e.circuit, self.ask)))
-            said = self.program.names.get(replace(e, complement=False))
-            if said is not None:
-                self.names[replace(made, complement=False)] = said
-            return made
+            return replace(e, circuit=Known(circuit_from(e.circuit, self.ask)))
         return rebuild(e, self._expr, self._world)
 
     def _world(self, world: World) -> World:
@@ -117,7 +131,7 @@ class Circuits:
 def has_wires(command: Command) -> bool:
     """Whether a question assigns the wires of a circuit."""
     queries = [c.query for c in command.claims] if isinstance(command, Testing) else command.queries
-    return any(True for q in queries for _ in wires_in(q.expr))
+    return any(isinstance(e, Wires) for q in queries for e in walk(q.expr))
 
 
 def check_weights(formula: Formula, program: Program, keeping: Keeping, span: Span | None) -> None:
