@@ -73,10 +73,12 @@ class Demand:
     _sweeps: Mapping[int, int] = field(default_factory=dict)
     _whole: list[frozenset[int]] = field(default_factory=list)
     _named: dict[int, tuple[Statistic, ...]] = field(default_factory=dict)
+    _refers: bool = False
 
     def __post_init__(self) -> None:
         """Know where each run stands, and what it needs, which stands before it."""
         self._index = {(r.model, r.world, r.said): i for i, r in enumerate(self.plan.runs)}
+        self._refers = bool(self.plan.references or self.plan.elsewhere)
         self._sweeps = {cell: k for k, stage in enumerate(self.plan.stages) for cell in stage.cells}
         for i, run in enumerate(self.plan.runs):
             self._whole.append(frozenset({i}).union(*(self._whole[n] for n in run.needs)))
@@ -94,8 +96,9 @@ class Demand:
             column = Column(item, runs, stage, values, known.mask.copy(), cell)
         self.columns.append(column)
         # References that nothing unknown needs are wanted too: their sums are known as a rule, and they have remarks.
-        for formula in item.formulas:
-            self._want_in(formula, runs)
+        if self._refers:
+            for formula in item.formulas:
+                self._want_in(formula, runs)
         return column
 
     def want(self, statistic: Statistic) -> None:
