@@ -17,34 +17,18 @@ from causalcircuit.diagnostics import error
 class Bench:
     """A question on a model, laid out once for all rows."""
 
-    def __init__(self, rows: Rows, *, quick: bool = True, over: Sequence[Site] = ()) -> None:
-        """Lay the model out, and look at one row.
-
-        Args:
-            rows: of the question. quick: whether closed forms are found, which only gradients need. over: nodes; where
-                some of them are finer than whole parts, the wires are those between them, else all of the model's.
-
-        Raises:
-            DiagnosticError: as `Fine.of`.
-        """
+    def __init__(self, rows: Rows, *, quick: bool = True) -> None:
+        """Lay the model out, and look at one row; `quick` finds closed forms, which only gradients need."""
         self.rows = rows
         self.streams = Streams.of(rows.model)
         first = range(1)
         rows.before(first)
-        finer = None
-        if fine(rows.model.sites, rows.question.model, over):
-            self.streams.finer = finer = Fine.of(self.streams, Grounds(rows), over)
         taps = self.streams.taps(probe=True)
-        if finer is not None:
-            taps += finer.carrier.probes(tuple(finer.pieces))
         probe = rows.run(rows.question.start, first, taps, roots=self.streams.roots, graph=True)
         self.streams.look(probe)
         if quick and probe.score is not None and probe.score.requires_grad:
             self.streams.shorten(probe, gradients_of(probe))
-        if finer is not None:
-            finer.carrier.look(probe)
-        self.over = tuple(over) if finer is None else finer.over
-        self.wiring: Wiring = wiring_of(self.streams) if finer is None else finer.wiring
+        self.wiring: Wiring = wiring_of(self.streams)
 
     def chunks(self, places: int, copies: int = 1) -> Iterator[range]:
         """Rows that fill a pass of so many places, where it holds so many copies of each row."""

@@ -10,9 +10,10 @@ import causalcircuit.rows as rows
 from causalcircuit.check import sites
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import CircuitDecl, CircuitView, Command, Estimation, Expr, Program, Testing, Wires, World
-from causalcircuit.query.algebra import rebuild, walk
+from causalcircuit.query.algebra import rebuild
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
+from causalcircuit.query.circuits.assigned import bare, wires_in
 from causalcircuit.query.circuits.formulas import (
     Asked,
     Attributed,
@@ -41,6 +42,7 @@ class Circuits:
     Attributes:
         program: declares them. model: a declared model, loaded. keeping: knows the hash of its weights.
         progress: hears how far an attribution is. made: those that took a model, by formula.
+        names: what their wires are called where they are known.
     """
 
     program: Program
@@ -48,6 +50,7 @@ class Circuits:
     keeping: Keeping
     progress: Progress | None = None
     made: dict[Formula, Circuit] = field(default_factory=dict)
+    names: dict[Expr | World, str] = field(default_factory=dict)
 
     def of(self, declared: CircuitDecl) -> Circuit:
         """The circuit that a declaration stands for.
@@ -120,7 +123,11 @@ class Circuits:
     def _expr(self, e: Expr) -> Expr:
         if isinstance(e, Wires):
             check_weights(e.circuit, self.program, self.keeping, e.span)
-            return replace(e, circuit=Known(circuit_from(e.circuit, self.ask)))
+            made = replace(e, circuit=bare(circuit_from(e.circuit, self.ask)))
+            said = self.program.names.get(replace(e, complement=False))
+            if said is not None:
+                self.names[replace(made, complement=False)] = said
+            return made
         return rebuild(e, self._expr, self._world)
 
     def _world(self, world: World) -> World:
@@ -131,7 +138,7 @@ class Circuits:
 def has_wires(command: Command) -> bool:
     """Whether a question assigns the wires of a circuit."""
     queries = [c.query for c in command.claims] if isinstance(command, Testing) else command.queries
-    return any(isinstance(e, Wires) for q in queries for e in walk(q.expr))
+    return any(True for q in queries for _ in wires_in(q.expr))
 
 
 def check_weights(formula: Formula, program: Program, keeping: Keeping, span: Span | None) -> None:
