@@ -1,0 +1,58 @@
+"""The hedge: why an effect is not identified, and two models that show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from causalcircuit.causal.bits import bits
+from causalcircuit.causal.diagram import Frame
+from causalcircuit.causal.witness import Witness, witnesses
+
+
+@dataclass(frozen=True)
+class Hedge:
+    """Two nested sets, each joined by bidirected edges, the outer with treatments in it, the inner without (Shpitser and Pearl 2006).
+
+    Inside the outer set the unmeasured causes tie the treatments to the inner one, which leads on to the outcome; two models can
+    share all that is observed and differ in what the treatments do.
+
+    Attributes:
+        outer: the variables of the outer forest.
+        inner: those of the inner one.
+        roots: where both forests end; each is a cause of the outcome, or the outcome.
+        treatments: the treatments in the outer forest.
+        effect: the outcomes and treatments of the question that fails.
+        frame: the diagram in numbers, for `models`.
+    """
+
+    outer: tuple[str, ...]
+    inner: tuple[str, ...]
+    roots: tuple[str, ...]
+    treatments: tuple[str, ...]
+    effect: tuple[int, int]
+    frame: Frame
+
+    @classmethod
+    def of(cls, frame: Frame, outer: int, inner: int, y: int, x: int) -> Hedge:
+        """The hedge that the algorithm met while it looked for P(y | do(x))."""
+        roots = sum(1 << v for v in bits(inner) if not frame.graph.ch[v] & inner)
+        named = frame.named
+        return cls(named(outer), named(inner), named(roots), named(outer & x), (y, x), frame)
+
+    def models(self) -> tuple[Witness, Witness]:
+        """Two models of the diagram with one distribution of the observed variables, strictly positive, and two effects."""
+        mask = self.frame.mask
+        return witnesses(self.frame, mask(self.outer), mask(self.inner), *self.effect)
+
+    @property
+    def confounders(self) -> tuple[tuple[str, str], ...]:
+        """The bidirected edges of the outer forest."""
+        graph, mask = self.frame.graph, self.frame.mask(self.outer)
+        return tuple(
+            (self.frame.names[a], self.frame.names[b]) for b in bits(mask) for a in bits(graph.sp[b] & mask & ((1 << b) - 1))
+        )
+
+    def __str__(self) -> str:
+        """The hedge as text."""
+        shared = ", ".join(f"{a} <-> {b}" for a, b in self.confounders)
+        return f"{{{', '.join(self.outer)}}} over {{{', '.join(self.inner)}}}, rooted in {', '.join(self.roots)}: {shared}"

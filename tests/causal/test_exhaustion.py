@@ -1,0 +1,133 @@
+"""Every ADMG on up to four vertices, every ordered pair: verdicts, formulas, steps and hedges against enumeration."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from causalcircuit.causal.bits import bits, mask_of
+from causalcircuit.causal.diagram import Frame
+from causalcircuit.causal.hedge import Hedge
+from causalcircuit.causal.id import NotIdentified
+from causalcircuit.causal.rendering import tidy
+from causalcircuit.causal.steps import Trace
+from tests.causal import fixing
+from tests.causal.helping import by_id, mixed, on
+from tests.causal.models import Drawn, Model, graphs
+
+TOLERANCE = 1e-9
+
+
+def examine(graph: Drawn, seed: int) -> tuple[int, int]:
+    """Ask every pair of a graph; how many effects are identified, and how many are not."""
+    model = Model(graph, np.random.default_rng(seed))
+    walked = mixed(graph)
+    counts = [0, 0]
+    for x, y in itertools.permutations(range(graph.n), 2):
+        found = by_id(walked, {y}, {x})
+        second = fixing.identified(graph, {y}, {x}, model.law())
+        if isinstance(found, NotIdentified):
+            counts[1] += 1
+            assert second is False, (graph, x, y)
+            hedge(graph, found, {y}, {x})
+            continue
+        counts[0] += 1
+        truth = model.effect({y}, {x})
+        assert np.abs(second - truth).max() < TOLERANCE
+        assert np.abs(on(model, found) - truth).max() < TOLERANCE, (graph, x, y, found)
+        assert np.abs(on(model, tidy(found)) - truth).max() < TOLERANCE
+    return counts[0], counts[1]
+
+
+def hedge(graph: Drawn, failure: NotIdentified, y: set[int], x: set[int]) -> None:
+    """The two models of a hedge: Markov to the graph by construction, equal when watched, unequal when acted upon."""
+    frame = Frame(tuple(f"v{i}" for i in range(graph.n)), mixed(graph), (1 << graph.n) - 1)
+    one, two = Hedge.of(frame, failure.forest, failure.inner, mask_of(y), mask_of(x)).models()
+    for witness in (one, two):
+        assert within(graph, witness.bits)
+    seen = one.law()
+    assert seen.min() > 0
+    assert np.abs(seen - two.law()).max() < 1e-12
+    gaps = []
+    for setting in itertools.product(*(range(one.sizes[v]) for v in sorted(x))):
+        do = {f"v{v}": value for v, value in zip(sorted(x), setting, strict=True)}
+        rest = tuple(v for v in range(graph.n) if v not in y)
+        gaps.append(np.abs(one.law(do).sum(axis=rest) - two.law(do).sum(axis=rest)).max())
+    assert max(gaps) > 1e-3, (graph, y, x)
+
+
+def within(graph: Drawn, equations: tuple[tuple[object, ...], ...]) -> bool:
+    """Whether bits use only parents of the graph, and coins are shared along bidirected edges only."""
+    holders: dict[int, set[int]] = {}
+    for v, own in enumerate(equations):
+        for bit in own:
+            if any((p, v) not in graph.directed for p, _ in bit.parents):
+                return False
+            for coin in bit.coins:
+                holders.setdefault(coin, set()).add(v)
+    return all(len(h) == 1 or tuple(sorted(h)) in graph.bidirected for h in holders.values())
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_every_graph_of_two_and_three(n: int) -> None:
+    counts = np.sum([examine(graph, seed) for seed, graph in enumerate(graphs(n))], axis=0)
+    assert counts.sum() == 4 ** (n * (n - 1) // 2) * n * (n - 1)
+    assert counts[1] > 0
+
+
+def test_one_in_fifteen_of_the_graphs_of_four() -> None:
+    """The full count is the slow test; the napkin and its kin are in by hand."""
+    counts = np.sum([examine(g, s) for s, g in enumerate(itertools.islice(graphs(4), 3, None, 15))], axis=0)
+    assert counts.sum() == 273 * 12
+    napkin = Drawn(4, ((0, 1), (1, 2), (2, 3)), ((0, 2), (0, 3)))
+    assert examine(napkin, 1) == (12, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(8))
+def test_every_graph_of_four(part: int) -> None:
+    """49,152 queries in eight parts."""
+    counts = np.sum([examine(g, s) for s, g in enumerate(itertools.islice(graphs(4), part, None, 8))], axis=0)
+    assert counts.sum() == 512 * 12
+
+
+def test_every_step_of_the_derivations_of_three_and_some_of_four() -> None:
+    """Both sides of each step have one value in the true model, and each claim is an independence of the cut graph."""
+    chosen = [*graphs(3), *itertools.islice(graphs(4), 1, None, 40)]
+    seen = set()
+    for seed, graph in enumerate(chosen):
+        model = Model(graph, np.random.default_rng(seed))
+        for x, y in itertools.permutations(range(graph.n), 2):
+            trace = Trace()
+            if isinstance(by_id(mixed(graph), {y}, {x}, trace), NotIdentified):
+                continue
+            for step in trace:
+                seen.add(step.rule)
+                before, after = (on(model, side, experiments=True) for side in (step.before, step.after))
+                assert np.abs(before - after).max() < TOLERANCE, (graph, x, y, step)
+                for claim in step.claims:
+                    assert apart(graph, claim), (graph, x, y, step)
+    assert seen == {"rule 2", "rule 3", "c-components", "marginalisation", "substitution"}
+
+
+def apart(graph: Drawn, claim: object) -> bool:
+    """A claim, tested on the graph with its edges cut, latents written out, by networkx."""
+    import networkx as nx
+
+    into, out = set(bits(claim.cut_into)), set(bits(claim.cut_out_of))
+    made = nx.DiGraph()
+    made.add_nodes_from(range(graph.n))
+    made.add_edges_from((a, b) for a, b in graph.directed if b not in into and a not in out)
+    for a, b in graph.bidirected:
+        if not {a, b} & into:
+            made.add_edges_from([(("u", a, b), a), (("u", a, b), b)])
+    return nx.is_d_separator(made, set(bits(claim.a)), set(bits(claim.b)), set(bits(claim.given)))
+
+
+def test_the_second_way_is_right_on_what_is_known() -> None:
+    bow = Drawn(2, ((0, 1),), ((0, 1),))
+    frontdoor = Drawn(3, ((0, 1), (1, 2)), ((0, 2),))
+    assert fixing.identified(bow, {1}, {0}) is False
+    assert fixing.identified(frontdoor, {2}, {0}) is True
