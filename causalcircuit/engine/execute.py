@@ -228,7 +228,7 @@ class _Execution:
         try:
             passes = self._made(plan)
         except (torch.OutOfMemoryError, RuntimeError) as problem:
-            if not _no_memory(problem):
+            if not no_memory(problem):
                 raise
             self.halved += 1
             if plan.records:  # its worlds run whole, and so does it
@@ -276,7 +276,7 @@ def _same(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _no_memory(problem: BaseException) -> bool:
+def no_memory(problem: BaseException) -> bool:
     """Whether a device, or this machine, refused memory; on a CPU torch says so in words only."""
     return isinstance(problem, torch.OutOfMemoryError) or "allocate memory" in str(problem)
 
