@@ -16,7 +16,7 @@ from causalcircuit.attribution.summary import Floats, means, stability, stronges
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.diagnostics import error
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import ALL, Address, Site
+from causalcircuit.query import ALL, Site, render
 from causalcircuit.query.circuit import Circuit, CircuitEdge, Origin, Score, Trust
 from causalcircuit.query.circuits.routes import belongs
 from causalcircuit.query.estimate import Interval
@@ -30,12 +30,13 @@ _PLACES = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a method gives on all rows: `table` [rows, wires], and what it took."""
+    """What a method gives on all rows: `table` [rows, wires], what it took, and the nodes, one position each."""
 
     wiring: Wiring
     table: Floats
     passes: int
     seconds: float
+    over: tuple[Site, ...] = ()
 
 
 def scores(
@@ -47,20 +48,25 @@ def scores(
     heard: Heard | None = None,
     over: Sequence[Site] = (),
 ) -> Scores:
-    """The score of every wire on every row; with `over`, a method that pays for each wire scores those of its nodes.
+    """The score of every wire on every row.
+
+    With `over`, a method that pays for each wire scores those of its nodes; so does any method where some of them are
+    finer than whole parts.
 
     Raises:
         DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are
-            no numbers, CQ788 worlds with generated texts; what else is wrong with the worlds on these rows.
+            no numbers, CQ788 worlds with generated texts; CQ244, CQ789, CQ793 nodes whose wires are not known; what
+            else is wrong with the worlds on these rows.
     """
     began = time.perf_counter()
-    bench = Bench(Rows(model, data, question))
+    bench = Bench(Rows(model, data, question), over=over)
     asked = METHODS[method]
     if asked.whole:
-        wiring = _part(bench.wiring, _between(bench.wiring, over)) if over else bench.wiring
+        part = over and not bench.wiring.fine
+        wiring = _part(bench.wiring, _between(bench.wiring, over)) if part else bench.wiring
         table, passes = asked.score(bench, wiring, heard, *numbers)
         _check_finite(table, wiring, data, range(data.n))
-        return Scores(wiring, table, passes, time.perf_counter() - began)
+        return Scores(wiring, table, passes, time.perf_counter() - began, bench.over)
     found: list[Floats] = []
     passes = 0
     for rows in bench.chunks(_PLACES):
@@ -74,7 +80,7 @@ def scores(
     table = np.concatenate(found)
     if not table.any():
         _refuse_zero(bench)
-    return Scores(bench.wiring, table, passes, time.perf_counter() - began)
+    return Scores(bench.wiring, table, passes, time.perf_counter() - began, bench.over)
 
 
 def _refuse_zero(bench: Bench) -> None:
@@ -101,10 +107,11 @@ def _check_finite(own: Floats, wiring: Wiring, data: Dataset, rows: range) -> No
     bad = np.argwhere(~np.isfinite(own))
     if len(bad):
         row, wire = bad[0]
-        source = wiring.writes[int(wiring.writers[wire])]
+        source = wiring.source(int(wire))
         raise error(
             "CQ787",
-            f"the score of `{source}` in row {data.rows[rows[row]]} is no number: a gradient overflows there",
+            f"the score of `{render(source) if wiring.fine else source.address}` in row {data.rows[rows[row]]} is no "
+            "number: a gradient overflows there",
             help="`dtype = float32`, or `float64`, in the settings of the model",
         )
 
@@ -138,8 +145,8 @@ def circuit(
     selected, overlap = (None, None) if seed is None else stability(table, unit, weights, len(kept), seed)
     edges = [
         CircuitEdge(
-            Site(found.wiring.writes[int(found.wiring.writers[chosen[i]])], ALL),
-            _read(found.wiring.reads[int(found.wiring.readers[chosen[i]])]),
+            found.wiring.source(int(chosen[i])),
+            found.wiring.target(int(chosen[i])),
             Score(
                 float(value[i]),
                 Interval(float(value[i] - half[i]), float(value[i] + half[i])) if np.isfinite(half[i]) else None,
@@ -150,17 +157,13 @@ def circuit(
         for i in kept
     ]
     trust = None if overlap is None else Trust(jaccard=overlap)
-    return Circuit("", question.model, tuple(edges), origin=origin, trust=trust, over=tuple(over))
-
-
-def _read(address: Address | None) -> Site | None:
-    return None if address is None else Site(address, ALL)
+    return Circuit("", question.model, tuple(edges), origin=origin, trust=trust, over=found.over or tuple(over))
 
 
 def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]:
     """The scores of the wires between some nodes, and to the readout; and the wires' numbers."""
     numbers = np.arange(len(found.wiring))
-    if not over:
+    if not over or found.wiring.fine:
         return found.table, numbers
     own = _between(found.wiring, over)
     return found.table[:, own], numbers[own]

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from causalcircuit.attribution.chunks import chunks_of
+from causalcircuit.attribution.ends import fine
+from causalcircuit.attribution.fine import Fine
+from causalcircuit.attribution.grounds import Grounds
 from causalcircuit.attribution.passes import Recorded, Rows
 from causalcircuit.attribution.streams import Streams
 from causalcircuit.attribution.walk import Wiring, gradients_of, wiring_of
 from causalcircuit.diagnostics import error
+from causalcircuit.query import Site
 
 
 class Bench:
     """A question on a model, laid out once for all rows."""
 
-    def __init__(self, rows: Rows, *, quick: bool = True) -> None:
-        """Lay the model out, and look at one row; `quick` finds closed forms, which only gradients need."""
+    def __init__(self, rows: Rows, *, quick: bool = True, over: Sequence[Site] = ()) -> None:
+        """Lay the model out, and look at one row.
+
+        Args:
+            rows: of the question. quick: whether closed forms are found, which only gradients need. over: nodes; where
+                some of them are finer than whole parts, the wires are those between them, else all of the model's.
+
+        Raises:
+            DiagnosticError: as `Fine.of`.
+        """
         self.rows = rows
         self.streams = Streams.of(rows.model)
         first = range(1)
         rows.before(first)
+        finer = None
+        if fine(rows.model.sites, rows.question.model, over):
+            self.streams.finer = finer = Fine.of(self.streams, Grounds(rows), over)
         taps = self.streams.taps(probe=True)
+        if finer is not None:
+            taps += finer.carrier.probes(tuple(finer.pieces))
         probe = rows.run(rows.question.start, first, taps, roots=self.streams.roots, graph=True)
         self.streams.look(probe)
         if quick and probe.score is not None and probe.score.requires_grad:
             self.streams.shorten(probe, gradients_of(probe))
-        self.wiring: Wiring = wiring_of(self.streams)
+        if finer is not None:
+            finer.carrier.look(probe)
+        self.over = tuple(over) if finer is None else finer.over
+        self.wiring: Wiring = wiring_of(self.streams) if finer is None else finer.wiring
 
     def chunks(self, places: int, copies: int = 1) -> Iterator[range]:
         """Rows that fill a pass of so many places, where it holds so many copies of each row."""
-        both = (self.rows.question.start, self.rows.question.end)
-        setups = [self.rows.prepared.setups[self.rows.index[w]] for w in both]
-        row, n = 0, self.rows.data.n
-        while row < n:
-            end, spent = row, 0
-            while end < n:
-                spent += max(s.cost(end) for s in setups) * copies
-                if end > row and spent > places:
-                    break
-                end += 1
-            yield range(row, end)
-            row = end
+        return chunks_of(self.rows, places, copies)
 
 
 class Chunk:

@@ -6,8 +6,9 @@ rotation or a layer scale does to a small change is what autograd says it does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,24 @@ from causalcircuit.attribution.fast import HeadRead, PlainRead, head_read, maps_
 from causalcircuit.attribution.layout import Event, Norm, Read, Write, events
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.models import Attention, Block, LoadedModel, ModuleTap, Tap, Term
+
+Meeting = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""What a change and a gradient [places, width] are worth at each place; given the rows' places and their number."""
+
+
+class Finer(Protocol):
+    """Nodes that are finer than whole parts, with the scores of the wires between them."""
+
+    def names(self) -> set[str]:
+        """Tensors that a pass with gradients keeps for them."""
+
+    def written(self) -> set[str]:
+        """Tensors whose change between both worlds is asked for."""
+
+    def scores(
+        self, streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None
+    ) -> Tensor:
+        """[rows, wires] of their wires."""
 
 
 @dataclass(eq=False)
@@ -26,6 +45,7 @@ class Streams:
         model: it. events: its writes, reads and norms of streams in order.
         tailed: names of attentions with something between their projection and the stream.
         quick: what reads in closed form, by the name before its tensors (`layer[1].`) or of what it is given.
+        finer: the nodes asked for, where they are finer than the parts of `events`.
     """
 
     model: LoadedModel
@@ -33,6 +53,7 @@ class Streams:
     blocks: Mapping[tuple[str, int], Block]
     tailed: set[str] = field(default_factory=set)
     quick: dict[str, HeadRead | PlainRead] = field(default_factory=dict)
+    finer: Finer | None = None
 
     @classmethod
     def of(cls, model: LoadedModel) -> Streams:
@@ -63,11 +84,13 @@ class Streams:
     def written(self) -> list[Tap]:
         """Taps of what is written, and of nothing else."""
         ends = (".z", "mlp.out", "resid[0]", "projector.out")
-        return [self.model.taps[n] for n in self.names() if n.endswith(ends)]
+        more = set() if self.finer is None else self.finer.written()
+        return [self.model.taps[n] for n in dict.fromkeys((*self.names(), *more)) if n.endswith(ends) or n in more]
 
     def taps(self, *, probe: bool = False) -> list[Tap]:
         """The same as taps, with those that are no sites: what projections give, and norms behind cross-attention."""
-        found = [self.model.taps[n] for n in self.names() if n in self.model.taps]
+        more = () if self.finer is None else self.finer.names()
+        found = [self.model.taps[n] for n in dict.fromkeys((*self.names(), *more)) if n in self.model.taps]
         found.extend(t for quick in self.quick.values() if isinstance(quick, HeadRead) for t in quick.taps)
         for stack in self.model.stacks:
             for i, block in enumerate(stack.blocks):
@@ -158,7 +181,7 @@ class Streams:
         block = self.blocks[read.tower, read.layer]
         if read.kind == "attn" or block.order == "parallel":
             return before
-        return before + _scaled(here.nodes[f"{prefix}layer[{read.layer}].attn.out"].detach(), block.attention.write)
+        return before + scaled(here.nodes[f"{prefix}layer[{read.layer}].attn.out"].detach(), block.attention.write)
 
     def write(self, write: Write, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
         """[places, nodes, width] how each node of a write moves its stream, to first order, by `delta`."""
@@ -174,7 +197,7 @@ class Streams:
                 return self._projected(delta, here)[:, None]
             case "mlp":
                 block = self.blocks[write.tower, write.layer]
-                return _scaled(delta[f"{at}mlp.out"], block.mlp)[:, None]
+                return scaled(delta[f"{at}mlp.out"], block.mlp)[:, None]
             case "heads":
                 block = self.blocks[write.tower, write.layer]
                 return self._heads(at, f"{at}attn.out", block.attention, delta, here)
@@ -190,7 +213,7 @@ class Streams:
         made = torch.einsum("phk,hkd->phd", split, _by_head(core, z))
         if lead in self.tailed:
             made = pushed(here.nodes[out], here.nodes[f"{lead}projected"], made)
-        return _scaled(made, core.write)
+        return scaled(made, core.write)
 
     def _projected(self, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
         prefix = self.model.sites.readout_tower.prefix
@@ -212,7 +235,6 @@ class Streams:
         """[places, nodes, width] the gradient of the readout in the stream, as each node of a read alone reads it."""
         prefix = f"{read.tower}." if read.tower else ""
         at = f"{prefix}layer[{read.layer}]."
-        block = self.blocks.get((read.tower, read.layer))
         quick = self.quick.get({"attn": at, "mlp": f"{at}mlp.in"}.get(read.kind, ""))
         if quick is not None:
             return quick.pull(self._stream(read, here), gradients).transpose(0, 1)
@@ -222,18 +244,10 @@ class Streams:
             case "cross":
                 x = f"{at}resid_mid"
                 return self._ports(f"{at}cross.", "q", x, gradients, here)
-            case "mlp" if block is not None:
-                x = f"{at}resid_mid"
-                if block.order == "parallel":
-                    x = f"{prefix}resid[{read.layer}]"
-                elif block.cross is not None and block.order == "post":
-                    x = f"{at}cross.mid"
-                elif block.cross is not None:
-                    # The stream between has no tensor; a change of what cross-attention writes is one of the stream.
-                    found = self._pulled(f"{at}mlp.in", f"{at}cross.out", gradients, here)
-                    scale = block.cross.write.scale
-                    return found if scale is None else found / scale
-                return self._pulled(f"{at}mlp.in", x, gradients, here)
+            case "mlp":
+                name, scale = self.given(read)
+                found = self._pulled(f"{at}mlp.in", name, gradients, here)
+                return found if scale is None else found / scale
             case "end" if read.reader == "projector":
                 return self._seen(prefix, gradients, here)
             case "end" if read.nodes == (None,):
@@ -245,6 +259,20 @@ class Streams:
                 last = self.model.sites.tower(read.tower).layers
                 return self._ports(lead, "kv", f"{prefix}resid[{last}]", gradients, here)
         raise TypeError(f"{read} is no read")
+
+    def given(self, read: Read) -> tuple[str, Tensor | float | None]:
+        """The tensor in which a gradient is taken for the stream that an MLP reads, and the stream's share of it."""
+        prefix = f"{read.tower}." if read.tower else ""
+        at = f"{prefix}layer[{read.layer}]."
+        block = self.blocks[read.tower, read.layer]
+        if block.order == "parallel":
+            return f"{prefix}resid[{read.layer}]", None
+        if block.cross is None:
+            return f"{at}resid_mid", None
+        if block.order == "post":
+            return f"{at}cross.mid", None
+        # The stream between has no tensor; a change of what cross-attention writes is one of the stream.
+        return f"{at}cross.out", block.cross.write.scale
 
     def _seen(self, prefix: str, gradients: Mapping[str, Tensor], here: Recorded) -> Tensor:
         at = self.projected_from(prefix, here)
@@ -295,19 +323,23 @@ def pushed(y: Tensor, x: Tensor, each: Tensor) -> Tensor:
     return torch.stack(made, 1)
 
 
-def _scaled(change: Tensor, term: Term) -> Tensor:
+def scaled(change: Tensor, term: Term) -> Tensor:
+    """What a part's write is in the stream."""
     return change if term.scale is None else change * term.scale
 
 
 def _by_head(core: Attention, like: Tensor) -> Tensor:
     """[heads, head_dim, width] the part of the output projection that each head goes through."""
-    projection = core.projection
-    weight = getattr(projection, "weight", None)
     size = core.heads * core.head_dim
+    return head_rows(core.projection, size, like).reshape(core.heads, core.head_dim, -1)
+
+
+def head_rows(projection: nn.Module, size: int, like: Tensor) -> Tensor:
+    """[inputs, width] a linear map without its bias, by which each of its `size` inputs is written."""
+    weight = getattr(projection, "weight", None)
     if isinstance(weight, Tensor) and weight.is_floating_point() and weight.ndim == 2:
-        rows = weight.T if isinstance(projection, nn.Linear) else weight
-    else:  # packed weights: what the map does to each unit vector
-        with torch.inference_mode():
-            unit = torch.eye(size, device=like.device, dtype=like.dtype)
-            rows = projection(unit) - projection(torch.zeros_like(unit[:1]))
-    return rows.reshape(core.heads, core.head_dim, -1)
+        return weight.T if isinstance(projection, nn.Linear) else weight
+    with torch.inference_mode():  # packed weights: what the map does to each unit vector
+        unit = torch.eye(size, device=like.device, dtype=like.dtype)
+        made: Tensor = projection(unit) - projection(torch.zeros_like(unit[:1]))
+    return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from causalcircuit.attribution.layout import Norm, Read, Write
 from causalcircuit.attribution.passes import Recorded
-from causalcircuit.attribution.streams import Streams
-from causalcircuit.query import Address
+from causalcircuit.attribution.streams import Meeting, Streams
+from causalcircuit.query import ALL, Address, Position, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,31 @@ class Wiring:
     Attributes:
         writes, reads: the nodes, in order of computation; `None` is the readout.
         writers, readers: of each wire the numbers of both ends.
+        starts, stops: the positions of `writes` and of `reads`; empty where each node is meant at all positions.
     """
 
     writes: tuple[Address, ...]
     reads: tuple[Address | None, ...]
     writers: Tensor
     readers: Tensor
+    starts: tuple[Position, ...] = ()
+    stops: tuple[Position, ...] = ()
+
+    @property
+    def fine(self) -> bool:
+        """Whether its nodes are finer than whole parts: those asked for, and no others."""
+        return bool(self.starts)
+
+    def source(self, wire: int) -> Site:
+        """Where a wire leaves."""
+        k = int(self.writers[wire])
+        return Site(self.writes[k], self.starts[k] if self.starts else ALL)
+
+    def target(self, wire: int) -> Site | None:
+        """Where it ends; `None` is the readout."""
+        k = int(self.readers[wire])
+        read = self.reads[k]
+        return None if read is None else Site(read, self.stops[k] if self.stops else ALL)
 
     def __len__(self) -> int:
         """How many wires there are."""
@@ -61,10 +80,6 @@ def gradients_of(here: Recorded) -> dict[str, Tensor]:
     return {n: torch.zeros_like(here.nodes[n]) if g is None else g for n, g in zip(names, found, strict=True)}
 
 
-Meeting = Callable[[Tensor, Tensor, Tensor, int], Tensor]
-"""What a change and a gradient [places, width] are worth at each place; given the rows' places and their number."""
-
-
 def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None) -> Tensor:
     """[rows, wires] Δ of the write, times the gradient of the readout as the read alone takes it from the stream.
 
@@ -74,6 +89,8 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
 
     Source: edge attribution patching, Syed et al. 2310.10348, with each norm linearised where it stands.
     """
+    if streams.finer is not None:
+        return streams.finer.scores(streams, here, delta, meeting)
     gradients = gradients_of(here)
     changes = {t: _Changes(sum(len(w.nodes) for w in own)) for t, own in _writes(streams).items()}
     out: list[Tensor] = []

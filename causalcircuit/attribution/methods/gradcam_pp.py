@@ -14,8 +14,8 @@ from causalcircuit.attribution.walk import wires
 
 
 def _guarded(changes: Tensor, gradients: Tensor, owner: Tensor, rows: int) -> Tensor:
-    """[places] 2 Σ_d α g Δ of one write and one read, with α = 1 / (2 + |g Σ_q Δ_q|), q the row's positions."""
-    total = changes.new_zeros(rows, changes.shape[-1]).index_add_(0, owner, changes)[owner]
+    """[places, …] 2 Σ_d α g Δ of writes and one read, with α = 1 / (2 + |g Σ_q Δ_q|), q the row's positions."""
+    total = changes.new_zeros(rows, *changes.shape[1:]).index_add_(0, owner, changes)[owner]
     weight = 1 / (2 + (gradients * total).abs())
     return 2 * (weight * gradients * changes).sum(-1)
 
