@@ -151,6 +151,7 @@ def _declared(checker: Checker, body: Node, options: list[Tree[Token]], low: Low
         raise error("CQ217", f"this `{word}` says not on which data", low.span(body), help=on_data(low))
     for kind in ("on", "seed"):
         if kind in seen and not asked:
+            _formula(checker, body, low, data, None)  # a misspelt name comes first: it may be why they stand here
             place = span_of(seen[kind], low.statement)
             way = "`on` and `seed` belong to `attribute` and `smallest`"
             raise error("CQ112", f"`{kind}` is no option of this circuit", place, help=way)
