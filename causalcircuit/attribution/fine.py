@@ -18,6 +18,7 @@ from causalcircuit.attribution.streams import Meeting, Streams
 from causalcircuit.attribution.walk import Wiring, gradients_of
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import ALL, Address, Position, Site, render
+from causalcircuit.query.wiring import end_of
 
 _MOST = 20_000_000
 """Wires of one question: each has a score on every row of a pass."""
@@ -86,6 +87,12 @@ class Fine:
         """[rows, wires] as `walk.wires`."""
         return _scored(self, streams, here, delta, meeting)
 
+    def via(self, read: Site) -> Site | None:
+        """The read of a stream through which a node reads that reads by itself; `None` for any other read."""
+        if not ends.own_read(read):
+            return None
+        return ends.via(read, ends.entry_of(self.carrier.streams.model.sites, read))
+
     def names(self) -> set[str]:
         """Tensors that a pass with gradients keeps, beside those of all parts."""
         out = {n for p in self.pieces for n in (p.tensor, p.entry.tensor)}
@@ -122,6 +129,7 @@ class _Layout:
         self.table = streams.model.sites
         self.sources: dict[str, list[tuple[int, int, Position]]] = {}
         """By tower, what is written so far: the node, the number of its piece, and the position of it that counts."""
+        self.last = end_of(self.table, grounds.rows.question.readout).position or ALL
         self.ends: list[tuple[Tensor, int]] = []
         self.count = 0
 
@@ -201,6 +209,8 @@ class _Layout:
             stop = _stop(end, port)
             for start, own in by_position.items():
                 if stop is not None and not self.grounds.meet(step.event.tower, start, stop):
+                    continue
+                if end is None and not self.grounds.meet(step.event.tower, start, self.last):
                     continue
                 numbers.setdefault(port, len(numbers))
                 writers, pieces = torch.tensor(own).T

@@ -17,6 +17,7 @@ from causalcircuit.attribution.fast import HeadRead, PlainRead, head_read, maps_
 from causalcircuit.attribution.layout import Event, Norm, Read, Write, events
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.models import Attention, Block, LoadedModel, ModuleTap, Tap, Term
+from causalcircuit.query import Site
 
 Meeting = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 """What a change and a gradient [places, width] are worth at each place; given the rows' places and their number."""
@@ -30,6 +31,9 @@ class Finer(Protocol):
 
     def written(self) -> set[str]:
         """Tensors whose change between both worlds is asked for."""
+
+    def via(self, read: Site) -> Site | None:
+        """The read of a stream through which a node reads that reads by itself; `None` for any other read."""
 
     def scores(
         self, streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None
@@ -46,6 +50,7 @@ class Streams:
         tailed: names of attentions with something between their projection and the stream.
         quick: what reads in closed form, by the name before its tensors (`layer[1].`) or of what it is given.
         finer: the nodes asked for, where they are finer than the parts of `events`.
+        together: how many writes go along a stream at once; all of them where it is not said.
     """
 
     model: LoadedModel
@@ -54,6 +59,7 @@ class Streams:
     tailed: set[str] = field(default_factory=set)
     quick: dict[str, HeadRead | PlainRead] = field(default_factory=dict)
     finer: Finer | None = None
+    together: int | None = None
 
     @classmethod
     def of(cls, model: LoadedModel) -> Streams:

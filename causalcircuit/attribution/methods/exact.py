@@ -15,7 +15,7 @@ from causalcircuit.attribution.passes import Question
 from causalcircuit.attribution.summary import Floats
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.engine import execute, make_plan, prepare
-from causalcircuit.query import ALL, Assignment, Cell, Counterfactual, Expr, Site, Wire, World, unite, world_of
+from causalcircuit.query import Assignment, Cell, Counterfactual, Wire, World, unite, world_of
 
 _WORLDS = 256
 """Wires of one plan: what a plan knows of a world lives as long as the plan."""
@@ -28,7 +28,7 @@ def exact(bench: Bench, wiring: Wiring, heard: Callable[[int, int], None] | None
     n, passes = rows.data.n, 0
     table = np.empty((n, len(wiring)))
     before = Cell(question.readout, question.start)
-    worlds = [rewired(wire, question) for wire in wires_in(wiring, question)]
+    worlds = list(worlds_of(bench, wiring))
     for first in range(0, len(worlds), _WORLDS):
         cells = [Cell(question.readout, w) for w in worlds[first : first + _WORLDS]]
         plan = make_plan([before, *cells], rows.data, {question.model: rows.model.sites})
@@ -46,12 +46,22 @@ def exact(bench: Bench, wiring: Wiring, heard: Callable[[int, int], None] | None
     return table, passes
 
 
-def wires_in(wiring: Wiring, question: Question) -> Iterator[Wire]:
-    """The wires as the language says them."""
-    for writer, reader in zip(wiring.writers.tolist(), wiring.readers.tolist(), strict=True):
-        read = wiring.reads[reader]
-        end: Expr = question.readout if read is None else Site(read, ALL)
-        yield Wire(Site(wiring.writes[writer], ALL), end)
+def worlds_of(bench: Bench, wiring: Wiring) -> Iterator[World]:
+    """For each wire the world `from` in which it carries its value of `to`.
+
+    No wire of the language ends in a neuron, an expert or what a dictionary finds. There the node alone is what it is
+    in the world in which its part reads the wire.
+    """
+    question, finer = bench.rows.question, bench.streams.finer
+    for i in range(len(wiring)):
+        source, target = wiring.source(i), wiring.target(i)
+        read = None if target is None or finer is None else finer.via(target)
+        if target is None or read is None:
+            yield rewired(Wire(source, question.readout if target is None else target), question)
+            continue
+        inside = rewired(Wire(source, read), question)
+        alone = world_of([Assignment(target, Counterfactual(target, inside))])
+        yield unite(question.start, alone)
 
 
 def rewired(wire: Wire, question: Question) -> World:
@@ -59,4 +69,4 @@ def rewired(wire: Wire, question: Question) -> World:
     return unite(question.start, world_of([Assignment(wire, Counterfactual(wire.source, question.end))]))
 
 
-__all__ = ["exact", "rewired", "wires_in"]
+__all__ = ["exact", "rewired", "worlds_of"]
