@@ -92,20 +92,52 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
     if streams.finer is not None:
         return streams.finer.scores(streams, here, delta, meeting)
     gradients = gradients_of(here)
-    changes = {t: _Changes(sum(len(w.nodes) for w in own)) for t, own in _writes(streams).items()}
+    parts = [_walked(streams, here, delta, gradients, meeting, own) for own in _windows(streams)]
+    return torch.cat([torch.cat(each, 2).flatten(1) for each in zip(*parts, strict=True)], 1)
+
+
+Window = Mapping[str, tuple[int, int]]
+"""By tower, the numbers of the first write of its stream that goes along, and of the first behind them."""
+
+
+def _windows(streams: Streams) -> list[Window]:
+    """The writes that go along their streams together: all of them, or as many as there is room for."""
+    counts = {t: sum(len(w.nodes) for w in own) for t, own in _writes(streams).items()}
+    step = streams.together or max(counts.values())
+    return [
+        {t: (min(first, n), min(first + step, n)) for t, n in counts.items()}
+        for first in range(0, max(counts.values()), step)
+    ]
+
+
+def _walked(
+    streams: Streams,
+    here: Recorded,
+    delta: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    meeting: Meeting | None,
+    window: Window,
+) -> list[Tensor]:
+    """For each read [rows, its nodes, writes before it], of the writes in a window alone."""
+    changes = {t: _Changes(*ends) for t, ends in window.items()}
+    device = next(iter(gradients.values())).device
     out: list[Tensor] = []
     with torch.enable_grad():
         for event in streams.events:
             own = changes[event.tower]
             if isinstance(event, Write):
-                own.add(streams.write(event, delta, here).detach())
+                if own.wants(len(event.nodes)):
+                    own.add(streams.write(event, delta, here).detach())
+            elif not own.any:
+                if isinstance(event, Read):
+                    out.append(torch.zeros(here.rows, len(event.nodes), 0, dtype=torch.float64, device=device))
             elif isinstance(event, Norm):
                 own.now.copy_(streams.norm(event, own.now, here).detach())
             else:
                 so_far = own.now
                 pulls = streams.read(event, gradients, here).detach()
                 if event.reader == "projector":
-                    so_far = _before(so_far, streams, event.tower, here)
+                    so_far = _before(so_far, window[event.tower][0], streams, event.tower, here)
                 owner = here.owner[event.tower]
                 each = (
                     torch.bmm(pulls, so_far.transpose(1, 2))  # [places, reads, writes]
@@ -114,30 +146,44 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
                 )
                 total = torch.zeros(here.rows, *each.shape[1:], dtype=torch.float64, device=each.device)
                 total.index_add_(0, owner, each.double())
-                out.append(total.flatten(1))
-    return torch.cat(out, 1)
+                out.append(total)
+    return out
 
 
 class _Changes:
-    """[places, writes, width] how a stream changes by each write so far."""
+    """[places, writes, width] how a stream changes by each write of a window so far."""
 
-    def __init__(self, count: int) -> None:
-        self._count, self._used = count, 0
+    def __init__(self, first: int, last: int) -> None:
+        self._first, self._last, self._seen = first, last, 0
         self._whole: Tensor | None = None
 
+    def wants(self, count: int) -> bool:
+        """Whether any of so many more writes lies in the window; those that do not are passed."""
+        if self._seen + count <= self._first or self._seen >= self._last:
+            self._seen += count
+            return False
+        return True
+
     def add(self, made: Tensor) -> None:
-        """One more write."""
+        """One more write, [places, nodes, width]."""
+        low, high = max(self._first - self._seen, 0), min(self._last - self._seen, made.shape[1])
         if self._whole is None:
-            self._whole = made.new_empty(len(made), self._count, made.shape[-1])
-        self._whole[:, self._used : self._used + made.shape[1]] = made
-        self._used += made.shape[1]
+            self._whole = made.new_empty(len(made), self._last - self._first, made.shape[-1])
+        at = self._seen + low - self._first
+        self._whole[:, at : at + high - low] = made[:, low:high]
+        self._seen += made.shape[1]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self._whole is not None
 
     @property
     def now(self) -> Tensor:
         """Those so far."""
         if self._whole is None:
             raise TypeError("a stream that nothing was written into")
-        return self._whole[:, : self._used]
+        return self._whole[:, : min(self._seen, self._last) - self._first]
 
 
 def _writes(streams: Streams) -> dict[str, list[Write]]:
@@ -154,8 +200,8 @@ def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: 
     return torch.stack(found, 1)
 
 
-def _before(changes: Tensor, streams: Streams, tower: str, here: Recorded) -> Tensor:
-    """The changes of a tower's stream, without those behind the point at which a projector reads it."""
+def _before(changes: Tensor, first: int, streams: Streams, tower: str, here: Recorded) -> Tensor:
+    """The changes of a tower's stream from a write on, without those behind the point where a projector reads it."""
     blocks = streams.projected_from(f"{tower}." if tower else "", here)
-    kept = sum(len(w.nodes) for w in _writes(streams)[tower] if w.layer < blocks)
+    kept = max(0, sum(len(w.nodes) for w in _writes(streams)[tower] if w.layer < blocks) - first)
     return torch.cat((changes[:, :kept], torch.zeros_like(changes[:, kept:])), 1)
