@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench, Chunk
-from causalcircuit.attribution.methods import METHODS
+from causalcircuit.attribution.lasting import Lasting
+from causalcircuit.attribution.methods import METHODS, Scored
 from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.room import PLACES, room_of
+from causalcircuit.attribution.scoring import Heard, Scoring, side_by_side, weights_of
 from causalcircuit.attribution.summary import Floats, means, stability, strongest, units
+from causalcircuit.attribution.tally import Tally, size_of
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.diagnostics import error
 from causalcircuit.models import LoadedModel
@@ -22,21 +27,53 @@ from causalcircuit.query.circuits.routes import belongs
 from causalcircuit.query.estimate import Interval
 from causalcircuit.rows import Dataset, clusters
 
-Heard = Callable[[int, int], None]
-"""Hears how many rows are done, of how many."""
-_PLACES = 1024
-"""Positions of one pass with gradients."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a method gives on all rows: `table` [rows, wires], what it took, and the nodes, one position each."""
+    """What a method gives on all rows, and what it took.
+
+    Attributes:
+        wiring: the wires. table: [rows, wires]; of no rows where all of them would be too many.
+        passes: of single rows that were made. seconds: they took. over: the nodes, one position each.
+        tally: sums over the rows, where there is no table. stored: rows that were known. halved: chunks that memory
+            did not hold at once.
+    """
 
     wiring: Wiring
     table: Floats
     passes: int
     seconds: float
     over: tuple[Site, ...] = ()
+    tally: Tally | None = None
+    stored: int = 0
+    halved: int = 0
+
+    def means(self, data: Dataset, own: np.ndarray) -> tuple[Floats, Floats]:
+        """[n] the means of some wires over the rows, and [n] half the width of their intervals."""
+        if self.tally is not None:
+            value, half = self.tally.means()
+            return value[own], half[own]
+        return means(self.table[:, own], units(clusters(data), data.n), weights_of(data))
+
+    def stability(self, data: Dataset, own: np.ndarray, keep: int, seed: int) -> tuple[Floats, float] | None:
+        """As `summary.stability` of some wires; `None` where its sums would not have fitted the memory."""
+        if self.tally is not None:
+            return self.tally.stability(keep, own) if self.tally.resampled else None
+        return stability(self.table[:, own], units(clusters(data), data.n), weights_of(data), keep, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How scores are to be come by.
+
+    Attributes:
+        limit: bytes that weights, passes and scores may take. seed: of the bootstrap that will be asked for.
+        lasting: what is known already, and is kept.
+    """
+
+    limit: int | None = None
+    seed: int | None = None
+    lasting: Lasting | None = None
 
 
 def scores(
@@ -47,6 +84,7 @@ def scores(
     numbers: Sequence[float] = (),
     heard: Heard | None = None,
     over: Sequence[Site] = (),
+    by: Means = Means(),
 ) -> Scores:
     """The score of every wire on every row.
 
@@ -55,37 +93,69 @@ def scores(
 
     Raises:
         DiagnosticError: CQ785 the readout depends on nothing, CQ786 worlds of different length, CQ787 scores that are
-            no numbers, CQ788 worlds with generated texts; CQ244, CQ789, CQ793 nodes whose wires are not known; what
-            else is wrong with the worlds on these rows.
+            no numbers, CQ788 worlds with generated texts; CQ244, CQ789, CQ793 nodes whose wires are not known;
+            CQ820, CQ821 too little memory; what else is wrong with the worlds on these rows.
     """
     began = time.perf_counter()
     bench = Bench(Rows(model, data, question), over=over)
+    room = room_of(bench.rows, len(bench.wiring), by.limit)
     asked = METHODS[method]
     if asked.whole:
-        part = over and not bench.wiring.fine
-        wiring = _part(bench.wiring, _between(bench.wiring, over)) if part else bench.wiring
-        table, passes = asked.score(bench, wiring, heard, *numbers)
-        _check_finite(table, wiring, data, range(data.n))
-        return Scores(wiring, table, passes, time.perf_counter() - began, bench.over)
-    found: list[Floats] = []
-    passes = 0
-    for rows in bench.chunks(_PLACES):
+        return _whole(bench, asked, numbers, heard, over, by, began)
+    seed = by.seed if size_of(data.n, len(bench.wiring), by.seed) <= room.table else None
+    summed = data.n * len(bench.wiring) * 8 > room.table
+    ordered = side_by_side(data) if summed else data
+    if ordered is not data:
+        bench = Bench(Rows(model, ordered, question), over=over)
+    bench.streams.together = room.writes
+
+    def score(rows: range) -> tuple[Tensor, int]:
         chunk = Chunk(bench, rows)
-        own = asked(chunk, *numbers).detach().double().cpu().numpy()
-        _check_finite(own, bench.wiring, data, rows)
-        found.append(own)
-        passes += chunk.passes
-        if heard is not None:
-            heard(rows.stop, data.n)
-    table = np.concatenate(found)
-    if not table.any():
+        return asked(chunk, *numbers), chunk.passes
+
+    def check(own: Floats, rows: range) -> None:
+        _check_finite(own, bench.wiring, ordered, rows)
+
+    scoring = Scoring(model, ordered, len(bench.wiring), score, check, heard, by.lasting)
+    chunks = bench.chunks(room.places)
+    found = scoring.sums(chunks, seed) if summed else scoring.table(chunks)
+    if not (found.table if found.tally is None else found.tally.means()[0]).any():
         _refuse_zero(bench)
-    return Scores(bench.wiring, table, passes, time.perf_counter() - began, bench.over)
+    spent = time.perf_counter() - began
+    return Scores(bench.wiring, found.table, found.passes, spent, bench.over, found.tally, found.stored, found.halved)
+
+
+def _whole(
+    bench: Bench,
+    asked: Scored,
+    numbers: Sequence[float],
+    heard: Heard | None,
+    over: Sequence[Site],
+    by: Means,
+    began: float,
+) -> Scores:
+    """The scores of a method that is asked once for all rows."""
+    data = bench.rows.data
+    wiring = bench.wiring
+    if over and not wiring.fine:
+        wiring = _part(wiring, _between(wiring, over))
+    if by.lasting is not None:
+        bench.rows.kept = by.lasting.outcomes
+        known = by.lasting.scores(len(wiring))
+        if known is not None and known[1].all():
+            return Scores(wiring, known[0], 0, time.perf_counter() - began, bench.over, stored=data.n)
+    bench.rows.limit(by.limit)
+    table, passes = asked.score(bench, wiring, heard, *numbers)
+    _check_finite(table, wiring, data, range(data.n))
+    if by.lasting is not None:
+        by.lasting.keep(range(data.n), table)
+        by.lasting.finish(table)
+    return Scores(wiring, table, passes, time.perf_counter() - began, bench.over)
 
 
 def _refuse_zero(bench: Bench) -> None:
     """Scores that are all zero say nothing; raise with the reason."""
-    chunk = Chunk(bench, next(bench.chunks(_PLACES)))
+    chunk = Chunk(bench, next(bench.chunks(PLACES)))
     moved = any(bool(d.any()) for d in chunk.delta.values())
     raise error(
         "CQ785",
@@ -134,15 +204,13 @@ def circuit(
         over: the nodes whose wires are considered; all of the model's where none are named.
         keep: so many wires. above: those with at least that score. seed: of the bootstrap of rows; none without it.
     """
-    table, chosen = considered(found, over)
-    unit = units(clusters(data), data.n)
-    ref = data.ref.weight
-    weights = np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
-    value, half = means(table, unit, weights)
+    chosen = considered(found, over)[1]
+    value, half = found.means(data, chosen)
     kept = strongest(value, len(value) if keep is None else keep)
     if above is not None:
         kept = kept[np.abs(value[kept]) >= above]
-    selected, overlap = (None, None) if seed is None else stability(table, unit, weights, len(kept), seed)
+    resampled = None if seed is None else found.stability(data, chosen, len(kept), seed)
+    selected, overlap = resampled or (None, None)
     edges = [
         CircuitEdge(
             found.wiring.source(int(chosen[i])),
@@ -157,6 +225,8 @@ def circuit(
         for i in kept
     ]
     trust = None if overlap is None else Trust(jaccard=overlap)
+    if seed is not None and resampled is None:
+        trust = Trust(notes=("stability: not measured, its sums of all wires do not fit the memory",))
     return Circuit("", question.model, tuple(edges), origin=origin, trust=trust, over=found.over or tuple(over))
 
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from causalcircuit.diagnostics import error
 from causalcircuit.engine import make_plan, prepare, references
 from causalcircuit.engine.batches import Slot, slots_of
+from causalcircuit.engine.cost.limit import USUAL, positions_for
 from causalcircuit.engine.formulas import in_world, projected
+from causalcircuit.engine.kept import Kept
 from causalcircuit.engine.passes import Pass, feeds_in, forward, keep_outputs
 from causalcircuit.engine.prepared import Prepared, Setup, awaited
 from causalcircuit.engine.reads import Reads
@@ -64,7 +66,11 @@ class Recorded:
 
 
 class Rows:
-    """Runs the two worlds of a question on rows, and all worlds that their values need."""
+    """Runs the two worlds of a question on rows, and all worlds that their values need.
+
+    `kept` and `positions` are for methods that run worlds by the engine: outcomes that last between runs, and the size
+    of a pass.
+    """
 
     def __init__(self, model: LoadedModel, data: Dataset, question: Question) -> None:
         """Plan and prepare both worlds.
@@ -79,9 +85,20 @@ class Rows:
         self.prepared: Prepared = prepare(self.plan, {question.model: model}, data)
         self.index = {w: self.plan.run_of(question.model, projected(w, question.model)) for w in _worlds(question)}
         self._check()
+        self.kept: Kept | None = None
+        self.positions = USUAL
         self.reads = Reads(self.prepared)
         if self.plan.references or self.plan.elsewhere:
             self.reads.means.update(references(self.prepared))
+
+    def limit(self, bytes_: int | None) -> None:
+        """Worlds that are run whole may take no more than so much memory.
+
+        Raises:
+            DiagnosticError: CQ761, it holds no row.
+        """
+        if bytes_ is not None:
+            self.positions = positions_for([self.prepared], bytes_)
 
     def slots(self, world: World, rows: range) -> list[Slot]:
         """The rows of a world in one batch."""

@@ -1,7 +1,7 @@
 """Arithmetic that scores can stand: models in half precision calculate in float32 while their wires are scored.
 
 A score is a small difference of large numbers times a gradient; with 8 or 11 bits of them each rounds by more than
-close worlds differ. The weights are taken as they are, every one of them is a float32 as well, and come back bit by bit.
+close worlds differ. The weights are taken as they are: every one of them is a float32, too, and comes back bit by bit.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from causalcircuit.attribution.layout import Event, Read, Write, events
+from causalcircuit.attribution.passes import Rows
+from causalcircuit.attribution.precise import weights_of
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.cost.dims import ModelDims, TowerDims, dims_of
 from causalcircuit.engine.cost.limit import shown
@@ -30,6 +32,8 @@ _PULLS = 3
 _READ = 6
 """Numbers of a distribution that is read, in units of a logit, as for passes without gradients."""
 _SPARE = 1.15
+_COPIES = 3
+"""Of a row's scores, in double precision: by read, joined, and in the table."""
 _LEAST = 8
 """Writes that go together at least."""
 
@@ -63,8 +67,20 @@ class Row:
         return self.passes + self.write * self.writes
 
 
-def row_of(model: LoadedModel, lengths: Mapping[str, int]) -> Row:
-    """Bytes of a row with so many positions in each tower; of a loaded model or a sketch."""
+def room_of(rows: Rows, columns: int, limit: int | None) -> Room:
+    """How a question of so many scores a row is cut.
+
+    Raises:
+        DiagnosticError: CQ820, the limit holds no row.
+    """
+    both = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
+    setup, number = max(((s, i) for s in both for i in range(rows.data.n)), key=lambda at: at[0].cost(at[1]))
+    row = row_of(rows.model, lengths_of(setup, number), columns)
+    return room_for(rows.model, row, setup.cost(number), limit, weights_of(rows.model))
+
+
+def row_of(model: LoadedModel, lengths: Mapping[str, int], columns: int) -> Row:
+    """Bytes of a row with so many positions in each tower, and scores; of a loaded model or a sketch."""
     dims = dims_of(model)
     size = 8 if model.ref.dtype == "float64" else 4  # what is in half precision is scored in float32
     order = {s.tower.name: tuple(b.order for b in s.blocks) for s in model.stacks}
@@ -81,7 +97,7 @@ def row_of(model: LoadedModel, lengths: Mapping[str, int]) -> Row:
             write, writes = places * (tower.width + 3.0 * meets), several
     last = lengths[model.sites.readout_tower.name]
     passes += (last if model.by_position else 1) * 3.0 * dims.vocabulary + _READ * dims.vocabulary
-    return Row(int(_SPARE * size * passes), int(_SPARE * size * write), writes)
+    return Row(int(_SPARE * size * passes) + _COPIES * 8 * columns, int(_SPARE * size * write), writes)
 
 
 def _place(dims: ModelDims, tower: TowerDims, own: list[Event], writes: int, length: int) -> float:
@@ -152,4 +168,4 @@ def _round(count: int) -> str:
     return f"{-(-int(size * 100) // 10) / 10 + 0.1:.1f}{unit}"
 
 
-__all__ = ["PLACES", "TABLE", "Room", "Row", "lengths_of", "room_for", "row_of"]
+__all__ = ["PLACES", "TABLE", "Room", "Row", "lengths_of", "room_for", "room_of", "row_of"]

@@ -48,6 +48,11 @@ class Tally:
         """What is needed to go on."""
         return self._state
 
+    @property
+    def resampled(self) -> bool:
+        """Whether there are bootstrap samples."""
+        return self._drawn is not None
+
     def resume(self, done: int, state: Mapping[str, NDArray[Any]]) -> bool:
         """Go on from sums over the first rows; whether they are sums of this kind."""
         own = self._state
