@@ -32,6 +32,10 @@ class Context:
     trace: Trace | None = None
     population: str = ""
 
+    def effect(self, of: int, do: int) -> Term:
+        """P(of | do(do)) in the population in hand."""
+        return prob(of, 0, do, self.population)
+
 
 def identify(context: Context, y: int, x: int, law: Law, within: int, fixed: int = 0) -> Term:
     """P(y | do(x, fixed)) from the law of `within` under do(fixed).
@@ -51,29 +55,31 @@ def identify(context: Context, y: int, x: int, law: Law, within: int, fixed: int
     if not x:  # line 1
         found = law.of(y)
         if trace is not None:
-            trace.add("marginalisation", prob(y, 0, fixed), found, note="nothing is set any more: read it off")
+            trace.add("marginalisation", context.effect(y, fixed), found, note="nothing is set any more: read it off")
         return found
 
     up = graph.ancestors(y, within)
     if up != within:  # line 2
         if trace is not None and x & ~up:
             claim = Claim(y, x & ~up, x & up | fixed, x | fixed)
-            trace.add("rule 3", prob(y, 0, x | fixed), prob(y, 0, x & up | fixed), claim, note="no path leads to the outcome")
+            old, new = context.effect(y, x | fixed), context.effect(y, x & up | fixed)
+            trace.add("rule 3", old, new, claim, note="no path leads to the outcome")
         return identify(context, y, x & up, law.marginal(up), up, fixed)
 
     idle = within & ~x & ~graph.ancestors(y, within, x)
     if idle:  # line 3
         if trace is not None:
             claim = Claim(y, idle, x | fixed, x | fixed | idle)
-            trace.add("rule 3", prob(y, 0, x | fixed), prob(y, 0, x | idle | fixed), claim, note="setting these changes nothing")
+            old, new = context.effect(y, x | fixed), context.effect(y, x | idle | fixed)
+            trace.add("rule 3", old, new, claim, note="setting these changes nothing")
         x |= idle
 
     parts = graph.districts(within & ~x)
     if len(parts) > 1:  # line 4
         if trace is not None:
-            split = [prob(part, 0, (within & ~part) | fixed) for part in parts]
+            split = [context.effect(part, (within & ~part) | fixed) for part in parts]
             after = total(within & ~(y | x), product(split))
-            trace.add("c-components", prob(y, 0, x | fixed), after, note="one factor for each district")
+            trace.add("c-components", context.effect(y, x | fixed), after, note="one factor for each district")
         return total(
             within & ~(y | x),
             product([identify(context, part, within & ~part, law, within, fixed) for part in parts]),
@@ -87,22 +93,22 @@ def identify(context: Context, y: int, x: int, law: Law, within: int, fixed: int
         terms = law.conditionals(inner)
         found = total(inner & ~y, product(terms))
         if trace is not None:
-            _exchange(trace, y, inner, within, fixed, found)
+            _exchange(context, trace, y, inner, within, fixed, found)
         return found
     kernel = law.kernel(outer)  # line 7
     if trace is not None:
-        _exchange(trace, outer, outer, within, fixed, kernel.joint)
+        _exchange(context, trace, outer, outer, within, fixed, kernel.joint)
     return identify(context, y, x & outer, kernel, outer, fixed | within & ~outer)
 
 
-def _exchange(trace: Trace, y: int, district: int, within: int, fixed: int, found: Term) -> None:
+def _exchange(context: Context, trace: Trace, y: int, district: int, within: int, fixed: int, found: Term) -> None:
     """Lines 6 and 7: what is set outside a district is exchanged for what is seen, variable by variable.
 
     P(district | do(rest)) is the product over its members v of P(v | all before v, do(fixed)): the chain rule; then rule 3 removes
     the settings of later variables, and rule 2 turns those of earlier ones into conditions.
     """
     rest = within & ~district
-    chain = [prob(1 << v, within & before(v), fixed) for v in bits(district)]
+    chain = [prob(1 << v, within & before(v), fixed, context.population) for v in bits(district)]
     claims = []
     for v in bits(district):
         earlier, later = rest & before(v), rest & ~before(v)
@@ -112,5 +118,5 @@ def _exchange(trace: Trace, y: int, district: int, within: int, fixed: int, foun
         if earlier:
             claims.append(Claim(bit, earlier, district & before(v) | fixed, fixed, earlier))
     after = total(district & ~y, product(chain))
-    trace.add("rule 2", prob(y, 0, rest | fixed), after, *claims, note="what is set becomes what is seen, causes first")
+    trace.add("rule 2", context.effect(y, rest | fixed), after, *claims, note="what is set becomes what is seen, causes first")
     trace.add("substitution", after, found, note="what is known of these, without what does not matter")
