@@ -6,17 +6,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from causalcircuit.attribution.attribute import Scores, circuit, scores
     from causalcircuit.attribution.methods import METHODS, method
+    from causalcircuit.attribution.node_circuits import NodeScores, node_circuit, node_scores
     from causalcircuit.attribution.passes import Question
     from causalcircuit.attribution.trust import trusted
 
-__all__ = ["METHODS", "Question", "Scores", "circuit", "method", "scores", "trusted"]
+__all__ = [
+    "METHODS",
+    "NodeScores",
+    "Question",
+    "Scores",
+    "circuit",
+    "method",
+    "node_circuit",
+    "node_scores",
+    "scores",
+    "trusted",
+]
 
 _HOME = {
     "METHODS": "methods",
+    "NodeScores": "node_circuits",
     "Question": "passes",
     "Scores": "attribute",
     "circuit": "attribute",
     "method": "methods",
+    "node_circuit": "node_circuits",
+    "node_scores": "node_circuits",
     "scores": "attribute",
     "trusted": "trust",
 }

@@ -29,7 +29,16 @@ from causalcircuit.query import (
     models_of,
     render,
 )
-from causalcircuit.query.circuits.formulas import METHODS, SEARCHES, Attributed, Formula, Keep, Method, Smallest
+from causalcircuit.query.circuits.formulas import (
+    METHODS,
+    NODE_METHODS,
+    SEARCHES,
+    Attributed,
+    Formula,
+    Keep,
+    Method,
+    Smallest,
+)
 from causalcircuit.query.circuits.wires import count_wires, nodes_of
 from causalcircuit.query.wiring import outputs, reads, writes
 from causalcircuit.syntax.trees import Node, inner, operators, tree_of
@@ -122,14 +131,24 @@ def attribution(
             what = f"`{name}` changes `{other[0]}`, and `{shown(readout)}` is read from `{model}`"
             raise error("CQ255", what, place(name), help=f"name a world of `{model}`")
     table = tables(model)
+    scores_nodes = method.name in NODE_METHODS
+    if scores_nodes and keep is not None and keep.of == "edges":
+        raise error(
+            "CQ791",
+            f"`{method}` scores nodes, and `keep = {keep}` asks for wires",
+            place("keep"),
+            help=(f"`keep = {keep.count} nodes`", "`eap_ig(5)` and `exact` score wires"),
+        )
     for site in over:
         if site.address.model != model:
             what = f"`{render(site)}` is of another model than `{shown(readout)}`, which is of `{model}`"
             raise error("CQ255", what, place("over"), help=f"name nodes of `{model}`")
-        if not writes(table, site):
+        if scores_nodes:
+            _check_node(site, place("over"))
+        elif not writes(table, site):
             way = "nodes are what writes into a stream: `embed`, `head[j].out`, `mlp.out`, `mlp.neuron[k]`, features"
             raise error("CQ255", f"`{render(site)}` writes nothing, so no wire leaves it", place("over"), help=way)
-    _check_size(keep, over, table, model, place("keep"))
+    _check_size(keep, over, table, model, place("keep"), scores_nodes)
     return Attributed(model, readout, start, end, method, data, over, keep, above, seed)
 
 
@@ -139,13 +158,40 @@ def question(made: Attributed) -> Estimation:
     return Estimation((Query("attribute", contrast),), made.data)
 
 
-def _check_size(keep: Keep | None, over: tuple[Site, ...], table: SiteTable, model: str, span: Span | None) -> None:
+def _check_node(site: Site, span: Span | None) -> None:
+    """A node is a tensor's part on what the model reads: all of it is known in one pass.
+
+    Raises:
+        DiagnosticError: CQ255.
+    """
+    if any(p.name == "pattern" for p in site.address.path):
+        what, way = "is an attention pattern, not a node", "name the head's `q`, `k`, `v` or `out`"
+    elif site.position.new:
+        what, way = "stands on a text that is yet to be written", "name positions of the prompt: `@ all`, `@ last`"
+    else:
+        return
+    raise error("CQ255", f"`{render(site)}` {what}", span, help=way)
+
+
+def _check_size(
+    keep: Keep | None,
+    over: tuple[Site, ...],
+    table: SiteTable,
+    model: str,
+    span: Span | None,
+    scores_nodes: bool,
+) -> None:
     """More than there is cannot be kept, where it is known how much there is."""
     every = nodes_of(table, model)
     plain = {s.address for s in every}
-    if keep is None or any(s.address not in plain for s in over) or len({s.address for s in over}) < len(over):
+    known = all(s.address in plain for s in over) and len({s.address for s in over}) == len(over)
+    if scores_nodes:  # `@ each` stands for as many as a prompt has positions
+        known = all(s.position.kind != "each" for s in over)
+    if keep is None or not known:
         return
-    there = len(over or every) if keep.of == "nodes" else count_wires(table, model, over)
+    there = len(dict.fromkeys(over)) or len(every)
+    if keep.of == "edges":
+        there = count_wires(table, model, over)
     if keep.count > there:
         what = "nodes are considered" if keep.of == "nodes" else "wires join the nodes that are considered"
         raise error(

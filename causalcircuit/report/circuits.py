@@ -35,7 +35,7 @@ def circuit_block(shown: CircuitShown, width: int, brief: bool) -> Group:
     parts += [Text(), Padding(_layers(circuit, width - _INDENT), indent)]
     items = _items(circuit)
     if items:
-        parts += [Text(), Padding(_table(items[:_STRONGEST], width - _INDENT), indent)]
+        parts += [Text(), Padding(_table(items[:_STRONGEST], width - _INDENT, _kind(circuit)), indent)]
     if len(items) > _STRONGEST:
         weaker = f"and {len(items) - _STRONGEST} weaker ones: `--format json` has them all"
         parts.append(Padding(Text(weaker, "dim"), indent))
@@ -47,12 +47,13 @@ def circuit_block(shown: CircuitShown, width: int, brief: bool) -> Group:
 def _head(circuit: Circuit) -> Text:
     facts = []
     nodes = len({name for _, names in lines(circuit) for name in names})
+    of = f" of {circuit.origin.considered:,}" if circuit.origin is not None and circuit.origin.considered else ""
     if circuit.edges:
-        of = f" of {circuit.origin.considered:,}" if circuit.origin is not None and circuit.origin.considered else ""
         facts.append(f"{len(circuit.edges):,}{of} wires" if of or len(circuit.edges) != 1 else "1 wire")
-    facts.append(count(nodes, "node"))
+    single = bool(circuit.nodes) and not circuit.edges
+    facts.append(f"{len(circuit.nodes):,}{of} nodes" if single and of else count(nodes, "node"))
     if circuit.origin is None:
-        scored = any(e.score is not None for e in circuit.edges)
+        scored = any(s is not None for _, s in _items(circuit))
         facts.append("joined from others" if scored else "without scores")
     return words(f"circuit {circuit.name}", "bold underline") + words("".join(f" · {f}" for f in facts))
 
@@ -89,6 +90,10 @@ def _layers(circuit: Circuit, width: int) -> Table:
 Item = tuple[str, Score | None]
 
 
+def _kind(circuit: Circuit) -> str:
+    return "wire" if circuit.edges or not circuit.nodes else "node"
+
+
 def _items(circuit: Circuit) -> list[Item]:
     """Wires, or where there are none the nodes, with their scores."""
     if circuit.edges:
@@ -103,7 +108,7 @@ def _readout(circuit: Circuit) -> str:
     return said if 0 < len(said) <= _SHORT else READOUT
 
 
-def _table(items: Sequence[Item], width: int) -> Table:
+def _table(items: Sequence[Item], width: int, kind: str = "wire") -> Table:
     scores = [s for _, s in items if s is not None]
     ends = any(s.interval is not None for s in scores) and width >= _NARROW
     selected = any(s.selected is not None for s in scores) and width >= _NARROW
@@ -125,7 +130,7 @@ def _table(items: Sequence[Item], width: int) -> Table:
     for _ in range(ends + selected):
         table.add_column(justify="right", no_wrap=True)
     heads = ["interval"] * ends + ["chosen"] * selected
-    table.add_row(Text("wire", "dim"), "", *[Text(h, "dim") for h in ("score", *heads)])
+    table.add_row(Text(kind, "dim"), "", *[Text(h, "dim") for h in ("score", *heads)])
     for name, score in items:
         if score is None:
             table.add_row(words(name), "", Text("no score", "dim"), *[""] * (ends + selected))
@@ -166,12 +171,12 @@ class _Bar:
 def _told(circuit: Circuit) -> Iterator[tuple[str, Text]]:
     o = circuit.origin
     if o is not None:
-        unit = f" [{o.unit}]" if o.unit else ""
+        unit, kind = f" [{o.unit}]" if o.unit else "", _kind(circuit)
         way = "between two worlds" if o.direction == "between" else o.direction
         yield "scores", words(f"{o.method} of {o.readout}{unit}, {way}")
         yield (
             "worlds",
-            words(f"from {o.start} to {o.end}: what a wire carries in the latter adds its score to the readout"),
+            words(f"from {o.start} to {o.end}: what a {kind} carries in the latter adds its score to the readout"),
         )
         clusters = f" in {count(o.clusters, 'cluster')}" if o.clusters else ""
         yield "data", words(f"{o.data}, {count(o.rows, 'row')}{clusters}")
@@ -202,6 +207,7 @@ def _compared(found: Comparison, width: int) -> Iterator[RenderableType]:
         yield Text()
         yield Padding(words(f"{title} ({len(items)})", "bold"), indent)
         if items:
-            yield Padding(_table(items[: _STRONGEST // 2], width - 2 * _INDENT), (0, 0, 0, 2 * _INDENT))
+            table = _table(items[: _STRONGEST // 2], width - 2 * _INDENT, _kind(part))
+            yield Padding(table, (0, 0, 0, 2 * _INDENT))
         if len(items) > _STRONGEST // 2:
             yield Padding(Text(f"and {len(items) - _STRONGEST // 2} more", "dim"), (0, 0, 0, 2 * _INDENT))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypedDict
 
 from causalcircuit.diagnostics import error
-from causalcircuit.query import FACTUAL, Expr, ModelRef, World, render
+from causalcircuit.query import FACTUAL, Expr, ModelRef, Site, World, render
 from causalcircuit.query.circuit import Circuit, Direction, Origin
 from causalcircuit.query.circuits.formulas import Attributed
 from causalcircuit.query.units import unit_of
@@ -30,7 +31,7 @@ def attributed(
     Raises:
         DiagnosticError: CQ265, a method that is not there yet; what is wrong with the attribution.
     """
-    from causalcircuit.attribution import METHODS, Question, circuit, scores, trusted
+    from causalcircuit.attribution import METHODS, Question, circuit, node_circuit, node_scores, scores, trusted
     from causalcircuit.attribution.attribute import considered
     from causalcircuit.runs.contents import versions
 
@@ -46,7 +47,6 @@ def attributed(
         if progress is not None:
             progress(done, total, data.ref.label)
 
-    found = scores(model, data, question, asked.method.name, asked.method.arguments, heard, asked.over)
     labels = clusters(data)
     origin = Origin(
         str(asked.method),
@@ -58,19 +58,35 @@ def attributed(
         data.ref.label,
         data.n,
         None if labels is None else len(set(labels)),
-        len(considered(found, asked.over)[1]),
+        0,
         f"{model.sites.family} {ref.source}",
         "",
         str(model.dtype).removeprefix("torch."),
         str(model.device),
         asked.seed,
         versions(),
-        found.seconds,
-        found.passes,
     )
-    keep = asked.keep.count if asked.keep is not None and asked.keep.of == "edges" else None
-    made = circuit(found, question, data, origin, over=asked.over, keep=keep, above=asked.above, seed=asked.seed)
+    given = (model, data, question, asked.method.name, asked.method.arguments, heard, asked.over)
+    how: Choice = {"over": asked.over, "above": asked.above, "seed": asked.seed}
+    keep = asked.keep
+    if METHODS[asked.method.name].of == "nodes":
+        nodes = node_scores(*given)
+        origin = replace(origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes)
+        return node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
+    found = scores(*given)
+    count = len(considered(found, asked.over)[1])
+    origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes)
+    edges = keep.count if keep is not None and keep.of == "edges" else None
+    made = circuit(found, question, data, origin, keep=edges, **how)
     return trusted(made, model, data, question, found, asked.over)
+
+
+class Choice(TypedDict):
+    """What of the scores a circuit is made of."""
+
+    over: tuple[Site, ...]
+    above: float | None
+    seed: int | None
 
 
 def direction_of(start: World, end: World) -> Direction:

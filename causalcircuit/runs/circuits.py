@@ -15,6 +15,7 @@ from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
 from causalcircuit.query.circuits.assigned import bare, wires_in
 from causalcircuit.query.circuits.formulas import (
+    NODE_METHODS,
     Asked,
     Attributed,
     Formula,
@@ -79,7 +80,9 @@ class Circuits:
             origin = replace(origin, weights=origin.weights or weights)
         over, shared = found.over or asked.over, found.shared or shared_in(sites(ref))
         made = replace(found, origin=origin, over=over, shared=shared)
-        return between_nodes(made, asked.keep.count) if asked.keep is not None and asked.keep.of == "nodes" else made
+        if asked.keep is None or asked.keep.of == "edges" or asked.method.name in NODE_METHODS:
+            return made
+        return between_nodes(made, asked.keep.count)
 
     def _smallest(self, asked: Asked) -> Circuit:
         raise error(

@@ -4,7 +4,17 @@ A method gives every wire (or every node) a score on every row. Another one is a
 the group `causalcircuit.attribution`.
 """
 
-from causalcircuit.attribution.methods import eap, eap_ig, exact, gradcam_pp, relp  # noqa: F401  register themselves
+from causalcircuit.attribution.methods import (  # noqa: F401  register themselves
+    atp,
+    atp_star,
+    eap,
+    eap_ig,
+    exact,
+    exact_nodes,
+    gradcam_pp,
+    ifr,
+    relp,
+)
 from causalcircuit.attribution.methods.registry import METHODS, Scored, method
 
 __all__ = ["METHODS", "Scored", "method"]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Chunk
+from causalcircuit.attribution.nodes import NodeChunk
 
 Score = Callable[..., Any]
 """Of a chunk and the method's numbers: [rows, wires] or [rows, nodes], in units of the readout."""
@@ -29,7 +30,7 @@ class Scored:
     score: Score
     whole: bool = False
 
-    def __call__(self, chunk: Chunk, *numbers: float) -> Tensor:
+    def __call__(self, chunk: Chunk | NodeChunk, *numbers: float) -> Tensor:
         """The scores on a chunk of rows."""
         found: Tensor = self.score(chunk, *numbers)
         return found

@@ -20,6 +20,7 @@ from causalcircuit.query.program import DataRef
 
 METHODS: dict[str, int] = {
     "exact": 0,
+    "exact_nodes": 0,
     "atp": 0,
     "atp_star": 0,
     "eap": 0,
@@ -29,6 +30,8 @@ METHODS: dict[str, int] = {
     "ifr": 0,
 }
 """Methods of attribution, and how many numbers each takes."""
+NODE_METHODS = ("atp", "atp_star", "exact_nodes")
+"""Those that score nodes, and not wires."""
 SEARCHES: dict[str, int] = {"greedy": 0, "acdc": 1, "bisect": 0}
 """Ways to the smallest faithful circuit, and how many numbers each takes."""
 
@@ -74,7 +77,7 @@ class Attributed:
 
     Attributes:
         model: whose wires are scored. readout: what they are scored for. start, end: `from` and `to`.
-        over: the nodes whose wires are considered; empty for all of the model's.
+        over: the nodes whose wires are considered, or which are scored; empty for all of the model's.
         keep, above: what is kept of them: so many, or those whose absolute score is at least that.
         seed: of the bootstrap of rows, where there is one.
     """
