@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from causalcircuit.check import declarations, draws, loading, questions
-from causalcircuit.check.expressions import Lowering, Poisoned
+from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.rules import examine
-from causalcircuit.check.scope import Scope
+from causalcircuit.check.scope import Poisoned, Scope
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, instead_of
 from causalcircuit.query import (
     CircuitDecl,
@@ -28,6 +28,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
+from causalcircuit.query.trials import Trial
 from causalcircuit.syntax import Statement, cut, parse
 from causalcircuit.syntax.trees import inner
 
@@ -61,6 +62,7 @@ class Checker:
     circuits: dict[str, CircuitDecl] = field(default_factory=dict)
     views: list[CircuitView] = field(default_factory=list)
     savings: list[Saving] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -107,6 +109,7 @@ class Checker:
             dict(self.circuits),
             tuple(self.views),
             tuple(self.savings),
+            tuple(self.trials),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:

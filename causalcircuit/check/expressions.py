@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import addresses, calls, circuit_wires, sets, wires
+from causalcircuit.check import addresses, calls, circuit_wires, parts, sets, wires
 from causalcircuit.check.assign import assignment, world
 from causalcircuit.check.generation import mentions
-from causalcircuit.check.scope import Scope
-from causalcircuit.check.values import Function, Module, Path, Row, Value, kind_of
+from causalcircuit.check.scope import Poisoned, Scope
+from causalcircuit.check.values import Function, Path, Row, Value, kind_of
 from causalcircuit.check.wording import shown, within
-from causalcircuit.diagnostics import Fix, Span, did_you_mean, error
+from causalcircuit.diagnostics import Fix, Span, error
 from causalcircuit.query import (
     FACTUAL,
     Assignment,
     Binary,
     CircuitDecl,
-    Column,
     Compare,
     Counterfactual,
-    DataRef,
     Expect,
     Expr,
-    Index,
     Items,
     Logic,
     ModelRef,
@@ -34,7 +30,6 @@ from causalcircuit.query import (
     Number,
     OwnRow,
     Probability,
-    Split,
     Text,
     Truth,
     Wires,
@@ -44,12 +39,8 @@ from causalcircuit.query import (
     unite,
 )
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
-from causalcircuit.query.units import WRITTEN
+from causalcircuit.query.trials import CircuitClaim
 from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
-
-
-class Poisoned(Exception):  # noqa: N818 - not an error of its own: the cause is reported where it stands
-    """The expression uses a name whose declaration is in error; nothing more is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +109,7 @@ class Lowering:
     # ---- leaves
 
     def _number(self, node: Tree[Token]) -> Number:
-        parts = inner(node)
-        value, span = float(str(parts[0])), self.span(node)
-        if not math.isfinite(value):
-            raise error("CQ219", f"`{parts[0]}` is too large a number", span, help="1e308 is the largest")
-        if len(parts) == 1:
-            return Number(value, span=span)
-        unit = str(parts[1])
-        if unit not in WRITTEN:
-            product = f"{parts[0]} * {unit}"
-            raise error(
-                "CQ210",
-                f"`{unit}` is no unit",
-                self.span(parts[1]),
-                help=(
-                    f"a product is written `{product}`",
-                    "units: " + ", ".join(f"`{u}`" for u in WRITTEN if u != "%"),
-                ),
-            )
-        if span.source.position(span.start)[0] != self.span(parts[1]).line:
-            raise error(
-                "CQ210",
-                f"the unit `{unit}` stands on another line than its number",
-                self.span(parts[1]),
-                help=f"write `{parts[0]} {unit}` on one line",
-            )
-        return Number(value / 100 if unit == "pp" else value, "nat" if unit == "nats" else unit, span=span)
+        return parts.number(self, node)
 
     def _percent(self, node: Tree[Token]) -> Number:
         return Number(float(str(node.children[0])[:-1]) / 100, "%", span=self.span(node))
@@ -178,93 +144,10 @@ class Lowering:
     # ---- after a primary
 
     def _field(self, node: Tree[Token]) -> Value:
-        base_node, token = inner(node)
-        base, name, span = self.value(base_node), str(token)[1:], self.span(node)
-        match base:
-            case Row():
-                return Column(name, span=span)
-            case ModelRef():
-                return addresses.step(Path(base, (), span), name, span)
-            case Path():
-                return addresses.step(base, name, span)
-            case Module(name=module, scope=scope):
-                if name not in scope.names and name not in scope.failed:
-                    raise error(
-                        "CQ201", f"`{module}` has no name `{name}`", span, help=did_you_mean(name, list(scope.names))
-                    )
-                found = scope.find(name, span)
-                if found is None:
-                    raise Poisoned
-                return found
-            case DataRef(split=split):
-                if name not in ("train", "test"):
-                    raise error("CQ206", f"data has no part `{name}`", span, help="parts are `.train` and `.test`")
-                if split is None:
-                    raise error(
-                        "CQ206",
-                        f"`{base.name}` has no `split`",
-                        span,
-                        help="declare one on the data: `split 70/30 seed 7`",
-                    )
-                part: Literal["train", "test"] = "train" if name == "train" else "test"
-                return replace(base, split=Split(split.train, split.seed, part))
-            case _:
-                what = kind_of(base)
-                raise error(
-                    "CQ206",
-                    f"{what} has no part `{name}`",
-                    span,
-                    help="parts after a `.` belong to models, data, rows and files in use",
-                )
+        return parts.field(self, node)
 
     def _index(self, node: Tree[Token]) -> Value:
-        base_node, indices = inner(node)
-        base, span = self.value(base_node), self.span(node)
-        if isinstance(base, ModelRef):
-            base = Path(base, (), span)
-        if not isinstance(base, Path) or not isinstance(indices, Tree):
-            said = self.span(base_node).text
-            raise error(
-                "CQ206", f"`{said}` is {kind_of(base)} and takes no index", span, help="addresses do: `m.layer[0]`"
-            )
-        indices, word = self._behind(base, indices)
-        return addresses.subscript(base, self._indices(indices), span, word)
-
-    def _behind(self, base: Path, indices: Tree[Token]) -> tuple[Tree[Token], str | None]:
-        """What is inside brackets, less the word behind an answer: `["toxic", softmax]`, `["a cat", per_token]`."""
-        *before, last = inner(indices)
-        words = addresses.behind(base)
-        if before and isinstance(last, Tree) and last.data == "reference" and self.word(last.children[0]) in words:
-            return Tree(indices.data, list(before), indices.meta), self.word(last.children[0])
-        return indices, None
-
-    def _indices(self, tree: Tree[Token]) -> Index | Expr:
-        items: list[int | tuple[int, int]] = []
-        for child in inner(tree):
-            kind = str(child.data) if isinstance(child, Tree) else ""
-            if kind == "every":
-                if len(inner(tree)) > 1:
-                    raise error("CQ506", "`*` stands alone in an index", self.span(tree), help="write `[*]`")
-                return "*"
-            if kind == "span_of":
-                ends = [str(t) for t in inner(tree_of(child))]
-                if not all(t.isdigit() for t in ends):
-                    raise error("CQ506", f"`{'..'.join(ends)}` is no range", self.span(child), help="write `[4..9]`")
-                low, high = map(int, ends)
-                if low > high:
-                    raise error(
-                        "CQ506", f"the range {low}..{high} is empty", self.span(child), help=f"write `{high}..{low}`"
-                    )
-                items.append((low, high))
-                continue
-            value = self.expr(child)
-            if not isinstance(value, Number) or value.value != int(value.value):
-                if len(inner(tree)) == 1:
-                    return value
-                return Items(tuple(self.expr(c) for c in inner(tree)), span=self.span(tree))
-            items.append(int(value.value))
-        single = items[0]
-        return single if len(items) == 1 and isinstance(single, int) else tuple(items)
+        return parts.index(self, node)
 
     def _at(self, node: Tree[Token]) -> Value:
         base_node, place = inner(node)
@@ -346,8 +229,11 @@ class Lowering:
         value, words = inner(node)
         return mentions(self.expr(value), self.expr(words), self.span(node))
 
-    def _not(self, node: Tree[Token]) -> Expr:
-        return Logic("not", (self.expr(inner(node)[0]),), span=self.span(node))
+    def _not(self, node: Tree[Token]) -> Value:
+        value = self.value(inner(node)[0])
+        if isinstance(value, CircuitClaim):
+            return replace(value, negated=not value.negated, span=self.span(node))
+        return Logic("not", (self.as_expr(value, inner(node)[0]),), span=self.span(node))
 
     def _conjunction(self, node: Tree[Token]) -> Expr:
         return Logic("and", tuple(self.expr(c) for c in inner(node)), span=self.span(node))

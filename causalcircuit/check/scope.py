@@ -18,7 +18,16 @@ FUNCTIONS = (
 )
 CIRCUITS = ("attribute", "smallest", "union", "intersect", "strongest", "paths", "group", "load", "compare")
 """What makes circuits: names in circuit statements, and free elsewhere."""
+CLAIMS = (
+    *("equivalent", "independent", "minimal", "sufficient"),
+    *("partially_necessary", "jointly_necessary", "aligned"),
+)
+"""What is claimed of circuits, in `test` and `hypothesis`."""
 _CONSTANTS = ("true", "false")
+
+
+class Poisoned(Exception):  # noqa: N818 - not an error of its own: the cause is reported where it stands
+    """The expression uses a name whose declaration is in error; nothing more is said of it."""
 
 
 @dataclass(slots=True)
@@ -86,7 +95,7 @@ class Scope:
             scope = scope.parent
         if name == "row":
             return Row(span)
-        if name in FUNCTIONS:
+        if name in FUNCTIONS or name in CLAIMS:
             return Builtin(name, span)
         function = registered(name)
         if function is not None:
