@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lark import Token, Tree
 
@@ -12,7 +12,7 @@ from causalcircuit.check import draws, given, references
 from causalcircuit.check.foreign import applied
 from causalcircuit.check.generation import generated
 from causalcircuit.check.outputs import divergence
-from causalcircuit.check.scope import FUNCTIONS, Scope
+from causalcircuit.check.scope import CLAIMS, FUNCTIONS, Scope
 from causalcircuit.check.values import Builtin, Foreign, Function, Path, Value, kind_of
 from causalcircuit.check.wording import counted, shown
 from causalcircuit.diagnostics import Span, error
@@ -28,6 +28,7 @@ from causalcircuit.syntax.trees import Node, inner, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.expressions import Lowering
+    from causalcircuit.query.trials import Kind
 
 _DEPTH = 40
 _MADE: Mapping[str, Callable[[Lowering, list[Node], Span], Expr]] = {
@@ -70,6 +71,10 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
         return _module(low, callee, arguments, span)
     if isinstance(callee, Path) and callee.parts == (Part("text"),):
         return generated(low, callee.model, arguments, span)
+    if isinstance(callee, Builtin) and callee.name in CLAIMS:
+        from causalcircuit.check.claims import claimed  # most programs have none
+
+        return claimed(low, cast("Kind", callee.name), arguments, span)
     if isinstance(callee, Builtin):
         return _builtin(low, callee.name, arguments, span)
     if isinstance(callee, Foreign):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.each import sites_at_each
 from causalcircuit.query.showing import Showing
+from causalcircuit.query.trials import CircuitClaim
 from causalcircuit.query.units import WRITTEN
 from causalcircuit.syntax.trees import Node, inner, text_of, unquote
 
@@ -171,7 +173,12 @@ def hypothesis(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     if condition is None:
         raise error("CQ226", "this hypothesis says not what it expects", low.span(name), help="add `expect … < …`")
     word = low.word(name)
-    made = replace(claim(low.expr(condition), word, low.span(condition)), title=title, because=because)
+    value = low.value(condition)
+    made: Claim | CircuitClaim
+    if isinstance(value, CircuitClaim):
+        made = replace(value, name=word, title=title, because=because)
+    else:
+        made = replace(claim(low.as_expr(value, condition), word, low.span(condition)), title=title, because=because)
     checker.scope.declare(word, made, low.span(name), again=checker.redefine)
 
 
@@ -265,12 +272,12 @@ def family(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     heads, options = _split(tree)
     given = read(options, low, ("correct", "alpha"))
     name, *members = heads
-    claims: list[Claim] = []
+    claims: list[Claim | CircuitClaim] = []
     for member in members:
         value = low.scope.find(low.word(member), low.span(member))
         if value is None:
             continue
-        if not isinstance(value, Claim):
+        if not isinstance(value, Claim | CircuitClaim):
             raise error(
                 "CQ205",
                 f"`{low.word(member)}` is {kind_of(value)}, not a hypothesis",
@@ -282,8 +289,25 @@ def family(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
                 "CQ202", f"`{low.word(member)}` stands twice in the family", low.span(member), help="once is enough"
             )
         claims.append(replace(value, named=True))
+    _one_kind(claims, [low.span(m) for m in members], low.word(name))
     made = Family(low.word(name), tuple(claims), given.correction or "holm", given.alpha or 0.05)
     checker.scope.declare(made.name, made, low.span(name), again=checker.redefine)
+
+
+def _one_kind(claims: Sequence[Claim | CircuitClaim], spans: Sequence[Span], name: str) -> None:
+    """Refuse claims about circuits beside claims about estimands.
+
+    Raises:
+        DiagnosticError: CQ272.
+    """
+    kinds = [isinstance(c, CircuitClaim) for c in claims]
+    if any(kinds) and not all(kinds):
+        raise error(
+            "CQ272",
+            f"`{name}` holds claims about circuits and claims about estimands",
+            spans[kinds.index(False)],
+            help="give each kind a family of its own, with a part of alpha",
+        )
 
 
 def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
@@ -294,6 +318,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         raise error("CQ217", "this test says not on which data", low.span(tree), help=on_data(low))
     check_sweeps(given.sweeps, heads, low)
     claims: list[Claim] = []
+    tries: list[CircuitClaim] = []
     name, correction, alpha = "", given.correction, given.alpha
     for head in heads:
         for point in points(given.sweeps, low):
@@ -301,20 +326,32 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             if isinstance(value, Family):
                 if len(heads) > 1 or given.sweeps:
                     raise error("CQ228", "a family is tested alone", low.span(head), help="give it a `test` of its own")
-                claims.extend(value.claims)
+                claims.extend(c for c in value.claims if isinstance(c, Claim))
+                tries.extend(c for c in value.claims if isinstance(c, CircuitClaim))
                 name, correction, alpha = value.name, correction or value.correction, alpha or value.alpha
             elif isinstance(value, Claim):
                 claims.append(replace(value, named=True))
+            elif isinstance(value, CircuitClaim):
+                title = value.name or text_of(head, low.statement)
+                tries.append(replace(value, name=title, named=bool(value.name) or value.named, at=point.at))
             else:
                 claims += _claims(point.low.as_expr(value, head), head, point, low)
     claims = _claims_reached(checker, claims, low)
-    if len(claims) > 1 and correction is None:
+    _one_kind([*tries, *claims], [low.span(heads[0])] * (len(tries) + len(claims)), "test")
+    if len(claims) + len(tries) > 1 and correction is None:
         raise error(
             "CQ229",
-            f"{len(claims)} claims are tested together without a correction",
+            f"{len(claims) + len(tries)} claims are tested together without a correction",
             low.span(heads[0]).to(low.span(heads[-1])),
             help="add `correct holm alpha 0.05`",
         )
+    if tries:
+        from causalcircuit.check.claims import tried  # most programs have none
+
+        title = name or (text_of(heads[0], low.statement) if given.sweeps else "")
+        made = Family(title, tuple(tries), correction or "none", alpha or 0.05)
+        tried(checker, made, given, comments, low)
+        return
     checker.command(
         Testing(
             tuple(claims),

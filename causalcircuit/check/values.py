@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query import CircuitDecl, Claim, DataRef, Expr, Graph, ModelRef, Part, World
+from causalcircuit.query.trials import CircuitClaim
 
 if TYPE_CHECKING:
     from causalcircuit.check.scope import Scope
@@ -71,17 +72,17 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Named claims under one correction."""
+    """Named claims under one correction; those about circuits are in families of their own."""
 
     name: str
-    claims: tuple[Claim, ...]
+    claims: tuple[Claim | CircuitClaim, ...]
     correction: str
     alpha: float
 
 
 Value = (
     Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | CircuitDecl
-    | ModelRef | DataRef
+    | ModelRef | DataRef | CircuitClaim
 )  # fmt: skip
 
 
@@ -101,6 +102,7 @@ def kind_of(value: Value) -> str:
         Foreign: "a function",
         Family: "a family",
         Claim: "a hypothesis",
+        CircuitClaim: "a claim about a circuit",
         Graph: "a graph",
         CircuitDecl: "a circuit",
         ModelRef: "a model",

@@ -12,6 +12,7 @@ from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
 
 if TYPE_CHECKING:
+    from causalcircuit.query.trials import Trial
     from causalcircuit.query.circuits.formulas import Formula
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
@@ -251,6 +252,7 @@ class Program:
         comments: the `##` lines that belong to no question: above the first statement, below the last.
         warnings: what the check had to say short of errors.
         circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
+        trials: tests of claims about circuits.
     """
 
     models: Mapping[str, ModelRef]
@@ -264,8 +266,9 @@ class Program:
     circuits: Mapping[str, CircuitDecl] = field(default_factory=dict)
     views: tuple[CircuitView, ...] = ()
     savings: tuple[Saving, ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
-        return bool(self.commands or self.views or self.savings)
+        return bool(self.commands or self.views or self.savings or self.trials)

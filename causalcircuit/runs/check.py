@@ -7,7 +7,7 @@ from pathlib import Path
 
 import causalcircuit.check as rooms
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.inference import check_options, check_resamples
+from causalcircuit.inference import check_options, check_resamples, check_trial
 from causalcircuit.query import Command, Estimation, Program
 from causalcircuit.query.hub import Online
 from causalcircuit.query.showing import Showing, simultaneous
@@ -41,6 +41,7 @@ def check_program(program: Program) -> Program:
         DiagnosticError: an estimator is asked for that cannot do what it should (CQ6xx).
     """
     found = [d for command in program.commands for d in check_command(command)]
+    found += [d for trial in program.trials for d in check_trial(trial)]
     DiagnosticError.raise_if([*program.warnings, *found] if any(d.is_error for d in found) else found)
     return replace(program, warnings=(*program.warnings, *found))
 

@@ -83,6 +83,8 @@ class Runner:
         recorder = Recorder(self.keeping().ledger if tasks else None, program, tests_only=tests_only)
         try:
             result = self._answered(program, commands, tasks, remarks, progress, recorder)
+            if circuits is not None and not result.interrupted:
+                result = self._tried(circuits, result)
             if circuits is not None and not tests_only and not result.interrupted:
                 result = self._with_circuits(circuits, result)
         except AfterPass as problem:
@@ -95,7 +97,7 @@ class Runner:
         """What makes the circuits of a program that asks for some."""
         from causalcircuit.runs.circuits import has_wires
 
-        if program.circuits or program.views or program.savings or any(map(has_wires, commands)):
+        if program.circuits or program.views or program.savings or program.trials or any(map(has_wires, commands)):
             return self.circuits(program, progress)
         return None
 
@@ -103,7 +105,26 @@ class Runner:
         """What makes the circuits of a program."""
         from causalcircuit.runs.circuits import Circuits
 
-        return Circuits(program, lambda name: self._model(program.models[name]), self.keeping(), progress)
+        load = lambda name: self._model(program.models[name])  # noqa: E731
+        return Circuits(program, load, self.keeping(), progress, self.limit)
+
+    def _tried(self, circuits: Circuits, result: Result) -> Result:
+        """A result with the claims about circuits that are tested."""
+        if not circuits.program.trials:
+            return result
+        from causalcircuit.runs.trials import tried
+
+        tested = list(result.hypotheses)
+        try:
+            for trial in circuits.program.trials:
+                tested += tried(trial, circuits)
+        except KeyboardInterrupt:
+            return replace(result, hypotheses=tuple(tested), interrupted=True)
+        except DiagnosticError as problem:
+            if result.tables or len(tested) > len(result.hypotheses):
+                raise self._after(problem, replace(result, hypotheses=tuple(tested))) from None
+            raise
+        return replace(result, hypotheses=tuple(tested))
 
     def _with_circuits(self, circuits: Circuits, result: Result) -> Result:
         """A result with the circuits that are shown, and those that are saved written."""
@@ -167,7 +188,7 @@ class Runner:
             tuple(tested),
             tuple(dict.fromkeys(found)),
             _labelled(tables),
-            program.comments if commands or program.views else (),
+            program.comments if commands or program.views or program.trials else (),
             interrupted=interrupted,
             shown=tuple(displays),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},

@@ -128,7 +128,7 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
         cost = predict(each.ready, positions, wishes.how, rates)
         data.append(_forecast(each, program, cost, outlook, progress, wishes))
     notes = [*program.warnings, *remarks, *(n for p in planned for n in p.ready.notes), *sketches.remarks]
-    notes += [_unplanned(program)] if program.views or program.savings else []
+    notes += [_unplanned(program)] if program.views or program.savings or program.trials else []
     return Forecast(
         models,
         tuple(data),
@@ -144,11 +144,14 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
 
 def _unplanned(program: Program) -> Diagnostic:
     """What is said of circuits: their passes are not among those that are planned."""
-    first = [c for view in program.views for c in view.circuits] + [s.circuit for s in program.savings]
+    first = [(c.name, c.span) for view in program.views for c in view.circuits]
+    first += [(s.circuit.name, s.circuit.span) for s in program.savings]
+    first += [(c.of, c.span) for t in program.trials for c in t.claims]
+    name, span = first[0]
     return warning(
         "CQ266",
-        f"what it takes to attribute `{first[0].name}` is not planned",
-        first[0].span,
+        f"what it takes to attribute `{name}` is not planned",
+        span,
         help="attribute it on a sample first: `sample 20 seed 1` on the data; the report says what it took",
     )
 

@@ -61,7 +61,7 @@ class Session:
         from causalcircuit.runs.planning import PlanWishes, plan_program
 
         self.count += 1
-        self.checker.found, self.checker.commands = [], []
+        self.checker.found, self.checker.commands, self.checker.trials = [], [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(Source(f"<{self.count}>", text)))
@@ -77,7 +77,7 @@ class Session:
     def _read(self, source: Source, progress: Progress | None) -> Outcome:
         before = dict(self.checker.scope.names)
         self.checker.found, self.checker.commands = [], []
-        self.checker.views, self.checker.savings = [], []
+        self.checker.views, self.checker.savings, self.checker.trials = [], [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))

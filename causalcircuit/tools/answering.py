@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Program, Result, Testing
+from causalcircuit.query.trials import Trial
 from causalcircuit.tools import exits, streams
 from causalcircuit.tools.progress import progress_bar
 from causalcircuit.tools.sizes import bytes_of
@@ -129,7 +130,7 @@ def read(file: str, online: Online = "") -> Program:
 
 def summary(program: Program) -> str:
     """What a sound program holds, in a line."""
-    claims = sum(len(c.claims) for c in program.commands if isinstance(c, Testing))
+    claims = sum(len(c.claims) for c in (*program.commands, *program.trials) if isinstance(c, Testing | Trial))
     estimates = sum(len(c.queries) for c in program.commands if not isinstance(c, Testing))
     counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
     counts |= {"circuit": len(program.circuits)} if program.circuits else {}
@@ -178,7 +179,7 @@ def _idle(program: Program, tests_only: bool) -> tuple[Diagnostic, ...]:
         DiagnosticError: CQ391, tests are asked for and there are none: to succeed would be misleading.
     """
     where = program.source.name if program.source is not None else ""
-    if tests_only and not any(isinstance(c, Testing) for c in program.commands):
+    if tests_only and not program.trials and not any(isinstance(c, Testing) for c in program.commands):
         raise error(
             "CQ391",
             "there is nothing to test",
