@@ -13,7 +13,7 @@ from causalcircuit.attribution.grounds import Grounds
 from causalcircuit.attribution.layout import Event, Read, Write
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.attribution.streams import Streams, head_rows, pushed, scaled
-from causalcircuit.models import Attention, ModuleTap, Term, codec_of
+from causalcircuit.models import Attention, Codec, ModuleTap, Term, codec_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +131,8 @@ class Carrier:
         columns = [p.start for p in pieces]
         if name.endswith(".features"):
             codec = codec_of(self.streams.model, name.removesuffix(".features")).on(moved.device)
+            if pieces[0].stop - pieces[0].start > 1:  # all of them together
+                return self._described(entry.tensor, codec, moved @ codec.decoder, here)
             whole = here.nodes[entry.tensor].new_zeros(len(columns), here.nodes[entry.tensor].shape[-1])
             whole[:, codec.target] = codec.decoder[columns].to(whole.dtype)
             times = moved[:, columns].to(whole.dtype)
@@ -142,11 +144,15 @@ class Carrier:
         if name.endswith(".mlp.neurons"):
             return self._neurons(name, moved, columns, here)
         if name.endswith(".error"):
-            codec = codec_of(self.streams.model, name.removesuffix(".error"))
-            wide = moved.new_zeros(len(moved), here.nodes[entry.tensor].shape[-1])
-            wide[:, codec.target] = moved
-            return self._carried(entry.tensor, wide[:, None].to(here.nodes[entry.tensor].dtype), here)
+            return self._described(entry.tensor, codec_of(self.streams.model, name.removesuffix(".error")), moved, here)
         return self._carried(name, moved[:, None], here)
+
+    def _described(self, name: str, codec: Codec, moved: Tensor, here: Recorded) -> Tensor:
+        """[places, 1, width] of the stream, for a change of what a dictionary describes."""
+        value = here.nodes[name]
+        wide = value.new_zeros(len(moved), value.shape[-1])
+        wide[:, codec.target] = moved.to(value.dtype)
+        return self._carried(name, wide[:, None], here)
 
     def _neurons(self, name: str, moved: Tensor, columns: list[int], here: Recorded) -> Tensor | Thin:
         lead = name.removesuffix("neurons")
@@ -238,8 +244,13 @@ def runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
     out: list[list[Piece]] = []
     for piece in pieces:
         last = out[-1][-1] if out else None
-        alone = piece.tensor.endswith((".error", ".out")) or "expert[" in piece.tensor
-        if last is not None and not alone and (last.tensor, last.at) == (piece.tensor, piece.at):
+        single = piece.tensor.endswith((".z", ".neurons")) or piece.stop - piece.start == 1
+        if (
+            last is not None
+            and single
+            and last.stop - last.start == piece.stop - piece.start
+            and (last.tensor, last.at) == (piece.tensor, piece.at)
+        ):
             out[-1].append(piece)
         else:
             out.append([piece])

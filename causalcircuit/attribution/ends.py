@@ -218,10 +218,8 @@ def via(site: Site, entry: Entry) -> Site:
     lead = (Part(entry.tower),) if entry.tower else ()
     if entry.kind == "stream":
         mid = entry.tensor.endswith("resid_mid")
-        if mid or entry.layer == 0:
-            path = (*lead, Part("layer", entry.layer), Part("resid_mid" if mid else "resid_in"))
-        else:
-            path = (*lead, Part("layer", entry.layer - 1), Part("resid"))
+        layer = Part("layer", entry.layer if mid else entry.layer - 1)
+        path = (*lead, layer, Part("resid_mid" if mid else "resid"))
         return Site(Address(site.address.model, path), site.position)
     if entry.kind == "projector":
         return Site(Address(site.address.model, (Part("projector"), Part("out"))), site.position)

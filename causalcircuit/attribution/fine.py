@@ -166,6 +166,8 @@ class _Layout:
             order = "pre"
             if piece.entry.kind in ("heads", "mlp"):
                 order = self.streams.blocks[piece.entry.tower, piece.entry.layer].order
+            if piece.entry.tensor.endswith("resid[0]"):
+                return  # what is found in an embedding reads nothing of the stream
             entry, local = ends.reading(self.table, site, order)
             k = ends.step_at(self.made.steps, entry, read=True)
             own = piece if local else Piece(piece.tensor, piece.start, piece.stop, piece.entry, site.position)
