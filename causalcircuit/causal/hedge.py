@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from causalcircuit.causal.bits import bits
 from causalcircuit.causal.diagram import Frame
+from causalcircuit.causal.sources import Setting
+from causalcircuit.causal.surrogate import Unreached
 from causalcircuit.causal.witness import Witness, witnesses
 
 
@@ -52,7 +54,53 @@ class Hedge:
             (self.frame.names[a], self.frame.names[b]) for b in bits(mask) for a in bits(graph.sp[b] & mask & ((1 << b) - 1))
         )
 
+    def to_json(self) -> dict[str, object]:
+        """The hedge for machines."""
+        return {
+            "outer": list(self.outer),
+            "inner": list(self.inner),
+            "roots": list(self.roots),
+            "treatments": list(self.treatments),
+            "confounders": [f"{a} <-> {b}" for a, b in self.confounders],
+            "text": str(self),
+        }
+
     def __str__(self) -> str:
         """The hedge as text."""
         shared = ", ".join(f"{a} <-> {b}" for a, b in self.confounders)
         return f"{{{', '.join(self.outer)}}} over {{{', '.join(self.inner)}}}, rooted in {', '.join(self.roots)}: {shared}"
+
+
+@dataclass(frozen=True)
+class Thicket:
+    """Why several sources do not identify an effect: a district on the way to the outcome that none of them gives.
+
+    Attributes:
+        district: the district whose mechanisms no source shows.
+        outer: the variables of all hedges that were met, the district's included.
+        tried: each source that measures the district, with the outer set of the hedge met there.
+    """
+
+    district: tuple[str, ...]
+    outer: tuple[str, ...]
+    tried: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(cls, setting: Setting, failure: Unreached) -> Thicket:
+        """Name what the algorithm met."""
+        named = setting.frame.named
+        tried = tuple((source.name, named(problem.forest)) for source, problem in failure.hedges)
+        outer = failure.part
+        for _, problem in failure.hedges:
+            outer |= problem.forest
+        return cls(named(failure.part), named(outer), tried)
+
+    def to_json(self) -> dict[str, object]:
+        """The reason for machines."""
+        sources = [{"source": name, "outer": list(outer)} for name, outer in self.tried]
+        return {"district": list(self.district), "sources": sources, "text": str(self)}
+
+    def __str__(self) -> str:
+        """The reason as text."""
+        text = f"no given distribution shows the mechanisms of {{{', '.join(self.district)}}}"
+        return text + "".join(f"; {name} meets a hedge on {{{', '.join(outer)}}}" for name, outer in self.tried)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from causalcircuit.causal.bits import bits
 from causalcircuit.causal.mixed import Mixed
-from causalcircuit.causal.separation import blankets, separated
+from causalcircuit.causal.separation import blankets
 
 
 class Cut:
@@ -85,12 +85,3 @@ class Cut:
                 if new not in seen:
                     seen.add(new)
                     todo.append(new)
-
-
-def independences(graph: Mixed, observed: int) -> Iterator[tuple[int, int, int]]:
-    """For every pair that some observed set separates: the pair and the minimal such set nearest to the later one."""
-    for b in bits(observed):
-        for a in bits(observed & ((1 << b) - 1)):
-            if not separated(graph, 1 << a, 1 << b, graph.ancestors(1 << a | 1 << b, graph.all) & observed & ~(1 << a | 1 << b)):
-                continue
-            yield a, b, Cut(graph, 1 << a, 1 << b, observed).near_b()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from causalcircuit.causal.bits import bits, mask_of
-from causalcircuit.causal.evaluate import values
+from causalcircuit.causal.evaluating import values
 from causalcircuit.causal.id import Context, NotIdentified, identify
 from causalcircuit.causal.law import Observed
 from causalcircuit.causal.mixed import Mixed

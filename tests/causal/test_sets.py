@@ -11,7 +11,7 @@ import pytest
 from causalcircuit.causal.adjustment import Backdoor
 from causalcircuit.causal.bits import bits, mask_of, subsets
 from causalcircuit.causal.frontdoor import Frontdoor
-from causalcircuit.causal.instruments import Instrument, given_for
+from causalcircuit.causal.instrumental import Instrument, given_for
 from causalcircuit.causal.separation import separated
 from causalcircuit.causal.separators import Cut
 from causalcircuit.causal.steps import Trace
