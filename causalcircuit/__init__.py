@@ -5,13 +5,13 @@
 used, so that neither torch nor any other heavy library is loaded before a question is asked (PEP 562).
 """
 
-from importlib import import_module
+from causalcircuit._faces import fetched
 
 __version__ = "0.1.0"  # the build reads it here: asking the installed metadata would cost every start 40 ms
 
 # Module -> the public names that it provides.  A new public name is one word here.
 _LAZY = {
-    "causalcircuit.api": (
+    "api": (
         "run", "program", "plan", "model", "module", "sae", "transcoder", "data", "row",
         "estimate", "hypothesis", "test", "show", "sweep", "except_", "each", "pictures", "Sweep",
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
@@ -20,8 +20,8 @@ _LAZY = {
         "attribute", "circuit", "load_circuit", "smallest", "Circuit",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
-    "causalcircuit.diagnostics": ("Diagnostic", "DiagnosticError"),
-    "causalcircuit.runs": ("AfterPass",),
+    "diagnostics": ("Diagnostic", "DiagnosticError"),
+    "runs": ("AfterPass",),
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
@@ -29,17 +29,7 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> object:
-    """Return the public `name`, importing its module on first use.
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value  # the next access is an ordinary one
-    return value
+__getattr__ = fetched(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,8 @@
 """The nouns: expressions, worlds, queries, programs, tables, estimates. No torch, no files, no text."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from causalcircuit._faces import fetched
 from causalcircuit.query.address import (
     ALL,
     FIRST,
@@ -237,15 +237,4 @@ _RESULTS = {
     "Verdict": "estimate",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a noun of results when it is first used: checking a program needs none (PEP 562).
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _RESULTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.query.{_RESULTS[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _RESULTS)

@@ -3,9 +3,9 @@
 Checking imports nothing heavy; what runs programs is fetched when it is first used (PEP 562).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from causalcircuit._faces import fetched
 from causalcircuit.runs.check import check, check_program, check_text
 
 if TYPE_CHECKING:
@@ -70,15 +70,4 @@ _HOME = {
     "save_rows": "rows",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name that needs numpy when it is first used.
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.runs.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)

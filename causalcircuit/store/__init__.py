@@ -1,8 +1,8 @@
 """What is kept between runs, by the hash of what it was made from."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from causalcircuit._faces import fetched
 from causalcircuit.store.proofs import recall, remember
 
 if TYPE_CHECKING:
@@ -48,15 +48,4 @@ _HOME = {
     "store_folder": "place",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name that needs SQLite or numpy when it is first used (PEP 562).
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.store.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)
