@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from causalcircuit.attribution.attribute import Scores, circuit, scores
+    from causalcircuit.attribution.attribute import Means, Scores, circuit, scores
     from causalcircuit.attribution.methods import METHODS, method
     from causalcircuit.attribution.node_circuits import NodeScores, node_circuit, node_scores
     from causalcircuit.attribution.passes import Question
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "Means",
     "NodeScores",
     "Question",
     "Scores",
@@ -25,6 +26,7 @@ __all__ = [
 
 _HOME = {
     "METHODS": "methods",
+    "Means": "attribute",
     "NodeScores": "node_circuits",
     "Question": "passes",
     "Scores": "attribute",

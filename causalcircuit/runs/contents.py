@@ -105,10 +105,14 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code() -> str:
-    """A digest of the code that numbers come from: a change of it makes older outcomes worthless, released or not."""
+def code(*more: str) -> str:
+    """A digest of the code that numbers come from: a change of it makes older outcomes worthless, released or not.
+
+    Args:
+        more: rooms besides those that all numbers come from.
+    """
     root = Path(causalcircuit.__file__).parent
     said = hashlib.sha256()
-    for path in sorted(p for room in _ROOMS for p in (root / room).rglob("*.py")):
+    for path in sorted(p for room in (*_ROOMS, *more) for p in (root / room).rglob("*.py")):
         said.update(checksum(path.relative_to(root).as_posix().encode(), path.read_bytes()))
     return said.hexdigest()

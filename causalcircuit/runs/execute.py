@@ -80,15 +80,18 @@ class Runner:
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
         tasks = self._prepare(commands, program)
         self._positions(tasks)  # a limit that holds no row is known before anything runs
-        recorder = Recorder(self.keeping().ledger if tasks else None, program, tests_only=tests_only)
+        wanted = bool(tasks or program.views or program.savings or program.trials)
+        recorder = Recorder(self.keeping().ledger if wanted else None, program, tests_only=tests_only)
         try:
             result = self._answered(program, commands, tasks, remarks, progress, recorder)
             if circuits is not None and not result.interrupted:
                 result = self._tried(circuits, result)
             if circuits is not None and not tests_only and not result.interrupted:
                 result = self._with_circuits(circuits, result)
-        except AfterPass as problem:
-            recorder.ended("failed", problem.result)
+            if circuits is not None and wanted:
+                result = circuits.told(result, tasks.values(), recorder, self.how)
+        except DiagnosticError as problem:
+            recorder.ended("failed", problem.result if isinstance(problem, AfterPass) else None)
             raise
         recorder.ended("interrupted" if result.interrupted else "done", result)
         return result

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from causalcircuit.query import OutcomeTable, Program, Result
+from causalcircuit.query import ModelRef, OutcomeTable, Program, Result
 from causalcircuit.query.past import PastRun, State
+from causalcircuit.rows import Dataset
 from causalcircuit.runs.contents import code, versions
-from causalcircuit.runs.task import Task
+from causalcircuit.runs.keys import Keys
+from causalcircuit.runs.scored import Count
 from causalcircuit.store import Ledger, begin, ended, write_record
 
 
@@ -26,7 +28,31 @@ def machine() -> dict[str, Any]:
     return out
 
 
-def manifest(program: Program, tasks: Iterable[Task], how: str) -> dict[str, Any]:
+class Source(Protocol):
+    """What some numbers were made from: rows, models, and what was random."""
+
+    @property
+    def data(self) -> Dataset:
+        """The rows."""
+
+    @property
+    def models(self) -> Mapping[str, ModelRef]:
+        """By name."""
+
+    @property
+    def keys(self) -> Keys:
+        """Of the store."""
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        """What was computed on."""
+
+    @property
+    def seeds(self) -> set[int]:
+        """Of what was random."""
+
+
+def manifest(program: Program, tasks: Iterable[Source], how: str) -> dict[str, Any]:
     """Versions, digests of all that was read, seeds, and the machine; equal for runs that had to come out equal."""
     every = list(tasks)
     models = {name: ref for task in every for name, ref in task.models.items()}
@@ -35,7 +61,7 @@ def manifest(program: Program, tasks: Iterable[Task], how: str) -> dict[str, Any
         "versions": versions(),
         "code": code(),
         "plan": how,
-        "seeds": sorted({c.options.seed for t in every for c in t.asked if c.options.seed is not None}),
+        "seeds": sorted(set().union(*(t.seeds for t in every))),
         "models": {
             name: {
                 "source": ref.source,
@@ -55,7 +81,7 @@ def manifest(program: Program, tasks: Iterable[Task], how: str) -> dict[str, Any
     return out
 
 
-def _data(task: Task) -> dict[str, Any]:
+def _data(task: Source) -> dict[str, Any]:
     """A data set: its file, or where it is none the content that feeds models."""
     try:
         found = task.keys.contents.files.digest(task.data.ref.path)
@@ -84,18 +110,20 @@ class Recorder:
         if self.ledger is not None:
             write_record(self.ledger, self.record)
 
-    def said(self, tables: Iterable[OutcomeTable]) -> dict[str, Any]:
-        """The run as a result tells it."""
-        every = list(tables)
+    def said(self, tables: Iterable[OutcomeTable], scored: Iterable[Count] = ()) -> dict[str, Any]:
+        """The run as a result tells it: its tables, and the scores of its circuits."""
+        every, counts = list(tables), list(scored)
         record = cast(PastRun, self.record)
         stored = sum(int(t.cost.get("stored", 0)) for t in every)
         outcomes = sum(len(t.cells) * t.n for t in every)
+        computed = max(0, outcomes - stored) + sum(c.computed for c in counts)
+        stored += sum(c.stored for c in counts)
         self.record = ended(
             record,
-            rows=sum(t.n for t in every),
-            worlds=sum(len({c.world for c in t.cells}) for t in every),
+            rows=sum(t.n for t in every) + sum(c.rows for c in counts),
+            worlds=sum(len({c.world for c in t.cells}) for t in every) + 2 * len(counts),
             stored=stored,
-            computed=max(0, outcomes - stored),
+            computed=computed,
         )
         kept = {"id": record.id} if self.ledger is not None and self.ledger.writable else {}
         return {

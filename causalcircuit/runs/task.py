@@ -50,6 +50,11 @@ class Task:
         return self.plan.row_passes + (0 if self.rewiring is None else self.rewiring.pairs)
 
     @property
+    def seeds(self) -> set[int]:
+        """Of what is random in the questions."""
+        return {c.options.seed for c in self.asked if c.options.seed is not None}
+
+    @property
     def notes(self) -> tuple[Diagnostic, ...]:
         """What was remarked before any pass."""
         return self.found if self.ready is None else self.ready.notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +18,18 @@ class CircuitShown:
 
     Attributes:
         circuits: one, or two. comparison: of two. comments: the `##` lines above the statement.
-        rows: of each circuit a typical row of the data that it was attributed on, `None` where there is none.
+        look: what `rows` are asked for; it may take a model.
     """
 
     circuits: tuple[Circuit, ...]
     comparison: Comparison | None = None
     comments: tuple[str, ...] = ()
-    rows: tuple[TypicalRow | None, ...] = field(default=(), compare=False, repr=False)
+    look: Callable[[], tuple[TypicalRow | None, ...]] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def rows(self) -> tuple[TypicalRow | None, ...]:
+        """Of each circuit a typical row of the data that it was attributed on, `None` where there is none."""
+        return () if self.look is None else self.look()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: of a circuit what its file holds, of two what they share."""
