@@ -14,6 +14,7 @@ from causalcircuit.query.units import unit_of
 from causalcircuit.rows import Dataset, clusters
 
 if TYPE_CHECKING:
+    from causalcircuit.attribution import Means
     from causalcircuit.models import LoadedModel
     from causalcircuit.runs.execute import Progress
 
@@ -25,13 +26,14 @@ def attributed(
     data: Dataset,
     names: Mapping[Expr | World, str],
     progress: Progress | None = None,
+    by: Means | None = None,
 ) -> Circuit:
     """The circuit of an attribution.
 
     Raises:
         DiagnosticError: CQ265, a method that is not there yet; what is wrong with the attribution.
     """
-    from causalcircuit.attribution import METHODS, Question, circuit, node_circuit, node_scores, scores, trusted
+    from causalcircuit.attribution import METHODS, Means, Question, circuit, node_circuit, node_scores, scores, trusted
     from causalcircuit.attribution.attribute import considered
     from causalcircuit.runs.contents import versions
 
@@ -73,7 +75,7 @@ def attributed(
         nodes = node_scores(*given)
         origin = replace(origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes)
         return node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
-    found = scores(*given)
+    found = scores(*given, by or Means())
     count = len(considered(found, asked.over)[1])
     origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes)
     edges = keep.count if keep is not None and keep.of == "edges" else None

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import causalcircuit.rows as rows
 from causalcircuit.check import sites
 from causalcircuit.diagnostics import Span, error
-from causalcircuit.query import CircuitDecl, CircuitView, Command, Estimation, Expr, Program, Testing, Wires, World
+from causalcircuit.query import (
+    CircuitDecl,
+    CircuitView,
+    Command,
+    Estimation,
+    Expr,
+    ModelRef,
+    Program,
+    Result,
+    Testing,
+    Wires,
+    World,
+)
 from causalcircuit.query.algebra import rebuild
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
@@ -25,15 +37,17 @@ from causalcircuit.query.circuits.formulas import (
     named,
     parts_of,
 )
-from causalcircuit.query.circuits.nodes import between_nodes
 from causalcircuit.query.circuits.shown import CircuitShown
 from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.circuits.wires import shared_in
+from causalcircuit.runs.manifest import Recorder, Source, machine, manifest
 
 if TYPE_CHECKING:
     from causalcircuit.models import LoadedModel
     from causalcircuit.runs.execute import Progress
     from causalcircuit.runs.keeping import Keeping
+    from causalcircuit.runs.keys import Keys
+    from causalcircuit.runs.scored import Count
 
 
 @dataclass(slots=True)
@@ -42,7 +56,8 @@ class Circuits:
 
     Attributes:
         program: declares them. model: a declared model, loaded. keeping: knows the hash of its weights.
-        progress: hears how far an attribution is. made: those that took a model, by formula.
+        progress: hears how far an attribution is. limit: bytes that one may take.
+        made: those that took a model, by formula. counts: the scores of each attribution.
         names: what their wires are called where they are known.
     """
 
@@ -50,7 +65,9 @@ class Circuits:
     model: Callable[[str], LoadedModel]
     keeping: Keeping
     progress: Progress | None = None
+    limit: int | None = None
     made: dict[Formula, Circuit] = field(default_factory=dict)
+    counts: dict[Attributed, Count] = field(default_factory=dict)
     names: dict[Expr | World, str] = field(default_factory=dict)
 
     def of(self, declared: CircuitDecl) -> Circuit:
@@ -69,20 +86,14 @@ class Circuits:
         return self.made[asked]
 
     def _attributed(self, asked: Attributed) -> Circuit:
-        from causalcircuit.runs.attributing import attributed
+        from causalcircuit.runs.scored import scored
 
         ref = self.program.models[asked.model]
         data = rows.load(asked.data)
-        found = attributed(asked, ref, self.model(asked.model), data, self.program.names, self.progress)
-        origin = found.origin
-        weights = self.keeping.contents.weights(ref) or ""
-        if origin is not None:
-            origin = replace(origin, weights=origin.weights or weights)
+        found, count = scored(asked, self.program, data, self.model, self.keeping, self.limit, self.progress)
+        self.counts[asked] = count
         over, shared = found.over or asked.over, found.shared or shared_in(sites(ref))
-        made = replace(found, origin=origin, over=over, shared=shared)
-        if asked.keep is None or asked.keep.of == "edges" or asked.method.name in NODE_METHODS:
-            return made
-        return between_nodes(made, asked.keep.count)
+        return replace(found, over=over, shared=shared)
 
     def _smallest(self, asked: Asked) -> Circuit:
         raise error(
@@ -94,8 +105,11 @@ class Circuits:
     def shown(self, view: CircuitView) -> CircuitShown:
         """What a `show` asks for."""
         found = tuple(map(self.of, view.circuits))
-        seen = tuple(self._row(declared, circuit) for declared, circuit in zip(view.circuits, found, strict=True))
-        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments, seen)
+
+        def look() -> tuple[TypicalRow | None, ...]:
+            return tuple(self._row(declared, circuit) for declared, circuit in zip(view.circuits, found, strict=True))
+
+        return CircuitShown(found, compare(*found) if len(found) == 2 else None, view.comments, look)
 
     def _row(self, declared: CircuitDecl, circuit: Circuit) -> TypicalRow | None:
         """A typical row of what it was attributed on; of several attributions the innermost."""
@@ -112,6 +126,20 @@ class Circuits:
         for saving in self.program.savings:
             write(self.of(saving.circuit), saving.path, saving.span)
         return tuple(dict.fromkeys(str(s.path) for s in self.program.savings))
+
+    def told(self, result: Result, tasks: Iterable[Source], recorder: Recorder, how: str) -> Result:
+        """A result that says what its circuits were made from, and how many of their scores were computed."""
+        made: list[Source] = list(tasks)
+        for asked, count in self.counts.items():
+            data = rows.load(asked.data)
+            keys = self.keeping.keys(data, self.program.models, how)
+            on = machine() if count.computed else {}
+            seeds = set() if asked.seed is None else {asked.seed}
+            made.append(Attribution(data, {asked.model: self.program.models[asked.model]}, keys, on, seeds))
+        if not made:
+            return result
+        run = recorder.said(result.tables.values(), self.counts.values())
+        return replace(result, manifest=manifest(self.program, made, how), run=run)
 
     def resolved(self, commands: Iterable[Command]) -> list[Command]:
         """The same questions with the wires of circuits that are known."""
@@ -136,6 +164,17 @@ class Circuits:
     def _world(self, world: World) -> World:
         made = (replace(a, target=self._expr(a.target), value=self._expr(a.value)) for a in world.assignments)
         return replace(world, assignments=tuple(made))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribution:
+    """What an attribution was made from (see `manifest`)."""
+
+    data: rows.Dataset
+    models: Mapping[str, ModelRef]
+    keys: Keys
+    machine: Mapping[str, Any]
+    seeds: set[int]
 
 
 def has_wires(command: Command) -> bool:
