@@ -34,11 +34,12 @@ class Bench:
         """
         self.rows = rows
         self.streams = Streams.of(rows.model)
+        self.streams.grounds = grounds = Grounds(rows)
         first = range(1)
         rows.before(first)
         finer = None
         if fine(rows.model.sites, rows.question.model, over):
-            self.streams.finer = finer = Fine.of(self.streams, Grounds(rows), over)
+            self.streams.finer = finer = Fine.of(self.streams, grounds, over)
         taps = self.streams.taps(probe=True)
         if finer is not None:
             taps += finer.carrier.probes(tuple(finer.pieces))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -57,6 +58,12 @@ class Grounds:
             self._places[key] = feeds.site_places(self.rows.model, run, info, position, None)
             problems.raise_all()
         return self._places[key]
+
+    @cached_property
+    def answered(self) -> bool:
+        """Whether some texts are longer than their prompts, by the tokens of answers."""
+        setup = self.rows.prepared.setups[self.rows.index[self.rows.question.start]]
+        return any(any(setup.continuations[row]) for row in range(self.rows.data.n))
 
     def mask(self, stand: str, position: Position, here: Recorded) -> Tensor:
         """[places] whether a place of a pass belongs to a position of its row, what is padded or answered left out."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from causalcircuit.attribution.fast import HeadRead, PlainRead, head_read, maps_of, norm_of
+from causalcircuit.attribution.grounds import Grounds
 from causalcircuit.attribution.layout import Event, Norm, Read, Write, events
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.models import Attention, Block, LoadedModel, ModuleTap, Tap, Term
@@ -50,6 +51,7 @@ class Streams:
         tailed: names of attentions with something between their projection and the stream.
         quick: what reads in closed form, by the name before its tensors (`layer[1].`) or of what it is given.
         finer: the nodes asked for, where they are finer than the parts of `events`.
+        grounds: where the positions of rows are.
         together: how many writes go along a stream at once; all of them where it is not said.
     """
 
@@ -59,6 +61,7 @@ class Streams:
     tailed: set[str] = field(default_factory=set)
     quick: dict[str, HeadRead | PlainRead] = field(default_factory=dict)
     finer: Finer | None = None
+    grounds: Grounds | None = None
     together: int | None = None
 
     @classmethod

@@ -122,12 +122,16 @@ def _walked(
     changes = {t: _Changes(*ends) for t, ends in window.items()}
     device = next(iter(gradients.values())).device
     out: list[Tensor] = []
+    answered = streams.grounds if streams.grounds is not None and streams.grounds.answered else None
     with torch.enable_grad():
         for event in streams.events:
             own = changes[event.tower]
             if isinstance(event, Write):
                 if own.wants(len(event.nodes)):
-                    own.add(streams.write(event, delta, here).detach())
+                    made = streams.write(event, delta, here).detach()
+                    if answered is not None:  # what is written at the tokens of an answer is no part of a node
+                        made = made * answered.mask(event.tower, ALL, here)[:, None, None]
+                    own.add(made)
             elif not own.any:
                 if isinstance(event, Read):
                     out.append(torch.zeros(here.rows, len(event.nodes), 0, dtype=torch.float64, device=device))
@@ -142,7 +146,7 @@ def _walked(
                 each = (
                     torch.bmm(pulls, so_far.transpose(1, 2))  # [places, reads, writes]
                     if meeting is None
-                    else _met(meeting, so_far, pulls, owner, here.rows)
+                    else _met(meeting, so_far, pulls, owner, here.rows, _real(streams, event.tower, here))
                 )
                 total = torch.zeros(here.rows, *each.shape[1:], dtype=torch.float64, device=each.device)
                 total.index_add_(0, owner, each.double())
@@ -194,10 +198,20 @@ def _writes(streams: Streams) -> dict[str, list[Write]]:
     return found
 
 
-def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: int) -> Tensor:
-    """[places, reads, writes] pair by pair, for what is no product."""
-    found = [torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1) for g in pulls.unbind(1)]
-    return torch.stack(found, 1)
+def _real(streams: Streams, tower: str, here: Recorded) -> Tensor:
+    """The places of a pass that are no padding."""
+    if streams.grounds is None:
+        return torch.arange(len(here.owner[tower]), device=here.owner[tower].device)
+    return streams.grounds.mask(tower, ALL, here).nonzero()[:, 0]
+
+
+def _met(meeting: Meeting, changes: Tensor, pulls: Tensor, owner: Tensor, rows: int, real: Tensor) -> Tensor:
+    """[places, reads, writes] pair by pair, for what is no product; only `real` places are looked at."""
+    out = changes.new_zeros(len(changes), pulls.shape[1], changes.shape[1])
+    changes, owner = changes[real], owner[real]
+    for k, g in enumerate(pulls[real].unbind(1)):
+        out[real, k] = torch.stack([meeting(c, g, owner, rows) for c in changes.unbind(1)], 1)
+    return out
 
 
 def _before(changes: Tensor, first: int, streams: Streams, tower: str, here: Recorded) -> Tensor:
