@@ -12,10 +12,12 @@ from causalcircuit.check.attributing import attribution, question
 from causalcircuit.check.rules import examine
 from causalcircuit.check.values import Family, kind_of
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span, error, warning
-from causalcircuit.query import CircuitDecl, DataRef, Expr, ModelRef, Number, SiteTable, World
+from causalcircuit.query import CircuitDecl, Column, DataRef, Expr, ModelRef, Number, SiteTable, World, columns
 from causalcircuit.query.circuits.formulas import Attributed, Formula, Method, asked_in, model_of
+from causalcircuit.query.highs import Alignment, variable
 from causalcircuit.query.trials import SORTS, CircuitClaim, Kind, Sort, Trial
 from causalcircuit.query.wiring import outputs
+from causalcircuit.rows import peek
 from causalcircuit.syntax.trees import Node
 
 if TYPE_CHECKING:
@@ -162,6 +164,7 @@ def examined(trial: Trial, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
         place = claim.span or trial.span
         if claim.alignment is not None:
             found.update({d.at(place): None for d in examine(claim.alignment.asked(trial.data), models)})
+            found.update(dict.fromkeys(_lacking(claim.alignment, trial)))
             continue
         if claim.circuit is None or claim.readout is None:
             continue
@@ -173,6 +176,19 @@ def examined(trial: Trial, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
             if _same_rows(asked.data, trial.data):
                 found[_chosen_here(claim, trial, place)] = None
     return list(found)
+
+
+def _lacking(alignment: Alignment, trial: Trial) -> list[Diagnostic]:
+    """Columns of formulas that the data do not have."""
+    try:
+        file = peek(trial.data)
+        for _, formula in alignment.graph.formulas:
+            for name in columns(formula):
+                if variable(name[1:]) != Column(name):
+                    file.column(name, formula.span)
+    except DiagnosticError as problem:
+        return [d.at(trial.span) for d in problem.diagnostics]
+    return []
 
 
 def _same_rows(one: DataRef, other: DataRef) -> bool:

@@ -9,6 +9,7 @@ from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.foreign import functions
+from causalcircuit.check.highs import calculated
 from causalcircuit.check.measure import unit
 from causalcircuit.check.values import Function, Module, Value
 from causalcircuit.diagnostics import Span, error
@@ -19,6 +20,7 @@ from causalcircuit.query import (
     is_estimand,
     is_event,
 )
+from causalcircuit.query.highs import variables_in
 from causalcircuit.syntax.trees import Node, inner, operators, tree_of, unquote
 
 if TYPE_CHECKING:
@@ -98,10 +100,14 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     directed: list[tuple[str, str]] = []
     bidirected: list[tuple[str, str]] = []
     drawn_in: dict[tuple[str, str], Span] = {}
+    formulas: list[Tree[Token]] = []
     assume = ""
     for part in rest:
         if isinstance(part, Token):
             assume = unquote(str(part))
+            continue
+        if part.data == "formula":
+            formulas.append(part)
             continue
         items = [low.word(c) for c in part.children if isinstance(c, Tree) and c.data == "name"]
         for c in part.children:
@@ -117,6 +123,8 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             else:
                 directed.append((a, b) if arrow == "->" else (b, a))
                 drawn_in[directed[-1]] = low.span(part)
+    made_by = calculated(formulas, drawn_in, vertices, low) if formulas else ()
+    directed += [(cause, name) for name, formula in made_by for cause in variables_in(formula)]
     import networkx as nx  # only here: its import costs more than the rest of a check
 
     drawn = nx.DiGraph(directed)
@@ -125,12 +133,12 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         raise error(
             "CQ313",
             f"the graph has a cycle: {' -> '.join([*(a for a, _ in loop), loop[0][0]])}",
-            max((drawn_in[edge] for edge in loop), key=lambda place: place.start),
+            max((drawn_in.get(edge, low.statement) for edge in loop), key=lambda place: place.start),
             "closes the cycle",
             help="causes come before effects: remove one of these arrows",
         )
     word = low.word(name)
-    made = Graph(word, tuple(vertices), tuple(directed), tuple(bidirected), assume, span=low.span(name))
+    made = Graph(word, tuple(vertices), tuple(directed), tuple(bidirected), assume, low.span(name), made_by)
     checker.scope.declare(word, made, low.span(name), again=checker.redefine)
     checker.graphs[word] = made
 

@@ -194,7 +194,10 @@ class Testing:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A declared causal diagram over names; `<->` edges stand for latent common causes."""
+    """A declared causal diagram over names; `<->` edges stand for latent common causes.
+
+    With `formulas`, a high-level model: how each variable is calculated from columns and other variables.
+    """
 
     name: str
     vertices: tuple[str, ...]
@@ -202,6 +205,7 @@ class Graph:
     bidirected: tuple[tuple[str, str], ...] = ()
     assume: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
+    formulas: tuple[tuple[str, Expr], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

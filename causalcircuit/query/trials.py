@@ -16,7 +16,7 @@ from causalcircuit.query.render import number
 
 if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
-    from causalcircuit.query.circuits.highs import Alignment
+    from causalcircuit.query.highs import Alignment
 
 Kind = Literal[
     "equivalent", "independent", "minimal", "sufficient", "partially_necessary", "jointly_necessary", "aligned"
