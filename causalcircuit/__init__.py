@@ -17,7 +17,7 @@ _LAZY = {
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
-        "attribute", "circuit", "load_circuit", "smallest", "Circuit",
+        "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

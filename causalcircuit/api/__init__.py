@@ -18,6 +18,7 @@ from causalcircuit.api.addresses import (
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
+from causalcircuit.api.maps import saliency
 from causalcircuit.api.networks import module
 from causalcircuit.api.quantities import (
     Do,
@@ -92,6 +93,7 @@ __all__ = [
     "row",
     "run",
     "sae",
+    "saliency",
     "show",
     "smallest",
     "span",

@@ -28,6 +28,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
+from causalcircuit.query.saliency import Saliency
 from causalcircuit.query.trials import Trial
 from causalcircuit.syntax import Statement, cut, parse
 from causalcircuit.syntax.trees import inner
@@ -63,6 +64,7 @@ class Checker:
     views: list[CircuitView] = field(default_factory=list)
     savings: list[Saving] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    maps: list[Saliency] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Checker:
             tuple(self.views),
             tuple(self.savings),
             tuple(self.trials),
+            tuple(self.maps),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:

@@ -139,12 +139,12 @@ def _as(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         word = low.word(at)
         if word == "population":
             given.options = replace(given.options, population=True)
-        elif word == "heatmap" or word == "table":
+        elif word == "heatmap" or word == "table" or word == "overlay":
             if given.form not in (None, word):
                 raise error("CQ112", f"`as {given.form}` and `as {word}` exclude each other", span, help="keep one")
-            given.form = "heatmap" if word == "heatmap" else "table"
+            given.form = word
         else:
-            way = "`as population`, `as table`, `as heatmap`"
+            way = "`as population`, `as table`, `as heatmap`, `as overlay`"
             raise error("CQ105", f"`as {word}` is not available in this version", span, help=way)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
+from causalcircuit.check import saliency
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.measure import unit
 from causalcircuit.check.options import on_data, read
@@ -78,11 +79,17 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     heads, options = _split(tree)
     if circuits_shown(checker, heads, options, low, comments):
         return
+    if any(saliency.is_saliency(head, low) for head in heads):
+        saliency.show(checker, heads, options, low, comments, _only_data)
+        return
     given = read(options, low, _SHOW)
     data = given.data or _only_data(low)
     if data is None:
         raise error("CQ217", "this says not on which data to show it", low.span(tree), help=on_data(low))
     swept = _swept(heads, low, given.sweeps)
+    if given.form == "overlay":
+        way = "write `as heatmap` for a sweep, or `show saliency(Y, at = S) on d as overlay`"
+        raise error("CQ784", "an estimate lies over no image and no text", given.seen["as"], help=way)
     if given.form == "heatmap" and not all(q.at or sites_at_each(q.expr) for q in swept):
         raise error(
             "CQ249",

@@ -118,6 +118,9 @@ class Scope:
         if name in CIRCUITS:
             way = f"write `circuit C = {name}(…)`, and name `C` here"
             return error("CQ256", f"`{name}` makes a circuit, and stands in `circuit` statements only", span, help=way)
+        if name == "saliency":
+            way = "write `show saliency(Y, at = S) on d as overlay`"
+            return error("CQ784", "`saliency` makes heat maps, and stands in `show` statements only", span, help=way)
         known = self.known()
         near = nearest(name, [*known, *FUNCTIONS, "row"])
         holders = [m for m, (v, _) in top.names.items() if isinstance(v, Module) and name in v.scope.names]

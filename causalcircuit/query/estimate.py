@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causalcircuit.query.circuits.shown import CircuitShown
+    from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
 
@@ -167,7 +168,7 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
-    `circuits` those that it asked for, and `saved` the files that were written.
+    `circuits` and `maps` those that it asked for, and `saved` the files that were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed).
     """
@@ -183,6 +184,7 @@ class Result:
     run: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     circuits: tuple[CircuitShown, ...] = ()
     saved: tuple[str, ...] = ()
+    maps: tuple[HeatMaps, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -220,6 +222,8 @@ class Result:
             out["shown"] = [s.to_json() for s in self.shown]
         if self.circuits:
             out["circuits"] = [c.to_json() for c in self.circuits]
+        if self.maps:
+            out["maps"] = [m.to_json() for m in self.maps]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

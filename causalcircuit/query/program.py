@@ -14,6 +14,7 @@ from causalcircuit.query.expr import Column, Expr, World
 if TYPE_CHECKING:
     from causalcircuit.query.trials import Trial
     from causalcircuit.query.circuits.formulas import Formula
+    from causalcircuit.query.saliency import Saliency
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
@@ -257,6 +258,7 @@ class Program:
         warnings: what the check had to say short of errors.
         circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
         trials: tests of claims about circuits.
+        maps: heat maps over images and texts.
     """
 
     models: Mapping[str, ModelRef]
@@ -271,8 +273,9 @@ class Program:
     views: tuple[CircuitView, ...] = ()
     savings: tuple[Saving, ...] = ()
     trials: tuple[Trial, ...] = ()
+    maps: tuple[Saliency, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
-        return bool(self.commands or self.views or self.savings or self.trials)
+        return bool(self.commands or self.views or self.savings or self.trials or self.maps)

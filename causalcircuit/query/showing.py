@@ -12,7 +12,7 @@ from causalcircuit.query.program import Estimation
 if TYPE_CHECKING:
     from causalcircuit.query.estimate import Estimate
 
-Form = Literal["table", "heatmap"]
+Form = Literal["table", "heatmap", "overlay"]
 
 
 @dataclass(frozen=True, slots=True)

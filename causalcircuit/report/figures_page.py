@@ -9,10 +9,16 @@ from collections.abc import Sequence
 
 from causalcircuit.query import Result
 from causalcircuit.report.safe import clean
+from causalcircuit.report.saliency import heat_scene
 from causalcircuit.report.scene import scene
-from causalcircuit.report.svg import svg
+from causalcircuit.report.svg import STYLE, svg
 
-_STYLE = "body{margin:0;padding:16px;background:#fff}svg{display:block;max-width:100%;height:auto;margin:0 0 24px}"
+_STYLE = (
+    ":root{color-scheme:light dark}body{margin:0;padding:16px;background:#fff}"
+    "svg{display:block;max-width:100%;height:auto;margin:0 0 24px}"
+    "@media (prefers-color-scheme: dark){body{background:#14171d}}"
+    "@media print{svg{break-inside:avoid}}"
+)
 
 
 def figures_page(title: str, drawn: Sequence[str]) -> str:
@@ -21,8 +27,9 @@ def figures_page(title: str, drawn: Sequence[str]) -> str:
     Args:
         title: of the page. drawn: what `svg` has written.
     """
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in (_STYLE, STYLE))
+    styles = " ".join(f"'sha256-{d}'" for d in digests)
+    policy = f"default-src 'none'; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -34,9 +41,9 @@ def figures_page(title: str, drawn: Sequence[str]) -> str:
 
 
 def heat_maps(result: Result) -> str | None:
-    """The heat maps of all sweeps of a result on one page; `None` where there are none."""
-    shown = [s for s in result.shown if s.panels]
-    if not shown:
+    """The heat maps of all sweeps, images and texts of a result on one page; `None` where there are none."""
+    scenes = [*(scene(s) for s in result.shown if s.panels), *(heat_scene(m) for m in result.maps)]
+    if not scenes:
         return None
-    title = shown[0].name if len(shown) == 1 else f"{len(shown)} heat maps"
-    return figures_page(title, [svg(scene(s)) for s in shown])
+    title = scenes[0].title if len(scenes) == 1 else f"{len(scenes)} heat maps"
+    return figures_page(title, [svg(s) for s in scenes])

@@ -97,7 +97,7 @@ def _patches(grid: Grid, scale: Scale, unit: str, box: Rect) -> Iterator[Rect | 
             if min(wide, tall) >= _NUMBERED and abs(share) >= _WORTH:
                 number = figure(value, scale.places).replace("-", "−")
                 yield Rect(x + wide / 2 - 22, y + tall / 2 - 9, 44, 18, PAPER, told, 0.7)
-                yield Label(x + wide / 2, y + tall / 2 + 5, number, 12, "middle", INK)
+                yield Label(x + wide / 2, y + tall / 2 + 5, number, 12, "middle", INK, fixed=True)
     for j in range(columns + 1):
         yield Rect(box.x + j * wide - 0.25, box.y, 0.5, box.height, SOFT, "", 0.5)
     for i in range(rows + 1):

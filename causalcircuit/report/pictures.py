@@ -6,6 +6,7 @@ import re
 
 from causalcircuit.query import Result
 from causalcircuit.query.circuits import as_text
+from causalcircuit.report.saliency import heat_scene
 from causalcircuit.report.scene import scene
 from causalcircuit.report.svg import svg
 
@@ -17,12 +18,11 @@ def pictures(result: Result) -> dict[str, bytes]:
     from causalcircuit.report.png import png  # Pillow is loaded only where a picture is drawn
 
     out: dict[str, bytes] = {}
-    for shown in result.shown:
-        if shown.panels:
-            name = _free(re.sub(r"[^\w.]+", "-", shown.name).strip("-.")[:_LONGEST] or "heatmap", out)
-            drawn = scene(shown)
-            out[f"{name}.svg"] = svg(drawn).encode()
-            out[f"{name}.png"] = png(drawn)
+    scenes = [(s.name, scene(s)) for s in result.shown if s.panels] + [(m.name, heat_scene(m)) for m in result.maps]
+    for said, drawn in scenes:
+        name = _free(re.sub(r"[^\w.]+", "-", said).strip("-.")[:_LONGEST] or "heatmap", out)
+        out[f"{name}.svg"] = svg(drawn).encode()
+        out[f"{name}.png"] = png(drawn)
     for view in result.circuits:
         if view.comparison is None:
             out[f"{_free(view.circuits[0].name, out)}.circuit.json"] = as_text(view.circuits[0]).encode()

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
-from causalcircuit.report.scene import Label, Photo, Rect, Scene
+from causalcircuit.report.scene import INK, NONE, PAPER, SOFT, Label, Photo, Rect, Scene
 
 _SHARP = 2
 """Pixels a point, so that letters stay sharp on dense screens and in print."""
+_NIGHT = {INK: (230, 232, 238), SOFT: (162, 168, 182), PAPER: (20, 23, 29), NONE: (43, 48, 59)}
 
 
-def png(scene: Scene) -> bytes:
-    """The picture, at two pixels a point."""
+def png(scene: Scene, *, dark: bool = False) -> bytes:
+    """The picture, at two pixels a point; `dark` letters are light on a dark ground."""
     size = round(scene.width * _SHARP), round(scene.height * _SHARP)
-    image = Image.new("RGB", size, (255, 255, 255))
+    image = Image.new("RGB", size, _NIGHT[PAPER] if dark else PAPER)
     canvas = ImageDraw.Draw(image)
-    for part in scene.parts:
+    for part in map(_nightly, scene.parts) if dark else scene.parts:
         if isinstance(part, Photo):
             _photo(image, part)
         elif isinstance(part, Rect) and part.cover < 1:
@@ -30,6 +32,13 @@ def png(scene: Scene) -> bytes:
     out = BytesIO()
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _nightly(part: Rect | Label | Photo) -> Rect | Label | Photo:
+    """The same for a dark ground."""
+    if (isinstance(part, Label) and not part.fixed) or (isinstance(part, Rect) and part.fill == NONE):
+        return replace(part, fill=_NIGHT.get(part.fill, part.fill))
+    return part
 
 
 def _rect(canvas: ImageDraw.ImageDraw, r: Rect) -> None:

@@ -18,7 +18,7 @@ Anchor = Literal["start", "middle", "end"]
 
 INK: RGB = (34, 34, 34)
 SOFT: RGB = (110, 110, 110)
-_NONE: RGB = (238, 238, 238)
+NONE: RGB = (238, 238, 238)
 PAPER: RGB = (255, 255, 255)
 _WIDE, _TALL, _NARROW = 52, 28, 22
 _MANY = 24
@@ -56,7 +56,10 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A line of text; `x`, `y` is where its baseline begins, has its middle, or ends. `upright` turns it by -90°."""
+    """A line of text; `x`, `y` is where its baseline begins, has its middle, or ends. `upright` turns it by -90°.
+
+    A `fixed` one keeps its colour where the ground turns dark: it stands on a colour of its own.
+    """
 
     x: float
     y: float
@@ -66,6 +69,7 @@ class Label:
     fill: RGB = INK
     bold: bool = False
     upright: bool = False
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,12 @@ def _panel(shown: Shown, panel: Panel, scale: Scale, top: float) -> Iterator[Rec
     columns = [clean(x) for x in panel.columns.labels]
     rows = [clean(x) for x in panel.rows.labels]
     wide = _WIDE if len(columns) <= _MANY else _NARROW
-    upright = max(map(_long, columns), default=0) > wide - 4
-    left = _MARGIN + max([_long(x) for x in rows], default=0) + 10 + (22 if panel.rows.title else 0)
+    upright = max(map(long, columns), default=0) > wide - 4
+    left = _MARGIN + max([long(x) for x in rows], default=0) + 10 + (22 if panel.rows.title else 0)
     if panel.title:
         top += 18
         yield Label(_MARGIN, top, clean(panel.title), bold=True)
-    heading = (max(map(_long, columns)) if upright else 16) if columns != [""] else 0
+    heading = (max(map(long, columns)) if upright else 16) if columns != [""] else 0
     top += heading + (20 if panel.columns.title else 0) + 8
     middle = left + wide * len(columns) / 2
     if panel.columns.title:
@@ -132,7 +136,7 @@ def _panel(shown: Shown, panel: Panel, scale: Scale, top: float) -> Iterator[Rec
         y = top + _TALL * i
         yield Label(left - 8, y + _TALL / 2 + 5, said, anchor="end")
         for j, place in enumerate(places):
-            yield from _cell(shown, place, scale, Rect(left + wide * j, y, wide - 1, _TALL - 1, _NONE))
+            yield from _cell(shown, place, scale, Rect(left + wide * j, y, wide - 1, _TALL - 1, NONE))
 
 
 def _cell(shown: Shown, place: int | None, scale: Scale, box: Rect) -> Iterator[Rect | Label]:
@@ -141,14 +145,14 @@ def _cell(shown: Shown, place: int | None, scale: Scale, box: Rect) -> Iterator[
         yield Rect(box.x, box.y, box.width, box.height, box.fill, told)
         return
     e = shown.estimates[place]
-    fill = _NONE if e.value is None else colour(scale.share(e.value))
+    fill = NONE if e.value is None else colour(scale.share(e.value))
     yield Rect(box.x, box.y, box.width, box.height, fill, _told(shown, place))
     ink = PAPER if dark(fill) else INK
     x, y = box.x + box.width / 2, box.y + box.height / 2
     said = "?" if e.value is None else scale.text(e.value).replace("-", "−")
     if box.width >= _WIDE - 1:
         pale = e.value is None or abs(scale.share(e.value)) < _PALE
-        yield Label(x, y + 4, said, 12, "middle", SOFT if pale and not apart(e) else ink, bold=apart(e))
+        yield Label(x, y + 4, said, 12, "middle", SOFT if pale and not apart(e) else ink, bold=apart(e), fixed=True)
     elif apart(e):
         yield Rect(x - 2, y - 2, 4, 4, ink)
 
@@ -162,15 +166,16 @@ def _told(shown: Shown, place: int) -> str:
     return f"{member}: {value}{ends}{p}"
 
 
-def scale_bar(scale: Scale, unit: str, top: float) -> Iterator[Rect | Label]:
-    """The colours from the lowest value to the highest, with numbers below."""
+def scale_bar(scale: Scale, unit: str, top: float, *, both: bool = True) -> Iterator[Rect | Label]:
+    """The colours from the lowest value (0 where not `both` signs occur) to the highest, with numbers below."""
     steps, wide = 41, 5
+    low = -1.0 if both else 0.0
     for k in range(steps):
-        yield Rect(_MARGIN + wide * k, top, wide + 0.5, 12, colour(2 * k / (steps - 1) - 1))
+        yield Rect(_MARGIN + wide * k, top, wide + 0.5, 12, colour(low + (1 - low) * k / (steps - 1)))
     length = wide * steps
-    for share, anchor in ((-1.0, "start"), (0.0, "middle"), (1.0, "end")):
-        said = figure(share * scale.most, scale.places).replace("-", "−")
-        yield Label(_MARGIN + length * (share + 1) / 2, top + 26, said, 11, _as_anchor(anchor), SOFT)
+    for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        said = figure((low + (1 - low) * part) * scale.most, scale.places).replace("-", "−")
+        yield Label(_MARGIN + length * part, top + 26, said, 11, _as_anchor(anchor), SOFT)
     if unit:
         yield Label(_MARGIN + length + 10, top + 11, unit, 11, fill=SOFT)
 
@@ -194,7 +199,7 @@ def _as_anchor(word: str) -> Anchor:
     return "start" if word == "start" else "middle" if word == "middle" else "end"
 
 
-def _long(text: str, size: int = _TEXT) -> float:
+def long(text: str, size: int = _TEXT) -> float:
     """About how wide a text is drawn."""
     return len(text) * size * _LETTER
 
@@ -205,7 +210,7 @@ def _right(p: Rect | Label) -> float:
     if p.upright:
         return p.x + p.size
     share = {"start": 1.0, "middle": 0.5, "end": 0.0}[p.anchor]
-    return p.x + share * _long(p.text, p.size) * (1.08 if p.bold else 1.0)
+    return p.x + share * long(p.text, p.size) * (1.08 if p.bold else 1.0)
 
 
 def _low(p: Rect | Label) -> float:

@@ -16,6 +16,7 @@ from causalcircuit.report.details import claims, details, grid, news, remarks, t
 from causalcircuit.report.figures import count
 from causalcircuit.report.paper import paper, written
 from causalcircuit.report.safe import words
+from causalcircuit.report.saliency import heat_block
 from causalcircuit.report.shown import shown_block
 from causalcircuit.report.tables import COLOURS, estimate_table, test_table
 
@@ -71,6 +72,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = view.comments
             yield _paragraphs(said)
         yield circuit_block(view, width, brief)
+    for maps in result.maps:
+        if maps.comments not in ((), said) and not brief:
+            said = maps.comments
+            yield _paragraphs(said)
+        yield heat_block(maps, width, brief)
 
 
 def _title(comments: Sequence[str], width: int) -> Group:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
     from causalcircuit.models import LoadedModel
     from causalcircuit.query.circuits.shown import CircuitShown
+    from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.runs.circuits import Circuits
 
 PASS_POSITIONS = 2048
@@ -88,6 +89,8 @@ class Runner:
                 result = self._tried(circuits, result)
             if circuits is not None and not tests_only and not result.interrupted:
                 result = self._with_circuits(circuits, result)
+            if program.maps and not tests_only and not result.interrupted:
+                result = self._with_maps(program, result, progress)
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
         except DiagnosticError as problem:
@@ -143,6 +146,22 @@ class Runner:
                 raise self._after(problem, replace(result, circuits=tuple(shown))) from None
             raise
 
+    def _with_maps(self, program: Program, result: Result, progress: Progress | None) -> Result:
+        """A result with the heat maps that are shown."""
+        from causalcircuit.runs.saliency import heat_maps
+
+        found: list[HeatMaps] = []
+        try:
+            for asked in program.maps:
+                found.append(heat_maps(asked, self._model(program.models[asked.model]), program.names, progress))
+        except KeyboardInterrupt:
+            return replace(result, maps=tuple(found), interrupted=True)
+        except DiagnosticError as problem:
+            if result.tables or result.circuits or found:
+                raise self._after(problem, replace(result, maps=tuple(found))) from None
+            raise
+        return replace(result, maps=tuple(found))
+
     def keeping(self) -> Keeping:
         """The store, opened when it is first needed."""
         if self._keeping is None:
@@ -191,7 +210,7 @@ class Runner:
             tuple(tested),
             tuple(dict.fromkeys(found)),
             _labelled(tables),
-            program.comments if commands or program.views or program.trials else (),
+            program.comments if commands or program.views or program.trials or program.maps else (),
             interrupted=interrupted,
             shown=tuple(displays),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},

@@ -129,6 +129,7 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
         data.append(_forecast(each, program, cost, outlook, progress, wishes))
     notes = [*program.warnings, *remarks, *(n for p in planned for n in p.ready.notes), *sketches.remarks]
     notes += [_unplanned(program)] if program.views or program.savings or program.trials else []
+    notes += [_unplanned_maps(program)] if program.maps else []
     return Forecast(
         models,
         tuple(data),
@@ -154,6 +155,13 @@ def _unplanned(program: Program) -> Diagnostic:
         span,
         help="attribute it on a sample first: `sample 20 seed 1` on the data; the report says what it took",
     )
+
+
+def _unplanned_maps(program: Program) -> Diagnostic:
+    """What is said of heat maps over images and texts."""
+    first = program.maps[0]
+    way = "each row takes a forward and a backward pass, and a second forward one in the signed form"
+    return warning("CQ266", f"what it takes to draw `{first.name}` is not planned", first.span, help=way)
 
 
 def _planned(commands: Iterable[Command], program: Program, sketches: Sketches) -> list[Planned]:

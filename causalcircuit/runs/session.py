@@ -78,6 +78,7 @@ class Session:
         before = dict(self.checker.scope.names)
         self.checker.found, self.checker.commands = [], []
         self.checker.views, self.checker.savings, self.checker.trials = [], [], []
+        self.checker.maps = []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))
