@@ -73,9 +73,11 @@ class Lowering:
             raise addresses.unplaced(Path(value, (), self.span(node)))
         if isinstance(value, CircuitDecl):
             raise sets.no_value(value.name, self.span(node))
-        hint = {World: "a world stands after a bar: `E[Y | w]`", Row: "name a column: `row.gender`"}.get(
-            type(value), ""
-        )
+        hint = {
+            World: "a world stands after a bar: `E[Y | w]`",
+            Row: "name a column: `row.gender`",
+            CircuitClaim: "claims stand in `test` and `hypothesis`: `test equivalent(C) on d`",
+        }.get(type(value), "")
         if isinstance(value, Function):
             hint = f"call it: `{value.name}({', '.join(value.parameters)})`"
         raise error("CQ205", f"`{self.span(node).text}` is {kind_of(value)}, not a value", self.span(node), help=hint)
