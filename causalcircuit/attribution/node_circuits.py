@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from causalcircuit.attribution.attribute import Means
 from causalcircuit.attribution.methods import METHODS
+from causalcircuit.attribution.methods.registry import Scored
 from causalcircuit.attribution.nodes import NodeBench, NodeChunk
 from causalcircuit.attribution.passes import Question
+from causalcircuit.attribution.room import PLACES, room_of
+from causalcircuit.attribution.scoring import Heard, Scoring, weights_of
 from causalcircuit.attribution.summary import Floats, means, stability, strongest, units
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.models import LoadedModel
@@ -21,10 +25,6 @@ from causalcircuit.query.circuit import Circuit, CircuitNode, Origin, Score, Tru
 from causalcircuit.query.estimate import Interval
 from causalcircuit.rows import Dataset, clusters
 
-Heard = Callable[[int, int], None]
-"""Hears how many rows are done, of how many."""
-_PLACES = 1024
-"""Positions of one pass with gradients."""
 STABLE = 0.5
 """Below this overlap, resampled rows choose other nodes."""
 
@@ -47,41 +47,62 @@ def node_scores(
     numbers: Sequence[float] = (),
     heard: Heard | None = None,
     over: Sequence[Site] = (),
+    by: Means | None = None,
 ) -> NodeScores:
     """The score of every node on every row: those of `over`; heads, MLPs, embeddings and the projector without it.
 
     Raises:
         DiagnosticError: CQ785 every score is zero, CQ786 worlds of different length, CQ787 gradients that are no
-            numbers, CQ788 worlds with generated texts; what else is wrong with worlds and positions on these rows.
+            numbers, CQ788 worlds with generated texts; CQ820, CQ821 too little memory; what else is wrong with worlds
+            and positions on these rows.
     """
     began = time.perf_counter()
+    by = by or Means()
     asked = METHODS[method]
     bench = NodeBench(model, data, question, over)
     if asked.whole:
-        table, passes = asked.score(bench, heard, *numbers)
-        _check_finite(table, bench, range(data.n), None)
-        if not table.any():
-            raise _zero(bench)
-        return NodeScores(bench.sites, table, passes, time.perf_counter() - began)
-    found: list[Floats] = []
-    passes = 0
-    for rows in bench.chunks(_PLACES):
-        chunk = NodeChunk(bench, rows)
-        own = asked(chunk, *numbers).detach().double().cpu().numpy()
-        _check_finite(own, bench, rows, chunk)
-        found.append(own)
-        passes += chunk.passes
-        if heard is not None:
-            heard(rows.stop, data.n)
-    table = np.concatenate(found)
+        table, passes = _whole(bench, asked, numbers, heard, by)
+    else:
+        room = room_of(bench.rows, len(bench.sites), by.limit)
+        chunks: dict[range, NodeChunk] = {}
+
+        def score(rows: range) -> tuple[Tensor, int]:
+            chunks.clear()
+            chunk = chunks[rows] = NodeChunk(bench, rows)
+            return asked(chunk, *numbers), chunk.passes
+
+        def check(own: Floats, rows: range) -> None:
+            _check_finite(own, bench, rows, chunks.get(rows))
+
+        found = Scoring(model, data, len(bench.sites), score, check, heard, by.lasting).table(bench.chunks(room.places))
+        table, passes = found.table, found.passes
     if not table.any():
         raise _zero(bench)
     return NodeScores(bench.sites, table, passes, time.perf_counter() - began)
 
 
+def _whole(
+    bench: NodeBench, asked: Scored, numbers: Sequence[float], heard: Heard | None, by: Means
+) -> tuple[Floats, int]:
+    """The scores of a method that is asked once for all rows."""
+    n = bench.rows.data.n
+    if by.lasting is not None:
+        bench.rows.kept = by.lasting.outcomes
+        known = by.lasting.scores(len(bench.sites))
+        if known is not None and known[1].all():
+            return known[0], 0
+    bench.rows.limit(by.limit)
+    table, passes = asked.score(bench, heard, *numbers)
+    _check_finite(table, bench, range(n), None)
+    if by.lasting is not None:
+        by.lasting.keep(range(n), table)
+        by.lasting.finish(table)
+    return table, passes
+
+
 def _zero(bench: NodeBench) -> DiagnosticError:
     """Scores that are all zero say nothing; the error says why they are."""
-    chunk = NodeChunk(bench, next(bench.chunks(_PLACES)))
+    chunk = NodeChunk(bench, next(bench.chunks(PLACES)))
     _ = chunk.start
     gradients = chunk.gradients([g.tensor for g in bench.groups])
     moved = any(bool(chunk.change(g).any()) for g in bench.groups)
@@ -158,8 +179,7 @@ def node_circuit(
         keep: so many. above: those with at least that score. seed: of the bootstrap of rows; none without it.
     """
     unit = units(clusters(data), data.n)
-    ref = data.ref.weight
-    weights = np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
+    weights = weights_of(data)
     value, half = means(found.table, unit, weights)
     kept = strongest(value, len(value) if keep is None else keep)
     if above is not None:

@@ -45,7 +45,7 @@ def atp_star(chunk: NodeChunk) -> Tensor:
     """[rows, nodes] in size the mean over layers of |score with the layer held|, queries and keys recomputed."""
     writes = list(_writes(chunk.bench))
     chunk.keep([*_outputs(chunk.bench), *(n for layer in writes for n in layer)])
-    _ = chunk.start
+    _ = chunk.start, chunk.end  # no pass is to begin inside another
     behind = recomputed(chunk)
     if len(writes) < _FEWEST:
         return scored(chunk, behind)

@@ -36,7 +36,7 @@ def exact_nodes(bench: NodeBench, heard: Callable[[int, int], None] | None = Non
             if heard is not None and total:
                 heard(int(n * (first + share * done / total) / len(worlds)), n)
 
-        found = execute(prepare(plan, {question.model: rows.model}, rows.data), told)
+        found = execute(prepare(plan, {question.model: rows.model}, rows.data), told, rows.positions, kept=rows.kept)
         if not found.complete:
             raise KeyboardInterrupt
         for i, cell in enumerate(cells):
