@@ -5,24 +5,54 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from causalcircuit.query import Site
+from causalcircuit.query import Position, Site
 from causalcircuit.query.circuit import Circuit
 
 READOUT = "readout"
 _HEAD = re.compile(r"layer\[(\d+)\]\.(cross\.)?(head|kv)\[(\d+)\]\.(\w+)$")
 _PART = re.compile(r"layer\[(\d+)\]\.(attn|cross|mlp|expert\[\d+\])\.(in|out)$")
+_NEURON = re.compile(r"layer\[(\d+)\]\.mlp\.neuron\[(\d+)\]$")
+_LOOKED = re.compile(r"\.[kv]$")
 _LAYER = re.compile(r"layer\[(\d+)\]\.")
 
 
 def short(site: Site | None) -> str:
-    """A node: `0.2`, `mlp 1`, `embed`; a read says which: `1.3.q`. Positions only where they are not all."""
+    """A node: `0.2`, `mlp 1`, `0.mlp[17]`, `embed@subj`; a read says which: `1.3.q`. Positions where they are some."""
     if site is None:
         return READOUT
+    name, at = _parts(site)
+    return f"{name}{at}"
+
+
+def _parts(site: Site) -> tuple[str, str]:
+    """The name of a node, and of its position."""
     local = site.address.local
     lead = f"{site.address.path[0].name} " if len(site.address.path) > 1 and _tower(site) else ""
     rest = local.partition(".")[2] if lead else local
-    at = "" if site.position.kind == "all" else f" @ {site.position}"
-    return f"{lead}{_bare(rest)}{at}"
+    at = place_name(site.position)
+    if rest == "embed" and at.startswith("@patch "):
+        return f"{lead}{at[1:]}", ""
+    return f"{lead}{_bare(rest)}", at
+
+
+def place_name(position: Position) -> str:
+    """A position in short: `@last`, `@subj` for the word in that column, `@patch 17`; nothing for all of them."""
+    if position.kind == "all":
+        return ""
+    plain = not position.offset and position.number is None
+    if position.kind in ("token", "span") and plain and position.words:
+        word = position.words[0]
+        return f"@{word.column or word.literal}"
+    if position.kind == "image":
+        return f"@patch {position.index}"
+    if position.kind in ("inside", "outside"):
+        return f"@{position.kind} {position.mask}"
+    if position.kind == "list" and not position.offset:
+        return f"@{'+'.join(place_name(p)[1:] or 'all' for p in position.parts)}"
+    if position.kind == "except" and not position.offset:
+        whole, *less = (place_name(p)[1:] or "all" for p in position.parts)
+        return f"@{whole} but {', '.join(less)}"
+    return f"@{position}"
 
 
 def _bare(local: str) -> str:
@@ -34,7 +64,10 @@ def _bare(local: str) -> str:
     part = _PART.match(local)
     if part is not None:
         return f"{part.group(2)} {part.group(1)}".replace("[", " ").replace("]", "")
-    return local.removesuffix(".out")
+    neuron = _NEURON.match(local)
+    if neuron is not None:
+        return f"{neuron.group(1)}.mlp[{neuron.group(2)}]"
+    return re.sub(r"^(\w+)\.feature(\[\d+\])$", r"\1\2", local).removesuffix(".out")
 
 
 def _tower(site: Site) -> bool:
@@ -62,8 +95,11 @@ def line_of(site: Site | None) -> str:
 
 
 def node_of(site: Site | None) -> str:
-    """The node that a site belongs to: a read's part."""
-    return re.sub(r"\.(q|k|v)$", "", re.sub(r" @ .*$", "", short(site)))
+    """The node that a site belongs to: a read's part, where it stands; keys and values stand elsewhere."""
+    if site is None:
+        return READOUT
+    name, at = _parts(site)
+    return _LOOKED.sub("", name) if _LOOKED.search(name) else re.sub(r"\.q$", "", name) + at
 
 
 def lines(circuit: Circuit) -> list[tuple[str, list[str]]]:
@@ -72,10 +108,13 @@ def lines(circuit: Circuit) -> list[tuple[str, list[str]]]:
     found: dict[tuple[tuple[int, int], str], dict[str, None]] = {}
     ends: Iterable[Site | None] = (*circuit.sites, *([None] if any(e.target is None for e in circuit.edges) else []))
     placed: set[str] = set()
+    standing = {_parts(s)[0] for s in circuit.sites if s.position.kind != "all" and not _LOOKED.search(_parts(s)[0])}
     for site in sorted(ends, key=rank_of):
         group = grouped.get(site) if site is not None else None
         if group in placed:
             continue  # it stands where its first node stands
+        if site is not None and _LOOKED.search(_parts(site)[0]) and node_of(site) in standing:
+            continue  # it stands there at its positions
         placed |= set() if group is None else {group}
         name = group or (circuit.origin.readout if site is None and circuit.origin is not None else node_of(site))
         found.setdefault((rank_of(site), line_of(site)), {})[name] = None
