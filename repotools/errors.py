@@ -17,6 +17,7 @@ GROUPS = {
     "5": "Models, tokens, answers, positions",
     "6": "Inference",
     "7": "While running, after the first forward pass",
+    "8": "Circuit claims, causal diagrams and identification",
 }
 
 

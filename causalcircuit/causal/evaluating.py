@@ -48,7 +48,8 @@ def evaluate(estimand: Estimand, tables: Table | Iterable[Table], at: Mapping[st
         at: the value of each anchor (`Estimand.anchors`); the first one by default.
 
     Returns:
-        The effect, with one axis for each variable of its question.
+        The effect, with one axis for each variable of its question; where no table holds a treatment, which then does not
+        matter, its axis has length 1.
 
     Raises:
         DiagnosticError: CQ837 tables that lack a variable or are no probabilities, CQ838 a cell of probability 0 that

@@ -23,7 +23,7 @@ class Hedge:
         inner: those of the inner one.
         roots: where both forests end; each is a cause of the outcome, or the outcome.
         treatments: the treatments in the outer forest.
-        effect: the outcomes and treatments of the question that fails.
+        effect: the outcomes, treatments and conditions that fail, after rule 2.
         frame: the diagram in numbers, for `models`.
     """
 
@@ -31,15 +31,15 @@ class Hedge:
     inner: tuple[str, ...]
     roots: tuple[str, ...]
     treatments: tuple[str, ...]
-    effect: tuple[int, int]
+    effect: tuple[int, int, int]
     frame: Frame
 
     @classmethod
-    def of(cls, frame: Frame, outer: int, inner: int, y: int, x: int) -> Hedge:
-        """The hedge that the algorithm met while it looked for P(y | do(x))."""
+    def of(cls, frame: Frame, outer: int, inner: int, y: int, x: int, z: int = 0) -> Hedge:
+        """The hedge that the algorithm met while it looked for P(y, z | do(x))."""
         roots = sum(1 << v for v in bits(inner) if not frame.graph.ch[v] & inner)
         named = frame.named
-        return cls(named(outer), named(inner), named(roots), named(outer & x), (y, x), frame)
+        return cls(named(outer), named(inner), named(roots), named(outer & x), (y, x, z), frame)
 
     def models(self) -> tuple[Witness, Witness]:
         """Two models of the diagram with one distribution of the observed variables, strictly positive, and two effects."""

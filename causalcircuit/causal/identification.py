@@ -145,7 +145,7 @@ def identify(
             if way != "id":
                 continue
             x, z = question.reduced()
-            hedge = Hedge.of(question.setting.frame, failure.forest, failure.inner, question.y | z, x)
+            hedge = Hedge.of(question.setting.frame, failure.forest, failure.inner, question.y, x, z)
             return Identification(effect, drawn, known, way, None, hedge, True, notes)
         return Identification(effect, drawn, known, way, Estimand(effect, term, question.setting.frame.names), notes=notes)
     note = "no valid adjustment set" if by == "adjustment" else "no front-door set"

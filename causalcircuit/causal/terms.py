@@ -144,8 +144,7 @@ def total(over: int, body: Term) -> Term:
     if not over:
         return body
     if isinstance(body, Sum):
-        inner = total(over & ~body.over, body.body)
-        return total(body.over, inner) if not over & body.over else Sum(over, body)
+        return Sum(over, body) if over & body.over else total(over | body.over, body.body)
     if isinstance(body, Ratio):
         inside = over & body.below.free
         outside = over & ~inside

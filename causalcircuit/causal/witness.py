@@ -1,22 +1,26 @@
 """Two models that agree on everything observed and differ on an effect: the proof that it is not identified.
 
-The construction of Shpitser and Pearl (AAAI 2006, Theorem 4), with two additions. A coin of probability 1/4 at one root makes
-every cell of the observed distribution possible, so that the proof does not lean on impossible cells. And where a path from
-a root to the outcome runs through the hedge itself, a vertex carries a second bit.
+The construction of Shpitser and Pearl (AAAI 2006, Theorem 4), with three additions. A coin of probability 1/4 at one root makes
+every cell of the observed distribution possible, so that the proof does not lean on impossible cells. Where a path from a root
+to the outcome runs through the hedge itself, a vertex carries a second bit. And where a hedge leads to a condition only, what
+the condition shows is mixed with a noisy copy of the whole diagram, so that it bears on the outcome.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from causalcircuit.causal.bits import bits
+from causalcircuit.causal.bits import before, bits
 from causalcircuit.causal.diagram import Frame
 from causalcircuit.causal.mixed import Mixed
+
+_ATTEMPTS = 40
+_VISIBLE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -48,62 +52,119 @@ class Witness:
 
     def law(self, do: Mapping[str, int] | None = None) -> npt.NDArray[np.float64]:
         """The joint distribution of all variables where some are set: one axis a variable, exact up to rounding."""
-        flips = np.array(list(itertools.product((0, 1), repeat=len(self.coins))), dtype=np.int64)
-        flips = flips.reshape(-1, len(self.coins))
-        heads = np.array(self.coins)
-        weight = np.where(flips == 1, heads, 1 - heads).prod(axis=1)
-        seen: list[list[npt.NDArray[np.int64]]] = []
+        rows: list[list[tuple[int, int]]] = []  # of each bit: the coins in it, and its constant
         for name, equations in zip(self.names, self.bits, strict=True):
-            if do and name in do:
-                seen.append([np.full(len(flips), do[name] >> k & 1) for k in range(len(equations))])
-                continue
             own = []
-            for bit in equations:
-                made = flips[:, list(bit.coins)].sum(axis=1)
+            for k, bit in enumerate(equations):
+                if do and name in do:
+                    own.append((0, do[name] >> k & 1))
+                    continue
+                heads, constant = 0, 0
+                for coin in bit.coins:
+                    heads ^= 1 << coin
                 for parent, which in bit.parents:
-                    made = made + seen[parent][which]
-                own.append(made % 2)
-            seen.append(own)
-        cells = np.zeros(self.sizes)
-        places = tuple(sum(b << k for k, b in enumerate(own)) for own in seen)
-        np.add.at(cells, places, weight)
-        return cells
+                    heads ^= rows[parent][which][0]
+                    constant ^= rows[parent][which][1]
+                own.append((heads, constant))
+            rows.append(own)
+        flat = [row for own in rows for row in reversed(own)]
+        return _parities(flat, self.coins).reshape(self.sizes)
 
 
-def witnesses(frame: Frame, outer: int, inner: int, y: int, x: int) -> tuple[Witness, Witness]:
-    """The two models for a hedge of P(y | do(x)): in the first the treatments reach the inner forest, in the second they do not."""
+def _parities(rows: list[tuple[int, int]], coins: tuple[float, ...]) -> npt.NDArray[np.float64]:
+    """The joint distribution of bits, each the parity of some coins and a constant; the last one varies fastest.
+
+    The expected sign of a sum of bits is the product of the expected signs of the coins that are left in it; the distribution is the
+    Walsh transform of these.
+    """
+    held = np.zeros(1, dtype=np.int64)
+    turned = np.zeros(1, dtype=np.int64)
+    for heads, constant in reversed(rows):
+        held = np.concatenate([held, held ^ heads])
+        turned = np.concatenate([turned, turned ^ constant])
+    signs = 1.0 - 2.0 * turned
+    for i, heads_up in enumerate(coins):
+        signs *= np.where(held >> i & 1, 1 - 2 * heads_up, 1.0)
+    cells = signs.reshape((2,) * len(rows))
+    for axis in range(len(rows)):
+        first, second = np.take(cells, 0, axis), np.take(cells, 1, axis)
+        cells = np.stack([first + second, first - second], axis)
+    return cells / cells.size
+
+
+def witnesses(frame: Frame, outer: int, inner: int, y: int, x: int, z: int = 0) -> tuple[Witness, Witness]:
+    """The two models for a hedge: in the first the treatments reach the inner forest, in the second they do not.
+
+    They differ on P(y | do(x)), or with conditions that rule 2 cannot set, on P(y | do(x), z).
+    """
+    for attempt in range(_ATTEMPTS if z else 1):
+        # A bit that runs along two ways into one variable cancels there: then the copy is thinned.
+        draw = random.Random(attempt)  # noqa: S311
+        one, two = _pair(frame, outer, inner, (y, x, z), lambda d=draw, a=attempt: not a or d.random() < 0.6)
+        if not z or _gap(one, two, (y, x, z)) > _VISIBLE:
+            break
+    return one, two
+
+
+def _gap(one: Witness, two: Witness, effect: tuple[int, int, int]) -> float:
+    """How far two models are apart on P(y | do(x), z) at x = 0; the other values of x only swap cells."""
+    y, x, z = effect
+    do = {one.names[v]: 0 for v in bits(x)}
+    rest = tuple(v for v in range(len(one.names)) if not (y | z) >> v & 1)
+    found = []
+    for model in (one, two):
+        both = model.law(do).sum(axis=rest, keepdims=True)
+        found.append(both / both.sum(axis=tuple(bits(y)), keepdims=True))
+    return float(np.abs(found[0] - found[1]).max())
+
+
+def _pair(
+    frame: Frame, outer: int, inner: int, effect: tuple[int, int, int], kept: Callable[[], bool]
+) -> tuple[Witness, Witness]:
+    """The models, with those edges of the noisy copy that are kept."""
+    y, x, z = effect
     graph = frame.graph
     roots = sum(1 << v for v in bits(inner) if not graph.ch[v] & inner)
     below = _forest(graph, outer, inner, roots)
     tree = _tree(graph, outer, inner)
-    onward, carriers = _carriers(graph, roots, y, graph.ancestors(y, graph.all & ~x))
-    coins = [0.5] * len(tree)
-    coins += [0.25] * (1 + carriers.bit_count())
+    onward, carriers, mixed = _ways(graph, roots, y, x, z)
+    coins = [0.5] * len(tree) + [0.25]
     noisy = (roots & -roots).bit_length() - 1
-    noise = {v: len(tree) + 1 + i for i, v in enumerate(bits(carriers))}
-    lone = [v for v in range(graph.n) if not (outer | carriers) >> v & 1]
-    alone = {v: len(coins) + i for i, v in enumerate(lone)}
-    coins += [0.5] * len(lone)
+
+    def tossed(heads: float) -> int:
+        coins.append(heads)
+        return len(coins) - 1
+
+    noise = {v: tossed(0.25) for v in bits(carriers)}
+    alone = {v: tossed(0.5) for v in range(graph.n) if not mixed and not (outer | carriers) >> v & 1}
+    own = {v: tossed(0.2) for v in range(graph.n) if mixed}
+    arcs = {(a, b): tossed(0.2) for b in own for a in bits(graph.sp[b] & before(b)) if kept()}
+    copied = {v: [p for p in bits(graph.pa[v]) if kept()] for v in own}
     models = []
     for cut in (False, True):
-        equations = []
+        equations: list[tuple[Bit, ...]] = []
         for v in range(graph.n):
-            if v in alone:
-                equations.append((Bit((alone[v],)),))
-                continue
-            own = []
+            made: list[Bit] = []
+            ends = mixed >> v & 1
             if outer >> v & 1:
                 ignored = outer & ~inner if cut and inner >> v & 1 else 0
                 flips = [i for i, edge in enumerate(tree) if edge >> v & 1 and not edge & ignored]
                 flips += [len(tree)] * (v == noisy)
-                feeding = [p for p in bits(outer & ~ignored) if below.get(p) == v]
-                own.append(Bit(tuple(flips), tuple((p, 0) for p in feeding)))
+                made.append(Bit(tuple(flips), tuple((p, 0) for p in bits(outer & ~ignored) if below.get(p) == v)))
             if carriers >> v & 1:
                 sources = [p for p in bits(roots | carriers) if onward.get(p) == v]
                 sent = [(p, 0) for p in sources if roots >> p & 1]
                 sent += [(p, 1 if outer >> p & 1 else 0) for p in sources if carriers >> p & 1]
-                own.append(Bit((noise[v],), tuple(sent)))
-            equations.append(tuple(own))
+                made.append(Bit((noise[v],), tuple(sent)))
+            if v in alone:
+                made.append(Bit((alone[v],)))
+            if v in own:
+                shared = [coin for edge, coin in arcs.items() if v in edge]
+                plain = Bit((own[v], *shared), tuple((p, len(equations[p]) - 1) for p in copied[v]))
+                # Where a way ends in a condition, its bit is seen only mixed with what ties the condition to the outcome.
+                last = made.pop() if ends and made else Bit(())
+                made.append(Bit(last.coins + plain.coins, last.parents + plain.parents))
+            equations.append(tuple(made))
         models.append(Witness(frame.names, tuple(coins), tuple(equations)))
     return models[0], models[1]
 
@@ -148,9 +209,21 @@ def _tree(graph: Mixed, outer: int, inner: int) -> list[int]:
     return edges
 
 
-def _carriers(graph: Mixed, roots: int, y: int, within: int) -> tuple[dict[int, int], int]:
-    """Shortest ways from the roots to the outcomes, and the vertices on them behind the roots."""
-    onward = _nearer(graph, within, y)
+def _ways(graph: Mixed, roots: int, y: int, x: int, z: int) -> tuple[dict[int, int], int, int]:
+    """Ways from the roots to what is read: each vertex's next one, the vertices behind the roots, and the conditions they end in.
+
+    If every root reaches an outcome past no condition, the conditions stay out of it.
+    """
+    straight = _nearer(graph, graph.ancestors(y, graph.all & ~(x | z)), y)
+    if all(v in straight or y >> v & 1 for v in bits(roots)):
+        used, behind = _carriers(straight, roots)
+        return used, behind, 0
+    used, behind = _carriers(_nearer(graph, graph.ancestors(y | z, graph.all & ~x), y | z), roots)
+    return used, behind, z & (roots | behind)
+
+
+def _carriers(onward: dict[int, int], roots: int) -> tuple[dict[int, int], int]:
+    """The part of the ways that starts at the roots, and the vertices on it behind them."""
     used: dict[int, int] = {}
     for root in bits(roots):
         v = root
