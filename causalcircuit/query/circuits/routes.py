@@ -55,6 +55,8 @@ def belongs(read: Site, write: Site, shared: Mapping[str, int] | None = None) ->
     Args:
         read: where a wire ends. write: where one leaves. shared: as in `Circuit`.
     """
+    if read.address == write.address:  # a neuron, an expert or a feature, which reads by itself; a projector
+        return _near(read, write)
     reader, writer = place_of(read), place_of(write)
     if reader is None or writer is None or reader[0] != writer[0]:
         return False
@@ -113,14 +115,14 @@ def _graph(
     """By wire, the wires that go on from it; the wires that may begin a route, and those that may end one."""
     leaving: dict[Place, list[int]] = {}
     for i, e in enumerate(circuit.edges):
-        found = place_of(e.source)
+        found = _stand(e.source)
         if found is not None:
-            leaving.setdefault(found[0], []).append(i)
+            leaving.setdefault(found, []).append(i)
     onward: dict[int, list[int]] = {}
     for i, e in enumerate(circuit.edges):
-        found = None if e.target is None else place_of(e.target)
+        found = None if e.target is None else _stand(e.target)
         if found is not None and e.target is not None:
-            here = leaving.get(found[0], ())
+            here = leaving.get(found, ())
             onward[i] = [j for j in here if belongs(e.target, circuit.edges[j].source, circuit.shared)]
     first = [i for i, e in enumerate(circuit.edges) if any(meets(e.source, s) for s in start)]
 
@@ -130,6 +132,14 @@ def _graph(
         return any(meets(target, s) or belongs(target, s, circuit.shared) for s in end)
 
     return onward, first, {i for i, e in enumerate(circuit.edges) if ends(e.target)}
+
+
+def _stand(site: Site) -> Place | None:
+    """The part that a site belongs to; what a dictionary finds is a part of its own."""
+    if site.address.attached:
+        return "", -1, str(site.address)
+    found = place_of(site)
+    return None if found is None else found[0]
 
 
 def _reached(onward: Mapping[int, Sequence[int]], start: Iterable[int]) -> set[int]:
