@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 _ROUNDING = {"float64": 1e-8, "float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 _COUNTED = 2e-3
 """How far a p value may move: those of resampling count, and one of them more or less is rounding too."""
-_KINDS = ("estimates", "hypotheses", "shown")
+_SELECTED = 5e-2
+"""The same of shares of bootstrap samples in which a wire is chosen."""
+_SHARES = ("selected", "jaccard")
+_KINDS = ("estimates", "hypotheses", "shown", "circuits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def verify(of: Claimed, progress: Progress | None = None) -> tuple[list[Compared
     program = check_text(of.text, of.name, of.folder)
     tests_only = not of.result.get("estimates") and any(isinstance(c, Estimation) for c in program.commands)
     how: How = "naive" if of.result.get("manifest", {}).get("plan") == "naive" else "full"
+    program = replace(program, savings=())  # what was saved stays as it is
     anew = Runner(keep="off", how=how).run(program, tests_only=tests_only, progress=progress)
     tolerance = max([_ROUNDING[ref.dtype] for ref in _models(program)], default=_ROUNDING["float64"])
     return list(compare(of.result, anew, tolerance)), list(_changed(of.result.get("manifest", {}), anew.manifest))
@@ -89,22 +93,37 @@ def compare(then: Mapping[str, Any], anew: Result, tolerance: float) -> Iterator
     """Answer by answer; one that is not there any more differs."""
     now = json.loads(json.dumps(anew.to_json()))
     for kind in _KINDS:
-        old, new = then.get(kind, []), now.get(kind, [])
+        old, new = ([_scored(x) if kind == "circuits" else x for x in of.get(kind, [])] for of in (then, now))
         for i in range(max(len(old), len(new))):
             a, b = (x[i] if i < len(x) else {} for x in (old, new))
             name = str(a.get("name") or b.get("name") or kind)
             at = a.get("at") or {}
             label = " ".join([name, *(f"{k} = {v}" for k, v in at.items())]) if isinstance(at, dict) else name
             found = list(_distances(a, b, ""))
-            worst = max(found, key=lambda f: f[1] / (_COUNTED if _counted(f[0]) else tolerance), default=("", 0.0))
-            bound = _COUNTED if _counted(worst[0]) else tolerance
+            worst = max(found, key=lambda f: f[1] / _bound(f[0], tolerance), default=("", 0.0))
+            bound = _bound(worst[0], tolerance)
             how = "equal" if a == b else "rounding" if worst[1] <= bound else "differs"
             yield Compared(label, how, a.get("value"), b.get("value"), worst[1], worst[0])  # type: ignore[arg-type]
 
 
-def _counted(path: str) -> bool:
+def _bound(path: str, tolerance: float) -> float:
+    """How far a number may move."""
     last = path.rpartition(".")[2].partition("[")[0]
-    return last == "p" or last.startswith("p_")
+    counted = last == "p" or last.startswith("p_")
+    return _SELECTED if last in _SHARES else _COUNTED if counted else tolerance
+
+
+def _scored(circuit: Any) -> Any:
+    """A circuit less what another run of it may say otherwise: its cost, its hash, and the order of equal scores."""
+    if not isinstance(circuit, dict) or "edges" not in circuit:
+        return circuit
+    kept = {k: v for k, v in circuit.items() if k not in ("sha256", "sites")}
+    for part in ("origin", "trust"):
+        said = kept.get(part) or {}
+        kept[part] = {k: v for k, v in said.items() if k not in ("seconds", "passes", "versions")}
+    kept["edges"] = sorted(kept["edges"], key=lambda e: (str(e.get("source")), str(e.get("target"))))
+    kept["nodes"] = sorted(kept.get("nodes", []), key=lambda n: str(n.get("site")))
+    return kept
 
 
 def _distances(a: Any, b: Any, path: str) -> Iterator[tuple[str, float]]:
