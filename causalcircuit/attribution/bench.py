@@ -93,15 +93,25 @@ class Chunk:
         """By tensor, how far `to` is from `from`."""
         known = self.__dict__.get("start")  # a method that never asks for it needs no graph there
         start = self._run(end=False, graph=False).nodes if known is None else known.nodes
-        end = self.end.nodes
-        for name, value in end.items():
-            if value.shape != start[name].shape:  # images of other sizes
+        return self.less(start)
+
+    def less(self, start: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By tensor, how far `to` is from the values of a pass at `from`.
+
+        Where `to` assigns what a dictionary finds in a tensor, that counts: `from` never does.
+        """
+        end, read_at = self.end.nodes, self.bench.rows.model.read_at
+        found: dict[str, Tensor] = {}
+        for name in (t.name for t in self.streams.written()):
+            value, before = end[read_at(name)], start[name]
+            if value.shape != before.shape:  # images of other sizes
                 raise error(
                     "CQ786",
-                    f"`{name}` has {len(start[name])} positions in `from` and {len(value)} in `to`",
+                    f"`{name}` has {len(before)} positions in `from` and {len(value)} in `to`",
                     help="pair inputs that take as many positions, row by row",
                 )
-        return {n: (value - start[n]).detach() for n, value in end.items()}
+            found[name] = (value - before).detach()
+        return found
 
     def between(self, share: float) -> Recorded:
         """A pass whose inputs are `share` of the way from `from` to `to`, with gradients."""
@@ -138,7 +148,7 @@ class Chunk:
         return rows.run(
             rows.question.end if end else rows.question.start,
             self.range,
-            self.streams.taps() if graph else self.streams.written(),
+            self.streams.taps() if graph else self.streams.settled(),
             change=change,  # type: ignore[arg-type]
             roots=self.streams.roots,
             graph=graph,

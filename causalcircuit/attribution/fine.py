@@ -17,6 +17,7 @@ from causalcircuit.attribution.passes import Recorded
 from causalcircuit.attribution.streams import Meeting, Streams
 from causalcircuit.attribution.walk import Wiring, gradients_of
 from causalcircuit.diagnostics import DiagnosticError, error
+from causalcircuit.engine.explained import check_explained
 from causalcircuit.query import ALL, Address, Position, Site, render
 from causalcircuit.query.wiring import end_of
 
@@ -65,11 +66,13 @@ class Fine:
 
         Raises:
             DiagnosticError: CQ244, CQ789, positions that these rows have not, or not alike; CQ536, a node that does
-                not keep the hook contract; CQ793, nodes of which no wires are known, or too many wires.
+                not keep the hook contract; CQ555, a dictionary of something else; CQ793, nodes of which no wires are
+                known, or too many wires.
         """
         sites = grounds.spread(over)
         for site in sites:
             _check_trusted(streams, site, grounds.info(site).tensor)
+        check_explained(grounds.rows.prepared, {s.address.attached for s in sites} - {""})
         made = cls(Carrier(streams, grounds), sites, [])
         _Layout(made, streams, grounds).lay()
         return made

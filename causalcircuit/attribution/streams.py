@@ -96,6 +96,11 @@ class Streams:
         more = set() if self.finer is None else self.finer.written()
         return [self.model.taps[n] for n in dict.fromkeys((*self.names(), *more)) if n.endswith(ends) or n in more]
 
+    def settled(self) -> list[Tap]:
+        """The same with what they become where dictionaries are assigned."""
+        names = [t.name for t in self.written()]
+        return [self.model.taps[n] for n in dict.fromkeys((*names, *map(self.model.read_at, names)))]
+
     def taps(self, *, probe: bool = False) -> list[Tap]:
         """The same as taps, with those that are no sites: what projections give, and norms behind cross-attention."""
         more = () if self.finer is None else self.finer.names()

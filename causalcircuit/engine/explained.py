@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor
@@ -37,6 +37,18 @@ def unexplained(prepared: Prepared) -> Iterator[Diagnostic]:
         for dictionary in model.ref.dictionaries:
             if dictionary.name in named:
                 yield _judged(model, dictionary, _measured(prepared, setup, dictionary))
+
+
+def check_explained(prepared: Prepared, names: Collection[str]) -> None:
+    """Refuse dictionaries of some names, which the plan need not mention.
+
+    Raises:
+        DiagnosticError: CQ555, as `unexplained`.
+    """
+    for setup in _first(prepared):
+        for dictionary in setup.model.ref.dictionaries:
+            if dictionary.name in names:
+                _judged(setup.model, dictionary, _measured(prepared, setup, dictionary))
 
 
 def _sites(prepared: Prepared, model: str) -> Iterator[Site]:

@@ -27,5 +27,4 @@ def relp(chunk: Chunk) -> Tensor:
     if here.score is None or not here.score.requires_grad:
         _ = chunk.start  # says that nothing moves the readout
     chunk.passes += 2 * len(chunk.range)
-    delta = {n: (chunk.end.nodes[n] - here.nodes[n]).detach() for n in here.nodes if n in chunk.end.nodes}
-    return wires(streams, here, delta)
+    return wires(streams, here, chunk.less(here.nodes))
