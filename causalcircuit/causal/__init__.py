@@ -1,4 +1,4 @@
-"""Causal diagrams and identification: which effects follow from what is known, by which formula, and why. No model, no torch.
+"""Causal diagrams and identification: which effects follow from what is known, and by which formula. No torch.
 
 ```python
 from causalcircuit.causal import Diagram, identify
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from causalcircuit.causal.frontdoor import frontdoor_sets
     from causalcircuit.causal.hedge import Hedge, Thicket
     from causalcircuit.causal.identification import Identification, identify
-    from causalcircuit.causal.testable import Independence, independences
     from causalcircuit.causal.instrumental import Instrument, instruments
     from causalcircuit.causal.sources import Given, given
+    from causalcircuit.causal.testable import Independence, independences
     from causalcircuit.causal.witness import Witness
     from causalcircuit.causal.writing import from_networkx, to_dagitty, to_dot, to_networkx
 

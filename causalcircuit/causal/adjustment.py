@@ -1,8 +1,9 @@
 """Adjustment: which sets are valid, minimal, optimal, and the formula.
 
-The criterion is complete (Shpitser, VanderWeele and Robins 2010; Perković et al. 2018): a set is valid in every model of the
-diagram exactly if it holds nothing that a causal path's vertices lead to and separates treatments from outcomes in the proper
-back-door graph. Sets are found as separators there (van der Zander, Liśkiewicz and Textor 2019).
+The criterion is complete (Shpitser, VanderWeele and Robins 2010; Perković et al. 2018): a set is valid in every model
+of the diagram exactly if it holds nothing that a causal path's vertices lead to and separates treatments from
+outcomes in the proper back-door graph. Sets are found as separators there (van der Zander, Liśkiewicz and Textor
+2019).
 """
 
 from __future__ import annotations
@@ -93,12 +94,18 @@ class Backdoor:
         if not z:
             trace.add("rule 2", effect, found, Claim(y, x, 0, 0, x), note="seeing it is setting it")
         elif z & self.graph.descendants(x, self.graph.all) or not separated(self.graph.mutilated(0, x), y, x, z):
-            trace.add("adjustment criterion", effect, found, note="the set is valid (Shpitser, VanderWeele and Robins 2010)")
+            trace.add(
+                "adjustment criterion", effect, found, note="the set is valid (Shpitser, VanderWeele and Robins 2010)"
+            )
         else:
             split = total(z, product([prob(y, z, x), prob(z, 0, x)]))
             trace.add("total probability", effect, split, note="by the values of the set")
-            trace.add("rule 3", prob(z, 0, x), prob(z), Claim(z, x, 0, x), note="the treatment changes nothing of the set")
-            trace.add("rule 2", prob(y, z, x), prob(y, z | x), Claim(y, x, z, 0, x), note="given the set, seeing is setting")
+            trace.add(
+                "rule 3", prob(z, 0, x), prob(z), Claim(z, x, 0, x), note="the treatment changes nothing of the set"
+            )
+            trace.add(
+                "rule 2", prob(y, z, x), prob(y, z | x), Claim(y, x, z, 0, x), note="given the set, seeing is setting"
+            )
             trace.add("substitution", effect, found)
 
 
@@ -125,7 +132,7 @@ def is_adjustment_set(diagram: Diagram, of: Names, do: Names, z: Names) -> bool:
 def adjustment_sets(
     diagram: Diagram, of: Names, do: Names, allowed: Names | None = None, limit: int = 1000
 ) -> tuple[tuple[str, ...], ...]:
-    """The minimal valid adjustment sets, smallest first, at most `limit`; none where adjustment does not identify the effect."""
+    """The minimal valid adjustment sets, smallest first, at most `limit`; none where no set is valid."""
     frame, found = problem(diagram, of, do, allowed)
     sets: Iterator[int] = islice(found.cut().minimal(), limit)
     return tuple(frame.named(z) for z in sorted(sets, key=lambda z: (z.bit_count(), z)))
@@ -134,7 +141,7 @@ def adjustment_sets(
 def optimal_adjustment_set(
     diagram: Diagram, of: Names, do: Names, allowed: Names | None = None
 ) -> tuple[str, ...] | None:
-    """The valid set that estimates most precisely: of all without bidirected edges, else of the minimal ones (`Backdoor.best`)."""
+    """The valid set that estimates most precisely, of all sets or of the minimal ones (`Backdoor.best`)."""
     frame, found = problem(diagram, of, do, allowed)
     best = found.best()
     return None if best is None else frame.named(best[0])

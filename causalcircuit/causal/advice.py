@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from causalcircuit.causal.diagram import Diagram
 from causalcircuit.causal.estimand import Effect
-from causalcircuit.causal.solving import solvable
+from causalcircuit.causal.solving import obstacle
 from causalcircuit.causal.sources import Given
 
-_TRIES = 60  # questions asked for each kind of advice
+_DEPTH = 3  # so many variables at most
+_TRIES = 100  # questions asked for each kind of advice
 _SHOWN = 4
 
 
@@ -21,8 +21,8 @@ class Advice:
 
     Attributes:
         kind: `intervene`, `measure`, or `observe`: distributions of other variables or of the population asked about.
-        names: what to set, all of it at once, what to measure, or what to observe together; a shared cause without a name
-            is `A <-> B`.
+        names: what to set, all of it at once, what to measure, or what to observe together; a shared cause without a
+            name is `A <-> B`.
     """
 
     kind: str
@@ -36,7 +36,11 @@ class Advice:
         if self.kind == "observe":
             return f"observe P({', '.join(self.names)}) in the population asked about"
         shared = all(" <-> " in name for name in self.names)
-        return f"measure what {listed} {'stands' if len(self.names) == 1 else 'stand'} for" if shared else f"measure {listed}"
+        return (
+            f"measure what {listed} {'stands' if len(self.names) == 1 else 'stand'} for"
+            if shared
+            else f"measure {listed}"
+        )
 
     def to_json(self) -> dict[str, object]:
         """The advice for machines."""
@@ -46,18 +50,19 @@ class Advice:
 def advise(
     diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None, hedged: tuple[str, ...]
 ) -> tuple[Advice, ...]:
-    """The smallest experiments and measurements, of one or two variables, that would identify an effect.
+    """The smallest experiments and measurements that would identify an effect.
 
     Args:
         diagram: the diagram.
         effect: what is not identified.
         given: what is given; None for all observed variables.
-        hedged: where the failure sits; advice that leaves it untouched cannot help, and is not tried.
+        hedged: where the search failed. What leaves that untouched cannot help, so each further variable is looked
+            for where the search fails once the ones before it are chosen.
     """
     if given is not None:
         observed = tuple(v for v in diagram.observed if v in hedged or any((v, w) in diagram.directed for w in hedged))
         for names in dict.fromkeys((observed, diagram.observed)):
-            if solvable(diagram, effect, (*given, Given(names))):
+            if obstacle(diagram, effect, (*given, Given(names))) is None:
                 return (Advice("observe", names),)
     return (*_interventions(diagram, effect, given, hedged), *_measurements(diagram, effect, given, hedged))
 
@@ -66,44 +71,66 @@ def _interventions(
     diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None, hedged: tuple[str, ...]
 ) -> Iterator[Advice]:
     known = (Given(diagram.observed),) if given is None else given
-    able = [v for v in hedged if v not in (*effect.of, *effect.given)]
-    # An experiment on the treatments themselves always answers: it comes last.
-    able.sort(key=lambda v: v in effect.do)
 
-    def helps(chosen: tuple[str, ...]) -> bool:
+    def able(where: tuple[str, ...]) -> list[str]:
+        # An experiment on the treatments themselves always answers: it comes last.
+        found = [v for v in where if v in diagram.observed and v not in (*effect.of, *effect.given)]
+        return sorted(found, key=lambda v: v in effect.do)
+
+    def left(chosen: tuple[str, ...]) -> tuple[str, ...] | None:
         rest = tuple(v for v in diagram.observed if v not in chosen)
-        return solvable(diagram, effect, (*known, Given(rest, chosen)))
+        return obstacle(diagram, effect, (*known, Given(rest, chosen)))
 
-    yield from (Advice("intervene", chosen) for chosen in _smallest(able, helps))
+    yield from (Advice("intervene", chosen) for chosen in _smallest(hedged, able, left))
 
 
 def _measurements(
     diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None, hedged: tuple[str, ...]
 ) -> Iterator[Advice]:
     explicit, shared = written_out(diagram)
-    inside = set(hedged)
-    able = [name for name, (a, b) in shared.items() if a in inside and b in inside]
-    able += [v for v in diagram.latents if len(inside & _reached(diagram, v)) > 1]
+    reach = {name: set(ends) for name, ends in shared.items()} | {v: _reached(diagram, v) for v in diagram.latents}
     labels = {name: f"{a} <-> {b}" for name, (a, b) in shared.items()}
 
-    def helps(chosen: tuple[str, ...]) -> bool:
+    def able(where: tuple[str, ...]) -> list[str]:
+        return sorted(name for name, ends in reach.items() if len(ends & set(where)) > 1)
+
+    def left(chosen: tuple[str, ...]) -> tuple[str, ...] | None:
         seen = replace(explicit, latents=explicit.latents - set(chosen))
         widened = None if given is None else tuple(replace(one, of=(*one.of, *chosen)) for one in given)
-        return solvable(seen, effect, widened)
+        return obstacle(seen, effect, widened)
 
-    for chosen in _smallest(sorted(able), helps):
+    for chosen in _smallest(hedged, able, left):
         yield Advice("measure", tuple(labels.get(name, name) for name in chosen))
 
 
-def _smallest(able: list[str], helps: object) -> Iterator[tuple[str, ...]]:
-    """Choices of one that help, else choices of two."""
-    assert callable(helps)
-    for size in (1, 2):
-        tried = itertools.islice(itertools.combinations(able, size), _TRIES)
-        found = list(itertools.islice((chosen for chosen in tried if helps(chosen)), _SHOWN))
+def _smallest(
+    hedged: tuple[str, ...],
+    able: Callable[[tuple[str, ...]], list[str]],
+    left: Callable[[tuple[str, ...]], tuple[str, ...] | None],
+) -> list[tuple[str, ...]]:
+    """The smallest choices after which nothing is left in the way, as far as a bounded search goes."""
+    failing: dict[tuple[str, ...], tuple[str, ...]] = {(): hedged}
+    tries = 0
+    for _ in range(_DEPTH):
+        found: list[tuple[str, ...]] = []
+        further: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for chosen, where in failing.items():
+            for name in able(where):
+                more = (*chosen, name)
+                if name in chosen or any(set(more) == set(other) for other in (*further, *found)):
+                    continue
+                tries += 1
+                if tries > _TRIES or len(found) == _SHOWN:
+                    return found
+                rest = left(more)
+                if rest is None:
+                    found.append(more)
+                else:
+                    further[more] = rest
         if found:
-            yield from found
-            return
+            return found
+        failing = further
+    return []
 
 
 def _reached(diagram: Diagram, latent: str) -> set[str]:

@@ -12,8 +12,8 @@ from causalcircuit.causal.terms import Ratio, Term, prob, ratio, total
 def exchanged(graph: Mixed, y: int, x: int, z: int, trace: Trace | None = None) -> tuple[int, int]:
     """The treatments and conditions of P(y | do(x), z) once every condition that rule 2 lets be set is set.
 
-    What is left is the smallest set of conditions, whatever the order; with it, the conditional effect is identified exactly if
-    the joint effect on outcomes and conditions is.
+    What is left is the smallest set of conditions, whatever the order; with it, the conditional effect is identified
+    exactly if the joint effect on outcomes and conditions is.
     """
     moved = True
     while moved:
@@ -23,7 +23,9 @@ def exchanged(graph: Mixed, y: int, x: int, z: int, trace: Trace | None = None) 
             if separated(graph.mutilated(x, bit), y, bit, x | z & ~bit):
                 if trace is not None:
                     claim = Claim(y, bit, x | z & ~bit, x, bit)
-                    trace.add("rule 2", prob(y, z, x), prob(y, z & ~bit, x | bit), claim, note="seeing it is setting it")
+                    trace.add(
+                        "rule 2", prob(y, z, x), prob(y, z & ~bit, x | bit), claim, note="seeing it is setting it"
+                    )
                 x, z, moved = x | bit, z & ~bit, True
     return x, z
 

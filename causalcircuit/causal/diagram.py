@@ -49,9 +49,7 @@ class Frame:
         found = 0
         for name in names_of(names):
             if name not in self.index:
-                raise error(
-                    "CQ832", f"the diagram has no {what} `{name}`", help=did_you_mean(name, sorted(self.index))
-                )
+                raise error("CQ832", f"the diagram has no {what} `{name}`", help=did_you_mean(name, sorted(self.index)))
             found |= 1 << self.index[name]
         return found
 
@@ -64,8 +62,9 @@ class Frame:
 class Diagram:
     """An acyclic directed mixed graph over names.
 
-    `A -> B`: A is a direct cause of B. `A <-> B`: both share a cause that is not in the diagram. A latent is in the diagram and
-    never measured. A selection says of a population that the mechanism of a variable there differs from the population asked about.
+    `A -> B`: A is a direct cause of B. `A <-> B`: both share a cause that is not in the diagram. A latent is in the
+    diagram and never measured. A selection says of a population that the mechanism of a variable there differs from
+    the population asked about.
 
     Attributes:
         vertices: every name, in the order of their first mention.

@@ -12,7 +12,7 @@ from causalcircuit.causal.terms import Term
 
 @dataclass(frozen=True)
 class Effect:
-    """P(of | do(do), given): the distribution of some variables where others are set, among the rows where others have a value."""
+    """P(of | do(do), given): how some variables are distributed where others are set and further ones are seen."""
 
     of: tuple[str, ...]
     do: tuple[str, ...] = ()

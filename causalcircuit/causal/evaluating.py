@@ -44,12 +44,13 @@ def evaluate(estimand: Estimand, tables: Table | Iterable[Table], at: Mapping[st
 
     Args:
         estimand: an identified effect.
-        tables: one for each distribution that the estimand speaks of; the axes of one variable have one length everywhere.
+        tables: one for each distribution that the estimand speaks of; the axes of one variable have one length
+            everywhere.
         at: the value of each anchor (`Estimand.anchors`); the first one by default.
 
     Returns:
-        The effect, with one axis for each variable of its question; where no table holds a treatment, which then does not
-        matter, its axis has length 1.
+        The effect, with one axis for each variable of its question; where no table holds a treatment, which then does
+        not matter, its axis has length 1.
 
     Raises:
         DiagnosticError: CQ837 tables that lack a variable or are no probabilities, CQ838 a cell of probability 0 that
@@ -102,12 +103,14 @@ def values(term: Term, oracle: Callable[[Prob], Array], sizes: Sequence[int]) ->
                 return made
             case Ratio():
                 above, below = of(part.above), of(part.below)
-                return np.where(below == 0, np.nan, above / below)
+                quotient: Array = np.where(below == 0, np.nan, above / below)
+                return quotient
             case Sum():
                 made = of(part.body)
                 axes = tuple(bits(part.over))
                 idle = [sizes[i] for i in axes if made.shape[i] == 1]
-                return made.sum(axis=axes, keepdims=True) * float(np.prod(idle))
+                summed: Array = made.sum(axis=axes, keepdims=True) * float(np.prod(idle))
+                return summed
 
     return of(term)
 
@@ -120,7 +123,9 @@ class _Lookup:
         index = {name: i for i, name in enumerate(names)}
         self.found: list[tuple[int, int, str, Array]] = []
         for table in tables:
-            unknown = [name for name in table.axes if name not in index]
+            if any(name not in index for name in table.do):
+                continue  # an experiment that no formula speaks of
+            unknown = [name for name in table.of if name not in index]
             cells = table.cells.sum(axis=tuple(i for i, name in enumerate(table.axes) if name in unknown))
             known = [index[name] for name in table.axes if name in index]
             cells = np.transpose(cells, np.argsort(known))
@@ -128,7 +133,7 @@ class _Lookup:
             for i, size in zip(sorted(known), cells.shape, strict=True):
                 shape[i] = size
             of = sum(1 << index[name] for name in table.of if name in index)
-            do = sum(1 << index[name] for name in table.do if name in index)
+            do = sum(1 << index[name] for name in table.do)
             self.found.append((of, do, table.population, cells.reshape(shape)))
         self.kept: dict[Prob, Array] = {}
 
@@ -141,11 +146,12 @@ class _Lookup:
         needed = part.of | part.given
         for of, do, population, cells in self.found:
             if do == part.do and population == part.population and not needed & ~of:
-                both = cells.sum(axis=tuple(bits(of & ~needed)), keepdims=True)
+                both: Array = cells.sum(axis=tuple(bits(of & ~needed)), keepdims=True)
                 if not part.given:
                     return both
                 below = both.sum(axis=tuple(bits(part.of)), keepdims=True)
-                return np.where(below == 0, np.nan, both / below)
+                quotient: Array = np.where(below == 0, np.nan, both / below)
+                return quotient
         wanted = ", ".join(self.names[v] for v in bits(needed))
         set_to = f" under do({', '.join(self.names[v] for v in bits(part.do))})" if part.do else ""
         where = f" in `{part.population}`" if part.population else ""
@@ -171,7 +177,11 @@ def _sizes(tables: Sequence[Table], names: Sequence[str]) -> list[int]:
             )
         for name, size in zip(table.axes, table.cells.shape, strict=True):
             if found.setdefault(name, size) != size:
-                raise error("CQ837", f"`{name}` has {found[name]} values in one table and {size} in another")
+                raise error(
+                    "CQ837",
+                    f"`{name}` has {found[name]} values in one table and {size} in another",
+                    help="give each variable the same values everywhere, with cells of 0 where one does not occur",
+                )
     return [found.get(name, 1) for name in names]
 
 
@@ -186,5 +196,5 @@ def _impossible(of: tuple[str, ...], do: tuple[str, ...], given: tuple[str, ...]
     return error(
         "CQ838",
         "the formula conditions on rows of probability 0" + (f", for {named}" if named else ""),
-        help="an effect is calculated where every combination it conditions on occurs: coarsen the variables, or ask of fewer values",
+        help="all combinations that the formula conditions on have to occur: coarsen the variables, ask of fewer values",
     )

@@ -1,9 +1,10 @@
-"""Front-door sets: mediators through which the whole effect runs and that nothing unmeasured ties to treatment or outcome.
+"""Front-door sets: mediators of the whole effect that nothing unmeasured ties to treatment or outcome.
 
-M is a front-door set (Pearl 1995) if it meets every directed path from treatments to outcomes, no back-door path leads from the
-treatments to it, and the treatments block every back-door path from it to the outcomes. Larger sets cut more paths: a vertex that
-fails in the largest candidate fails in all, so the largest set is found by discarding, and every set by asking, with some
-vertices demanded and some excluded, whether a set is left (the same task as in Jeong, Tian and Bareinboim 2022).
+M is a front-door set (Pearl 1995) if it meets every directed path from treatments to outcomes, no back-door path
+leads from the treatments to it, and the treatments block every back-door path from it to the outcomes. Larger sets
+cut more paths: a vertex that fails in the largest candidate fails in all, so the largest set is found by discarding,
+and every set by asking, with some vertices demanded and some excluded, whether a set is left (the same task as in
+Jeong, Tian and Bareinboim 2022).
 """
 
 from __future__ import annotations
@@ -94,13 +95,25 @@ class Frontdoor:
         if not m:
             trace.add("rule 3", effect, prob(y), Claim(y, x, 0, x), note="no path leads to the outcome")
             return
-        trace.add("total probability", effect, total(m, product([prob(y, m, x), prob(m, 0, x)])), note="by the mediators")
+        trace.add(
+            "total probability", effect, total(m, product([prob(y, m, x), prob(m, 0, x)])), note="by the mediators"
+        )
         trace.add("rule 2", prob(m, 0, x), prob(m, x), Claim(m, x, 0, 0, x), note="no back door leads to the mediators")
-        trace.add("rule 2", prob(y, m, x), prob(y, 0, x | m), Claim(y, m, x, x, m), note="seeing the mediators is setting them")
-        trace.add("rule 3", prob(y, 0, x | m), prob(y, 0, m), Claim(y, x, m, x | m), note="the mediators are the only way")
+        trace.add(
+            "rule 2",
+            prob(y, m, x),
+            prob(y, 0, x | m),
+            Claim(y, m, x, x, m),
+            note="seeing the mediators is setting them",
+        )
+        trace.add(
+            "rule 3", prob(y, 0, x | m), prob(y, 0, m), Claim(y, x, m, x | m), note="the mediators are the only way"
+        )
         mixed = total(x, product([prob(y, x, m), prob(x, 0, m)]))
         trace.add("total probability", prob(y, 0, m), mixed, note="by the treatment")
-        trace.add("rule 2", prob(y, x, m), prob(y, x | m), Claim(y, m, x, 0, m), note="the treatment blocks every back door")
+        trace.add(
+            "rule 2", prob(y, x, m), prob(y, x | m), Claim(y, m, x, 0, m), note="the treatment blocks every back door"
+        )
         trace.add("rule 3", prob(x, 0, m), prob(x), Claim(x, m, 0, m), note="effects do not change their causes")
         trace.add("substitution", effect, found)
 

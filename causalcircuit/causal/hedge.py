@@ -13,10 +13,10 @@ from causalcircuit.causal.witness import Witness, witnesses
 
 @dataclass(frozen=True)
 class Hedge:
-    """Two nested sets, each joined by bidirected edges, the outer with treatments in it, the inner without (Shpitser and Pearl 2006).
+    """Two nested sets joined by bidirected edges, treatments only in the outer one (Shpitser and Pearl 2006).
 
-    Inside the outer set the unmeasured causes tie the treatments to the inner one, which leads on to the outcome; two models can
-    share all that is observed and differ in what the treatments do.
+    Inside the outer set the unmeasured causes tie the treatments to the inner one, which leads on to the outcome; two
+    models can share all that is observed and differ in what the treatments do.
 
     Attributes:
         outer: the variables of the outer forest.
@@ -42,7 +42,7 @@ class Hedge:
         return cls(named(outer), named(inner), named(roots), named(outer & x), (y, x, z), frame)
 
     def models(self) -> tuple[Witness, Witness]:
-        """Two models of the diagram with one distribution of the observed variables, strictly positive, and two effects."""
+        """Two models of the diagram with one strictly positive distribution of what is observed, and two effects."""
         mask = self.frame.mask
         return witnesses(self.frame, mask(self.outer), mask(self.inner), *self.effect)
 
@@ -51,7 +51,9 @@ class Hedge:
         """The bidirected edges of the outer forest."""
         graph, mask = self.frame.graph, self.frame.mask(self.outer)
         return tuple(
-            (self.frame.names[a], self.frame.names[b]) for b in bits(mask) for a in bits(graph.sp[b] & mask & ((1 << b) - 1))
+            (self.frame.names[a], self.frame.names[b])
+            for b in bits(mask)
+            for a in bits(graph.sp[b] & mask & ((1 << b) - 1))
         )
 
     def to_json(self) -> dict[str, object]:
@@ -68,7 +70,9 @@ class Hedge:
     def __str__(self) -> str:
         """The hedge as text."""
         shared = ", ".join(f"{a} <-> {b}" for a, b in self.confounders)
-        return f"{{{', '.join(self.outer)}}} over {{{', '.join(self.inner)}}}, rooted in {', '.join(self.roots)}: {shared}"
+        return (
+            f"{{{', '.join(self.outer)}}} over {{{', '.join(self.inner)}}}, rooted in {', '.join(self.roots)}: {shared}"
+        )
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,7 @@ class Thicket:
         """Name what the algorithm met."""
         named = setting.frame.named
         tried = tuple((source.name, named(problem.forest)) for source, problem in failure.hedges)
-        outer = failure.part
-        for _, problem in failure.hedges:
-            outer |= problem.forest
-        return cls(named(failure.part), named(outer), tried)
+        return cls(named(failure.part), named(failure.outer), tried)
 
     def to_json(self) -> dict[str, object]:
         """The reason for machines."""

@@ -1,7 +1,8 @@
 """The ID algorithm of Shpitser and Pearl (AAAI 2006, Figure 3), line by line.
 
-It is complete: it fails exactly where two models agree on all that is observed and differ on the effect. The distribution is
-carried as a term through every line, line 6 included, where libraries that look it up by name go wrong.
+It is complete: it fails exactly where two models agree on all that is observed and differ on the effect. The
+distribution is carried as a term through every line, line 6 included, where libraries that look it up by name go
+wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class NotIdentified(Exception):  # noqa: N818 - an outcome of the algorithm, nev
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What stays the same in a recursion: the graph, what is set already, whose mechanisms, and who writes the steps down."""
+    """What stays the same in a recursion: the graph, whose mechanisms they are, where steps are written down."""
 
     graph: Mixed
     trace: Trace | None = None
@@ -104,8 +105,8 @@ def identify(context: Context, y: int, x: int, law: Law, within: int, fixed: int
 def _exchange(context: Context, trace: Trace, y: int, district: int, within: int, fixed: int, found: Term) -> None:
     """Lines 6 and 7: what is set outside a district is exchanged for what is seen, variable by variable.
 
-    P(district | do(rest)) is the product over its members v of P(v | all before v, do(fixed)): the chain rule; then rule 3 removes
-    the settings of later variables, and rule 2 turns those of earlier ones into conditions.
+    P(district | do(rest)) is the product over its members v of P(v | all before v, do(fixed)): the chain rule; then
+    rule 3 removes the settings of later variables, and rule 2 turns those of earlier ones into conditions.
     """
     rest = within & ~district
     chain = [prob(1 << v, within & before(v), fixed, context.population) for v in bits(district)]
@@ -118,5 +119,7 @@ def _exchange(context: Context, trace: Trace, y: int, district: int, within: int
         if earlier:
             claims.append(Claim(bit, earlier, district & before(v) | fixed, fixed, earlier))
     after = total(district & ~y, product(chain))
-    trace.add("rule 2", context.effect(y, rest | fixed), after, *claims, note="what is set becomes what is seen, causes first")
+    trace.add(
+        "rule 2", context.effect(y, rest | fixed), after, *claims, note="what is set becomes what is seen, causes first"
+    )
     trace.add("substitution", after, found, note="what is known of these, without what does not matter")

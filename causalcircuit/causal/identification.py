@@ -1,4 +1,4 @@
-"""Questions and answers: whether an effect is identified, by which formula, why, and what would help where it is not."""
+"""Questions and answers: whether an effect is identified, by which formula, why, and what would help if not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Identification:
 
     @cached_property
     def derivation(self) -> tuple[Line, ...]:
-        """The steps from the effect to the formula, each with the rule of the do-calculus or of probability that it uses."""
+        """The steps from the effect to the formula, each with its rule of the do-calculus or of probability."""
         if not isinstance(self.estimand, Estimand):
             return ()
         trace = Trace()
@@ -89,7 +89,11 @@ class Identification:
     def __str__(self) -> str:
         """The answer as text."""
         if self.estimand is not None:
-            head = [f"{self.effect} = {self.estimand.text}"] if isinstance(self.estimand, Estimand) else [self.estimand.text]
+            head = (
+                [f"{self.effect} = {self.estimand.text}"]
+                if isinstance(self.estimand, Estimand)
+                else [self.estimand.text]
+            )
             return "\n".join([*head, *(f"  {line}" for line in self.derivation), *(f"  note: {n}" for n in self.notes)])
         verdict = "is not identified" if self.proven else "was not identified"
         rows = [f"{self.effect} {verdict} by {self.by}"]
@@ -114,12 +118,12 @@ def identify(
         do: the treatments.
         given: the conditions, which hold in the world of the treatments.
         sources: the distributions that are known; all observed variables of the population asked about by default.
-        by: `adjustment` (with the best set), `frontdoor`, `iv` (linear models only), `id` (the complete algorithms), or `auto`:
-            the first of adjustment, frontdoor and id that identifies the effect.
+        by: `adjustment` (with the best set), `frontdoor`, `iv` (linear models only), `id` (the complete algorithms),
+            or `auto`: the first of adjustment, frontdoor and id that identifies the effect.
 
     Raises:
-        DiagnosticError: CQ830 to CQ836 and CQ842 a diagram or a question that makes no sense, CQ839 an instrument for several
-            variables, CQ840 no outcome, CQ841 an unknown method.
+        DiagnosticError: CQ830 to CQ836 and CQ842 a diagram or a question that makes no sense, CQ839 an instrument for
+            several variables, CQ840 no outcome, CQ841 an unknown method.
     """
     if by not in METHODS:
         raise error("CQ841", f"there is no method `{by}`", help=did_you_mean(by, METHODS))
@@ -147,7 +151,9 @@ def identify(
             x, z = question.reduced()
             hedge = Hedge.of(question.setting.frame, failure.forest, failure.inner, question.y, x, z)
             return Identification(effect, drawn, known, way, None, hedge, True, notes)
-        return Identification(effect, drawn, known, way, Estimand(effect, term, question.setting.frame.names), notes=notes)
+        return Identification(
+            effect, drawn, known, way, Estimand(effect, term, question.setting.frame.names), notes=notes
+        )
     note = "no valid adjustment set" if by == "adjustment" else "no front-door set"
     return Identification(effect, drawn, known, by, notes=(*notes, note))
 

@@ -1,10 +1,11 @@
 """Instruments, unconditional and conditional, for the total effect of one treatment on one outcome in linear models.
 
-Z is an instrument given W if, in the diagram without the first arrows of the causal paths, W separates Z from the outcome, while
-in the diagram itself Z and the treatment are not separated by W; neither Z nor W may descend from a vertex of a causal path (Brito
-and Pearl 2002). Then the effect is Cov(Z, Y | W) / Cov(Z, X | W), in linear models: a graph alone does not identify it. For each Z
-the separator nearest to the outcome is tried, out of the ancestors of Z and the outcome: if any variable is an instrument, then some
-is one in this way (van der Zander, Textor and Liśkiewicz 2015), though not each that could be made one by conditioning on colliders.
+Z is an instrument given W if, in the diagram without the first arrows of the causal paths, W separates Z from the
+outcome, while in the diagram itself Z and the treatment are not separated by W; neither Z nor W may descend from a
+vertex of a causal path (Brito and Pearl 2002). Then the effect is Cov(Z, Y | W) / Cov(Z, X | W), in linear models: a
+graph alone does not identify it. For each Z the separator nearest to the outcome is tried, out of the ancestors of Z
+and the outcome: if any variable is an instrument, then some is one in this way (van der Zander, Textor and Liśkiewicz
+2015), though not each that could be made one by conditioning on colliders.
 """
 
 from __future__ import annotations
@@ -57,10 +58,11 @@ class Instrument:
 
 
 def instruments(diagram: Diagram, of: str, do: str, allowed: Names | None = None) -> tuple[Instrument, ...]:
-    """The variables that are instruments, alone or given ancestors, each with one set that makes it one; smallest sets first.
+    """The variables that are instruments, each with one set of ancestors given which it is one; smallest sets first.
 
     Raises:
-        DiagnosticError: CQ832 an unknown or latent variable, CQ833 the treatment is the outcome, CQ839 several of either.
+        DiagnosticError: CQ832 an unknown or latent variable, CQ833 the treatment is the outcome, CQ839 several of
+            either.
     """
     frame, found = problem(diagram, of, do, allowed)
     if found.x.bit_count() != 1 or found.y.bit_count() != 1:

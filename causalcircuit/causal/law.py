@@ -1,4 +1,4 @@
-"""Joint distributions that the ID algorithm carries along, each as a term: no line of it ever looks a distribution up."""
+"""Joint distributions that the ID algorithm carries along, each as a term: none is ever looked up by name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Observed:
     def conditionals(self, part: int) -> list[Term]:
         """P(v | all before v) for each member of `part`.
 
-        Of all before v, only the district of v among them and that district's parents matter (Tian and Pearl 2002): the rest is
-        left out of the condition.
+        Of all before v, only the district of v among them and that district's parents matter (Tian and Pearl 2002):
+        the rest is left out of the condition.
         """
         found = []
         for v in bits(part):

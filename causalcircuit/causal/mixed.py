@@ -10,8 +10,8 @@ from causalcircuit.causal.bits import bits
 class Mixed:
     """Directed and bidirected edges between the vertices 0 … n−1, numbered in a topological order.
 
-    Each set of vertices is an integer whose bits are its members, so that a question about a set is a handful of machine
-    words. Subgraphs are not built: the methods take `within`, the set of the vertices that are left.
+    Each set of vertices is an integer whose bits are its members, so that a question about a set is a handful of
+    machine words. Subgraphs are not built: the methods take `within`, the set of the vertices that are left.
 
     Attributes:
         n: how many vertices.
@@ -92,7 +92,7 @@ class Mixed:
         return found
 
     def mutilated(self, cut_into: int = 0, cut_out_of: int = 0) -> Mixed:
-        """The graph without the edges into the first set, arrows and bidirected ones, nor the arrows out of the second."""
+        """The graph without the edges, bidirected ones too, into the first set, and the arrows out of the second."""
         made = Mixed(self.n)
         for v in range(self.n):
             if cut_into >> v & 1:

@@ -20,8 +20,8 @@ Token = tuple[str, str]
 def read(text: str) -> Diagram:
     """The diagram that a text describes.
 
-    Three forms: `X -> M, M -> Y, X <-> Y, Z`; `digraph { X -> Y; U [latent]; X -> Y [dir=both] }`, in which an edge with
-    `dir=both` is bidirected and a vertex with `latent`, `unobserved`, `hidden` or `observed=no` is latent; and
+    Three forms: `X -> M, M -> Y, X <-> Y, Z`; `digraph { X -> Y; U [latent]; X -> Y [dir=both] }`, in which an edge
+    with `dir=both` is bidirected and a vertex with `latent`, `unobserved`, `hidden` or `observed=no` is latent; and
     `dag { X [exposure] U [latent] X -> { Y Z } A <- B X <-> Y }`. Positions, colours and labels are passed over.
 
     Raises:
@@ -111,7 +111,11 @@ class _Reader:
         if self._peek()[0] == "name" and self._peek(1) == ("mark", "="):  # rankdir = LR
             self.at += 3
             return
-        if self._peek()[0] == "name" and self._peek(1) == ("mark", "[") and self._peek()[1] in {"node", "edge", "graph"}:
+        if (
+            self._peek()[0] == "name"
+            and self._peek(1) == ("mark", "[")
+            and self._peek()[1] in {"node", "edge", "graph"}
+        ):
             self.at += 1
             self._settings()
             return

@@ -8,14 +8,15 @@ from causalcircuit.causal.mixed import Mixed
 def blankets(graph: Mixed, within: int) -> list[int]:
     """The cliques of the augmented graph on `within`: each district with its parents.
 
-    In the augmented graph two vertices are neighbours when a path joins them on which all others are colliders; two sets are
-    m-separated by a third exactly if it cuts them apart there (Richardson 2003), `within` being all their ancestors.
+    In the augmented graph two vertices are neighbours when a path joins them on which all others are colliders; two
+    sets are m-separated by a third exactly if it cuts them apart there (Richardson 2003), `within` being all their
+    ancestors.
     """
     return [one | (graph.parents(one) & within) for one in graph.districts(within)]
 
 
 def reached(cliques: list[int], start: int, closed: int) -> int:
-    """What is reached from `start` in a graph of cliques without going through `closed`, whose members are still met."""
+    """What is reached from `start` in a graph of cliques without going through `closed`, whose members are met."""
     seen = start
     todo = start & ~closed
     left = cliques

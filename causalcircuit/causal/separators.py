@@ -1,8 +1,9 @@
 """Sets that separate: one minimal set, the one nearest to a side, all minimal ones.
 
-m-separation is vertex separation in the augmented graph of the ancestors. Vertices that may not be used are eliminated from
-that undirected graph first (their neighbours become a clique), after which every vertex but the two ends may be
-cut out. Sources: van der Zander, Liśkiewicz and Textor 2019; Berry, Bordat and Cogis 1999 for all minimal separators.
+m-separation is vertex separation in the augmented graph of the ancestors. Vertices that may not be used are
+eliminated from that undirected graph first (their neighbours become a clique), after which every vertex but the two
+ends may be cut out. Sources: van der Zander, Liśkiewicz and Textor 2019; Berry, Bordat and Cogis 1999 for all minimal
+separators.
 """
 
 from __future__ import annotations

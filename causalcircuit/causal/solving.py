@@ -11,7 +11,7 @@ from causalcircuit.causal.id import Context, NotIdentified, identify
 from causalcircuit.causal.law import Observed
 from causalcircuit.causal.sources import Given, Setting, setting
 from causalcircuit.causal.steps import Trace
-from causalcircuit.causal.surrogate import general
+from causalcircuit.causal.surrogate import Unreached, general
 from causalcircuit.causal.terms import Term
 from causalcircuit.diagnostics import error
 
@@ -30,8 +30,8 @@ class Question:
         """Number a question; without distributions, all observed variables of the population asked about are given.
 
         Raises:
-            DiagnosticError: CQ832 an unknown variable, CQ833 a variable on two sides, CQ840 no outcome, CQ842 a latent, and what
-                `setting` raises.
+            DiagnosticError: CQ832 an unknown variable, CQ833 a variable on two sides, CQ840 no outcome, CQ842 a
+                latent, and what `setting` raises.
         """
         asked = (*effect.of, *effect.do, *effect.given)
         for name in asked:
@@ -83,10 +83,13 @@ class Question:
         return divided(self.y, z, x, joint, trace)
 
 
-def solvable(diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None) -> bool:
-    """Whether an effect is found."""
+def obstacle(diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None) -> tuple[str, ...] | None:
+    """The variables among which the search for an effect fails; None where it is found."""
+    question = Question.of(diagram, effect, given)
     try:
-        Question.of(diagram, effect, given).solve()
-    except NotIdentified:
-        return False
-    return True
+        question.solve()
+    except Unreached as failure:
+        return question.setting.frame.named(failure.outer)
+    except NotIdentified as failure:
+        return question.setting.frame.named(failure.forest)
+    return None

@@ -71,8 +71,8 @@ def setting(diagram: Diagram, asked: Iterable[str], distributions: Iterable[Give
     """Number the variables of a diagram and of the distributions that are given of it.
 
     Raises:
-        DiagnosticError: CQ832 an unknown variable, CQ835 a distribution of no variables, of latents, or with a variable that
-            is both set and measured, CQ836 an unknown population.
+        DiagnosticError: CQ832 an unknown variable, CQ835 a distribution of no variables, of latents, or with a
+            variable that is both set and measured, CQ836 an unknown population.
     """
     found = tuple(distributions)
     names: dict[str, None] = dict.fromkeys(asked)
@@ -127,5 +127,8 @@ def _check(diagram: Diagram, one: Given) -> None:
         raise error(
             "CQ836",
             f"the diagram says nothing of a population `{one.population}`",
-            help=(did_you_mean(one.population, known), "say where it differs, or give its distributions as those asked about"),
+            help=(
+                did_you_mean(one.population, known),
+                "say where it differs, or give its distributions as those asked about",
+            ),
         )

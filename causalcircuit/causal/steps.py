@@ -9,7 +9,7 @@ from causalcircuit.causal.terms import Term
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`a` and `b` are m-separated by `given` in the graph without the edges into `cut_into` and the arrows out of `cut_out_of`."""
+    """`given` separates `a` and `b` in the graph without edges into `cut_into` and arrows out of `cut_out_of`."""
 
     a: int
     b: int

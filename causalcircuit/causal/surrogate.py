@@ -1,9 +1,10 @@
 """Identification from several distributions: surrogate experiments and other populations.
 
-The effect is split into the c-factors of the districts that lead to the outcome; each is looked for in every given distribution
-whose experiment leaves the district alone and whose population shares its mechanisms. From distributions of all variables this is
-gID (Lee, Correa and Bareinboim 2019) and general transportability (the same, 2020), both complete. Distributions of some variables
-are used where a district's parents are all among them, and in projections of the diagram; that is sound, and not complete.
+The effect is split into the c-factors of the districts that lead to the outcome; each is looked for in every given
+distribution whose experiment leaves the district alone and whose population shares its mechanisms. From distributions
+of all variables this is gID (Lee, Correa and Bareinboim 2019) and general transportability (the same, 2020), both
+complete. Distributions of some variables are used where a district's parents are all among them, and in projections
+of the diagram; that is sound, and not complete.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ class Unreached(NotIdentified):
         self.part = part
         self.hedges = hedges
 
+    @property
+    def outer(self) -> int:
+        """The variables of all hedges, and of the district."""
+        found = self.part
+        for _, hedge in self.hedges:
+            found |= hedge.forest
+        return found
+
 
 def general(setting: Setting, y: int, x: int, trace: Trace | None = None) -> Term:
     """P(y | do(x)) from the sources of a setting.
@@ -37,19 +46,18 @@ def general(setting: Setting, y: int, x: int, trace: Trace | None = None) -> Ter
     Raises:
         Unreached: no way was found; if `setting.complete`, there is none.
     """
-    failure: Unreached | None = None
+    failures: list[Unreached] = []
     for graph, within in _views(setting, y | x):
         steps = Trace() if trace is not None else None
         try:
             found = _within(setting, graph, within, y, x, steps)
         except Unreached as problem:
-            failure = failure or problem
+            failures.append(problem)
             continue
         if trace is not None and steps is not None:
             trace.extend(steps)
         return found
-    assert failure is not None
-    raise failure
+    raise failures[0]
 
 
 def _views(setting: Setting, asked: int) -> Iterator[tuple[Mixed, int]]:
@@ -78,7 +86,13 @@ def _views(setting: Setting, asked: int) -> Iterator[tuple[Mixed, int]]:
 def _within(setting: Setting, graph: Mixed, within: int, y: int, x: int, trace: Trace | None) -> Term:
     up = graph.ancestors(y, within, x)
     if trace is not None and x & ~up:
-        trace.add("rule 3", prob(y, 0, x), prob(y, 0, x & up), Claim(y, x & ~up, x & up, x), note="no path leads to the outcome")
+        trace.add(
+            "rule 3",
+            prob(y, 0, x),
+            prob(y, 0, x & up),
+            Claim(y, x & ~up, x & up, x),
+            note="no path leads to the outcome",
+        )
     x &= up
     needed = graph.ancestors(y, within & ~x)
     for source in setting.sources:
@@ -92,10 +106,8 @@ def _within(setting: Setting, graph: Mixed, within: int, y: int, x: int, trace: 
     return total(needed & ~y, product([_part(setting, graph, within, part, trace) for part in parts]))
 
 
-def _whole(
-    graph: Mixed, within: int, source: Source, y: int, x: int, needed: int, trace: Trace | None
-) -> Term | None:
-    """The effect from one source alone: what it sets and is not asked for leads nowhere, and no mechanism on the way differs."""
+def _whole(graph: Mixed, within: int, source: Source, y: int, x: int, needed: int, trace: Trace | None) -> Term | None:
+    """The effect from one source alone: what else it sets leads nowhere, and no mechanism on the way differs."""
     measured = source.measured & within
     if source.do & ~within or y & ~measured or x & ~(measured | source.do):
         return None
@@ -141,9 +153,7 @@ def _part(setting: Setting, graph: Mixed, within: int, part: int, trace: Trace |
     raise Unreached(part, tuple(hedges))
 
 
-def _from(
-    graph: Mixed, within: int, source: Source, y: int, x: int, trace: Trace | None
-) -> Term | NotIdentified:
+def _from(graph: Mixed, within: int, source: Source, y: int, x: int, trace: Trace | None) -> Term | NotIdentified:
     measured = source.measured & within
     hidden = within & ~(measured | source.do)
     seen = graph.without(hidden) if hidden else graph

@@ -1,9 +1,10 @@
 """The algebra of estimands: sums, products and quotients of conditional distributions over numbered variables.
 
-A term is a function of the values of its free variables. `Sum` binds: inside it a variable means the summand's own value, also
-where the same variable has another value outside (in the front-door formula the inner sum over x is not the x of the query). The
-functions `prob`, `product`, `ratio` and `total` build terms and simplify on the way; each of their rules is an identity of
-probability that needs no graph, so that a simplified term has the value of the plain one wherever no cell divides by zero.
+A term is a function of the values of its free variables. `Sum` binds: inside it a variable means the summand's own
+value, also where the same variable has another value outside (in the front-door formula the inner sum over x is not
+the x of the query). The functions `prob`, `product`, `ratio` and `total` build terms and simplify on the way; each of
+their rules is an identity of probability that needs no graph, so that a simplified term has the value of the plain
+one wherever no cell divides by zero.
 """
 
 from __future__ import annotations
@@ -91,8 +92,7 @@ def product(parts: Iterable[Term]) -> Term:
     for part in parts:
         if isinstance(part, Ratio):
             below.extend(factors(part.below))
-            part = part.above
-        found.extend(factors(part))
+        found.extend(factors(part.above if isinstance(part, Ratio) else part))
     if below:
         return ratio(_plain(found), _plain(below))
     return _plain(found)

@@ -1,9 +1,10 @@
 """Two models that agree on everything observed and differ on an effect: the proof that it is not identified.
 
-The construction of Shpitser and Pearl (AAAI 2006, Theorem 4), with three additions. A coin of probability 1/4 at one root makes
-every cell of the observed distribution possible, so that the proof does not lean on impossible cells. Where a path from a root
-to the outcome runs through the hedge itself, a vertex carries a second bit. And where a hedge leads to a condition only, what
-the condition shows is mixed with a noisy copy of the whole diagram, so that it bears on the outcome.
+The construction of Shpitser and Pearl (AAAI 2006, Theorem 4), with three additions. A coin of probability 1/4 at one
+root makes every cell of the observed distribution possible, so that the proof does not lean on impossible cells.
+Where a path from a root to the outcome runs through the hedge itself, a vertex carries a second bit. And where a
+hedge leads to a condition only, what the condition shows is mixed with a noisy copy of the whole diagram, so that it
+bears on the outcome.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -74,8 +76,8 @@ class Witness:
 def _parities(rows: list[tuple[int, int]], coins: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """The joint distribution of bits, each the parity of some coins and a constant; the last one varies fastest.
 
-    The expected sign of a sum of bits is the product of the expected signs of the coins that are left in it; the distribution is the
-    Walsh transform of these.
+    The expected sign of a sum of bits is the product of the expected signs of the coins that are left in it; the
+    distribution is the Walsh transform of these.
     """
     held = np.zeros(1, dtype=np.int64)
     turned = np.zeros(1, dtype=np.int64)
@@ -100,10 +102,15 @@ def witnesses(frame: Frame, outer: int, inner: int, y: int, x: int, z: int = 0) 
     for attempt in range(_ATTEMPTS if z else 1):
         # A bit that runs along two ways into one variable cancels there: then the copy is thinned.
         draw = random.Random(attempt)  # noqa: S311
-        one, two = _pair(frame, outer, inner, (y, x, z), lambda d=draw, a=attempt: not a or d.random() < 0.6)
+        one, two = _pair(frame, outer, inner, (y, x, z), partial(_kept, draw, attempt))
         if not z or _gap(one, two, (y, x, z)) > _VISIBLE:
             break
     return one, two
+
+
+def _kept(draw: random.Random, attempt: int) -> bool:
+    """Whether an edge of the copy is kept: all of them at first."""
+    return not attempt or draw.random() < 0.6
 
 
 def _gap(one: Witness, two: Witness, effect: tuple[int, int, int]) -> float:
@@ -161,7 +168,7 @@ def _pair(
             if v in own:
                 shared = [coin for edge, coin in arcs.items() if v in edge]
                 plain = Bit((own[v], *shared), tuple((p, len(equations[p]) - 1) for p in copied[v]))
-                # Where a way ends in a condition, its bit is seen only mixed with what ties the condition to the outcome.
+                # Where a way ends in a condition, its bit shows only mixed with what ties the condition to the outcome.
                 last = made.pop() if ends and made else Bit(())
                 made.append(Bit(last.coins + plain.coins, last.parents + plain.parents))
             equations.append(tuple(made))
@@ -170,7 +177,7 @@ def _pair(
 
 
 def _forest(graph: Mixed, outer: int, inner: int, roots: int) -> dict[int, int]:
-    """The one child of each vertex but the roots: inside `inner` for its members, on a shortest way to it for the others."""
+    """The one child of each vertex but the roots: inside `inner`, or on a shortest way to it."""
     below = {v: (graph.ch[v] & inner).bit_length() - 1 for v in bits(inner & ~roots)}
     return below | _nearer(graph, outer, inner)
 
@@ -210,7 +217,7 @@ def _tree(graph: Mixed, outer: int, inner: int) -> list[int]:
 
 
 def _ways(graph: Mixed, roots: int, y: int, x: int, z: int) -> tuple[dict[int, int], int, int]:
-    """Ways from the roots to what is read: each vertex's next one, the vertices behind the roots, and the conditions they end in.
+    """Ways from the roots to what is read: each vertex's next one, all behind the roots, the conditions they end in.
 
     If every root reaches an outcome past no condition, the conditions stay out of it.
     """

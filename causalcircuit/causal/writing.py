@@ -37,7 +37,7 @@ def to_dagitty(diagram: Diagram, exposure: str = "", outcome: str = "") -> str:
 
 
 def to_networkx(diagram: Diagram) -> nx.DiGraph:
-    """The diagram with every bidirected edge as a latent common cause; nodes carry `observed="yes"` or `"no"`, as DoWhy reads."""
+    """The diagram with a latent for every bidirected edge; nodes carry `observed="yes"` or `"no"`, as DoWhy reads."""
     import networkx as nx
 
     made = nx.DiGraph()
@@ -63,7 +63,8 @@ def from_networkx(graph: nx.DiGraph) -> Diagram:
         DiagnosticError: what the diagram itself raises.
     """
     latents = {str(v) for v, data in graph.nodes(data=True) if _hidden(data)}
-    directed, bidirected = [], []
+    directed: list[tuple[str, str]] = []
+    bidirected: list[tuple[str, str]] = []
     edges = graph.edges(keys=True, data=True) if graph.is_multigraph() else graph.edges(data=True)
     for a, b, *keys, data in edges:
         both = data.get("dir") == "both" or data.get("kind") == "bidirected" or "bidirected" in keys

@@ -1,7 +1,8 @@
 """A second, different way to identify: fixing (Richardson, Evans, Robins and Shpitser 2017), on plain sets and numbers.
 
-P(y | do(x)) is the sum over Y*∖y of the product over the districts D of G[Y*] of the kernel that is left when everything outside
-D has been fixed, Y* being the ancestors of y in G[V∖x]. It is identified exactly if every D can be reached so.
+P(y | do(x)) is the sum over Y*∖y of the product over the districts D of G[Y*] of the kernel that is left when
+everything outside D has been fixed, Y* being the ancestors of y in G[V∖x]. It is identified exactly if every D can be
+reached so.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ def by_id(graph: Mixed, y: set[int], x: set[int], trace: Trace | None = None) ->
 
 def on(model: Model, term: Term, *, experiments: bool = False) -> np.ndarray:
     """A term's value where P is that of the model; terms with `do` need `experiments`."""
+
     def oracle(part: Prob) -> np.ndarray:
         assert experiments or not part.do
         law = model.law(frozenset(bits(part.do)))

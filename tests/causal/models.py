@@ -1,4 +1,4 @@
-"""The truth by enumeration: random discrete models with latents, and graphs to put them on. Shares no code with the room."""
+"""The truth by enumeration: random discrete models with latents, and graphs for them. No code of the room is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditional effects of sets on graphs of five to eight variables: verdicts by search and fixing, formulas by enumeration."""
+"""Conditional effects of sets on five to eight variables: verdicts by search and fixing, formulas by enumeration."""
 
 from __future__ import annotations
 

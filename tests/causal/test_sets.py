@@ -69,7 +69,7 @@ def test_separators_are_all_the_minimal_ones() -> None:
 
 @pytest.mark.parametrize("n", [3, 4])
 def test_the_adjustment_criterion_is_the_truth(n: int) -> None:
-    """A set is valid exactly if its formula gives the effect in a random model (in which no accident makes it right)."""
+    """A set is valid exactly if its formula gives the effect in a random model, where no accident makes it right."""
     seen = [0, 0]
     for seed, graph in enumerate(itertools.islice(graphs(n), 0, None, 1 if n == 3 else 29)):
         model = Model(graph, np.random.default_rng(seed))

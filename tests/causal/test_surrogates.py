@@ -1,4 +1,4 @@
-"""Experiments on other variables and other populations: formulas against the truth, verdicts against fixing, known examples."""
+"""Experiments elsewhere and other populations: formulas against the truth, verdicts against fixing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class World:
         for population, where in differs.items():
             other = Model(graph, rng)
             other.latents = home.latents
-            other.mechanisms = [o if v in where else h for v, (h, o) in enumerate(zip(home.mechanisms, other.mechanisms, strict=True))]
+            other.mechanisms = [
+                o if v in where else h for v, (h, o) in enumerate(zip(home.mechanisms, other.mechanisms, strict=True))
+            ]
             other.known = {}
             self.models[population] = other
         self.n = graph.n
@@ -159,7 +161,9 @@ def ask_of_parts(seed: int) -> bool:
         do = frozenset(int(v[1:]) for v in one.do)
         law = world.models[one.population].law(do)
         axes = [int(v[1:]) for v in (*one.of, *one.do)]
-        cells = np.transpose(law.sum(axis=tuple(v for v in range(graph.n) if v not in axes)), np.argsort(np.argsort(axes)))
+        cells = np.transpose(
+            law.sum(axis=tuple(v for v in range(graph.n) if v not in axes)), np.argsort(np.argsort(axes))
+        )
         tables.append(Table(one.of, cells, one.do, population=one.population))
     answer = evaluate(found.estimand, tables)
     given_to = {int(z[1:])} if seed % 4 == 0 else set()

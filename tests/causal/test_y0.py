@@ -1,4 +1,4 @@
-"""Verdicts beside those of y0, where it is installed (it is not part of the pinned stack): every pair of every graph of four."""
+"""Verdicts beside those of y0, where it is installed (it is not pinned): every pair of every graph of four."""
 
 from __future__ import annotations
 
