@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from causalcircuit.api.addresses import Model, located
 from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
 from causalcircuit.api.questions import Data
 from causalcircuit.check import examine, sets, sites
-from causalcircuit.check.attributing import attribution, method_of, question
+from causalcircuit.check.attributing import attribution, method_of, question, searched
 from causalcircuit.check.circuit_files import of_model
 from causalcircuit.check.criteria import criterion_of
 from causalcircuit.check.drawing import circuit_of
@@ -33,10 +33,10 @@ from causalcircuit.query.circuits.formulas import (
     Keep,
     Known,
     Method,
-    Smallest,
     Strongest,
     asked_in,
     circuit_from,
+    effect_of,
     named,
 )
 from causalcircuit.query.wiring import reads
@@ -200,11 +200,15 @@ def smallest(
     """As few wires of a circuit as are so faithful: `cq.smallest(C, faithful=0.9, on=ioi, search="acdc(0.01)")`.
 
     Raises:
-        DiagnosticError: CQ250 an unknown search, CQ253 a faithfulness outside 0 to 1.
+        DiagnosticError: CQ250 an unknown search, CQ253 a faithfulness outside 0 to 1, CQ267 a circuit of no one effect.
     """
     if not 0 < faithful < 1:
         raise error("CQ253", f"faithfulness lies between 0 and 1, and {faithful:g} does not", help="`faithful=0.9`")
-    made = Smallest(of.declared.formula, _method(search, SEARCHES), faithful, on.ref, seed)
+    span = located(f"smallest({of.declared.name})")
+    made = searched(of.declared.formula, _method(search, SEARCHES), faithful, on.ref, seed, span)
+    effect = effect_of(made.of)
+    if effect is not None:
+        DiagnosticError.raise_if(examine(question(replace(effect, data=on.ref)), of.models))
     return _declared(name, made, of.models)
 
 

@@ -26,7 +26,7 @@ from causalcircuit.engine.formulas import in_world
 from causalcircuit.engine.passes import Pass, feeds_in
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import Block, needed, tapped
-from causalcircuit.query import Expr, World
+from causalcircuit.query import ALL, Expr, World
 
 _PLACES = 4096
 """Positions of one pass, copies included."""
@@ -73,15 +73,21 @@ class Kept:
         self.other = rows.run(rows.question.start, self.rows, taps, scored=False)
         self.passes += len(self.rows)
         start = rows.prepared.setups[rows.index[rows.question.start]]
-        self.bare = not run.edits and not start.edits
+        grounds = self.bench.streams.grounds
+        self.grounds = grounds if grounds is not None and grounds.answered else None
+        self.bare = not run.edits and not start.edits and self.grounds is None
 
     def readout(self, kept: Tensor) -> Tensor:
         """[rows] the readout with the wires of a mask [wires] alone."""
         return self.values(kept, (self.bench.rows.question.readout,))[0]
 
-    def values(self, kept: Tensor, parts: Sequence[Expr]) -> Tensor:
-        """[parts, rows] parts of the readout with the wires of a mask [wires] alone."""
-        found = {tap: streamed(s, kept, self.bare) for tap, s in self.layout.stations.items()}
+    def values(self, kept: Tensor, parts: Sequence[Expr], *, brief: bool = True) -> Tensor:
+        """[parts, rows] parts of the readout with the wires of a mask [wires] alone.
+
+        Args:
+            kept: the mask. parts: what is read. brief: parts without a kept wire take what they read in `from` as it is.
+        """
+        found = {tap: streamed(s, kept, brief and self.bare) for tap, s in self.layout.stations.items()}
         with torch.no_grad():
             fixed = _Run(self, found).fixed()
         rows = self.bench.rows
@@ -102,7 +108,7 @@ class Kept:
             (rows.question.end, torch.ones(count, dtype=torch.bool), "all wires kept, and in `to`"),
             (rows.question.start, torch.zeros(count, dtype=torch.bool), "no wire kept, and in `from`"),
         ):
-            mine = self.values(mask, (readout,))[0]
+            mine = self.values(mask, (readout,), brief=False)[0]  # every stream a sum
             rows.run(world, self.rows, ())
             own = self._read(world, (readout,))[0]
             self.passes += len(self.rows)
@@ -195,6 +201,8 @@ class _Run:
         other = self.kept.other.nodes
         _check_places(name, own, other[name])
         made = self.streams.write(write, {name: other[name] - own}, self.kept.other)
+        if self.kept.grounds is not None:  # what is written at the tokens of an answer is no part of a wire
+            made = made * self.kept.grounds.mask(write.tower, ALL, self.kept.other)[:, None, None]
         so_far = self.less.get(write.tower)
         self.less[write.tower] = made if so_far is None else torch.cat((so_far, made), 1)
 

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.choices import chosen, considered_of, ends_of
+from causalcircuit.attribution.choices import UnknownWireError, chosen, considered_of, ends_of
 from causalcircuit.attribution.kept import Kept, prepared
 from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.stations import Layout, streamed
+from causalcircuit.attribution.streams import Streams
 from causalcircuit.attribution.summary import Floats
+from causalcircuit.attribution.walk import Wiring, wiring_of
 from causalcircuit.models import LoadedModel
 from causalcircuit.query import Binary, Expr, SiteTable, World
 from causalcircuit.query.circuit import Circuit
@@ -45,17 +48,32 @@ class Family:
     choices: tuple[tuple[Taken, ...], ...]
 
 
-def assigned(bench: Bench, table: SiteTable, taken: Sequence[Taken]) -> Tensor:
+def assigned(wiring: Wiring, table: SiteTable, taken: Sequence[Taken]) -> Tensor:
     """[wires] which wires are assigned.
 
     Raises:
         UnknownWireError: one of the wires is none that can be chosen.
     """
-    found = torch.zeros(len(bench.wiring), dtype=torch.bool)
+    found = torch.zeros(len(wiring), dtype=torch.bool)
     for each in taken:
-        own = chosen(bench.wiring, table, ends_of(each.circuit.edges))
-        found |= (considered_of(bench.wiring, each.circuit.over) & ~own) if each.complement else own
+        own = chosen(wiring, table, ends_of(each.circuit.edges))
+        found |= (considered_of(wiring, each.circuit.over) & ~own) if each.complement else own
     return found
+
+
+def passes_of(model: LoadedModel, choices: Sequence[Sequence[Taken]], rows: int) -> int:
+    """About how many passes of single rows these worlds take: known without weights.
+
+    Raises:
+        UnknownWireError: wires that cannot be chosen; DiagnosticError: CQ795, streams that are no sums.
+    """
+    streams = Streams.of(model)
+    layout, wiring = Layout.of(streams), wiring_of(streams)
+    total = rows  # the world whose values are taken
+    for taken in choices:
+        kept = ~assigned(wiring, model.sites, taken)
+        total += rows * (2 + max(len(streamed(s, kept, True).masks) for s in layout.stations.values()))
+    return total
 
 
 def rewired_outcomes(
@@ -76,7 +94,13 @@ def rewired_outcomes(
     """
     total = reduce(lambda a, b: Binary("+", a, b), family.parts)
     bench = Bench(Rows(model, data, Question(family.model, total, family.elsewhere, family.base)), quick=False)
-    masks = [~assigned(bench, model.sites, taken) for taken in family.choices]
+    masks = [~assigned(bench.wiring, model.sites, taken) for taken in family.choices]
+    if bench.streams.grounds is not None and bench.streams.grounds.answered:
+        last = torch.tensor([read is None for read in bench.wiring.reads])[bench.wiring.readers]
+        if any(bool((~mask & last).any()) for mask in masks):
+            raise UnknownWireError(
+                "an answer has several tokens, and wires into the readout are known at the prompt only"
+            )
     layout, chunks, passes = prepared(bench, masks, *([] if places is None else [places]))
     for rows in chunks:
         if known(rows):

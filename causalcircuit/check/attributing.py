@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lark import Token, Tree
@@ -38,6 +38,8 @@ from causalcircuit.query.circuits.formulas import (
     Keep,
     Method,
     Smallest,
+    asked_in,
+    effect_of,
 )
 from causalcircuit.query.circuits.wires import count_wires, nodes_of
 from causalcircuit.query.wiring import outputs, reads, writes
@@ -215,7 +217,37 @@ def smallest(
     search = Method("greedy")
     if "search" in given.named:
         search = _method(low, given.named["search"], SEARCHES, "search")
-    return Smallest(read(given.plain[0]), search, bound, data, seed)
+    made = searched(read(given.plain[0]), search, bound, data, seed, low.span(given.plain[0]))
+    effect = effect_of(made.of)
+    if effect is not None:  # its columns are those of other data now
+        found = examine(question(replace(effect, data=data)), _models(low))
+        DiagnosticError.raise_if(d.at(low.statement) for d in found)
+    return made
+
+
+def searched(
+    of: Formula, search: Method, faithful: float, data: DataRef, seed: int | None, span: Span | None = None
+) -> Smallest:
+    """A search among the wires of a circuit; the same for texts and for Python objects.
+
+    Raises:
+        DiagnosticError: CQ267, the circuit does not say of which effect a share is to be kept.
+    """
+    if effect_of(of) is None:
+        several = any(True for _ in asked_in(of))
+        raise error(
+            "CQ267",
+            "`smallest` keeps a share of an effect, and this circuit is made of attributions of different ones"
+            if several
+            else "`smallest` keeps a share of an effect, and this circuit says not of which",
+            span,
+            "two effects" if several else "not attributed here",
+            help=(
+                "search in a circuit of one attribution" if several else "attribute it: `attribute(…) on d`",
+                "wires of a drawing that an attribution has too: `intersect(C, G)`",
+            ),
+        )
+    return Smallest(of, search, faithful, data, seed)
 
 
 def _faithful(low: Lowering, tree: Tree[Token]) -> float:

@@ -27,13 +27,14 @@ from causalcircuit.query.circuit import Circuit
 from causalcircuit.query.circuits import compare, write
 from causalcircuit.query.circuits.assigned import bare, wires_in
 from causalcircuit.query.circuits.formulas import (
-    NODE_METHODS,
     Asked,
     Attributed,
     Formula,
     Known,
+    Smallest,
     asked_in,
     circuit_from,
+    effect_of,
     named,
     parts_of,
 )
@@ -95,12 +96,14 @@ class Circuits:
         over, shared = found.over or asked.over, found.shared or shared_in(sites(ref))
         return replace(found, over=over, shared=shared)
 
-    def _smallest(self, asked: Asked) -> Circuit:
-        raise error(
-            "CQ265",
-            "the search for the smallest circuit is not available in this version",
-            help="keep the strongest wires instead: `strongest(C, 20)`, `C where abs(score) > 0.1`",
-        )
+    def _smallest(self, asked: Smallest) -> Circuit:
+        from causalcircuit.runs.smallest import smallest_of
+
+        effect = effect_of(asked.of)
+        if effect is None:
+            raise TypeError("the checker refuses searches without one effect")
+        of, data = circuit_from(asked.of, self.ask), rows.load(asked.data)
+        return smallest_of(asked, effect, of, self.model(asked.model), data, self.progress)
 
     def shown(self, view: CircuitView) -> CircuitShown:
         """What a `show` asks for."""

@@ -13,9 +13,11 @@ from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Program,
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question
 from causalcircuit.query.plan import Plan
 from causalcircuit.runs.execute import Progress
+from causalcircuit.runs.rewiring import split
+from causalcircuit.runs.rewiring_plans import rewired_notes
 from causalcircuit.runs.spread import spread
 from causalcircuit.runs.symbols import symbols
-from causalcircuit.runs.widths import GROUPED, UNKNOWN, Outlook
+from causalcircuit.runs.widths import GROUPED, REWIRED, UNKNOWN, Outlook
 from causalcircuit.runs.worlds import worlds_of
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
     notes = [*program.warnings, *remarks, *(n for p in planned for n in p.ready.notes), *sketches.remarks]
     notes += [_unplanned(program)] if program.views or program.savings or program.trials else []
     notes += [_unplanned_maps(program)] if program.maps else []
+    notes += rewired_notes(commands, program, sketches.of)
     return Forecast(
         models,
         tuple(data),
@@ -177,8 +180,8 @@ def _planned(commands: Iterable[Command], program: Program, sketches: Sketches) 
     for ref, asked in groups.items():
         try:
             data = rows.load(ref)
-            queries = [q.expr for c in asked for q in queries_of(c)]
-            plan = make_plan(queries, data, {name: sites(ref) for name, ref in program.models.items()})
+            cells, _ = split([q.expr for c in asked for q in queries_of(c)])
+            plan = make_plan(cells, data, {name: sites(ref) for name, ref in program.models.items()})
             needed = _needed(plan)
             models = {n: sketches.of(program.models[n], needed.get(n, "")) for n in plan.models}
             out.append(Planned(ref, asked, data, plan, prepare(plan, models, data)))
@@ -247,7 +250,8 @@ def _forecast(
     questions: list[Question] = []
     for command in each.asked:
         for query in queries_of(command):
-            own = make_plan([query.expr], each.data, {n: sites(ref) for n, ref in program.models.items()})
+            plain, others = split([query.expr])
+            own = make_plan(plain, each.data, {n: sites(ref) for n, ref in program.models.items()})
             text, where = symbols(query.expr, program.names)
             key = (id(command), query)
             per = command.per if isinstance(command, Estimation) else None
@@ -261,10 +265,10 @@ def _forecast(
                     at,
                     query.regime,
                     _WHY,
-                    len(own.runs),
+                    len(own.runs) + len({c.world for c in others}),
                     unit_of(query.expr),
                     command.options.level,
-                    found.widths.get(key, UNKNOWN) if per is None else GROUPED,
+                    GROUPED if per is not None else REWIRED if others else found.widths.get(key, UNKNOWN),
                     found.actual.get(key),
                 )
             )

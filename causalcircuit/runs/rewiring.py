@@ -14,8 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 import causalcircuit.rows as rows
+from causalcircuit.check import queries_of
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.query import Cell, Expr, Generated, OutcomeTable, Output, World, cells_of, is_text, models_of, render
+from causalcircuit.query import (
+    Cell,
+    Command,
+    Expr,
+    Generated,
+    OutcomeTable,
+    Output,
+    Query,
+    World,
+    cells_of,
+    is_text,
+    models_of,
+    render,
+)
 from causalcircuit.query.address import ALL
 from causalcircuit.query.circuits.assigned import rewired, wires_in
 from causalcircuit.query.circuits.formulas import Known
@@ -24,6 +38,7 @@ from causalcircuit.query.expr import Readout, Wires
 from causalcircuit.runs.keeping import Shelf
 
 if TYPE_CHECKING:
+    from causalcircuit.attribution.rewired import Taken
     from causalcircuit.engine.kept import Item
     from causalcircuit.models import LoadedModel
 
@@ -41,6 +56,11 @@ def split(queries: Iterable[Expr]) -> tuple[list[Cell], tuple[Cell, ...]]:
     """The cells of estimands: those that the engine plans, and those with wires of circuits in them."""
     every = dict.fromkeys(one for q in queries for cell in cells_of(q) for one in numbered(cell))
     return [c for c in every if not is_rewired(c)], tuple(c for c in every if is_rewired(c))
+
+
+def plain_queries(command: Command) -> list[Query]:
+    """The estimands of a command without wires of circuits."""
+    return [q for q in queries_of(command) if not any(map(is_rewired, cells_of(q.expr)))]
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +116,7 @@ class Rewiring:
         groups: dict[Group, list[Cell]] = {}
         for cell in self.cells:
             if not self.done[cell].all():
-                group = _group(cell)
+                group = group_of(cell)
                 if group is None:
                     self._singly(cell, models, "not only readouts are read there, of wires with values of one world")
                 else:
@@ -135,12 +155,7 @@ class Rewiring:
     ) -> None:
         """All worlds of a group, whatever the number of their wires."""
         from causalcircuit.attribution.choices import UnknownWireError
-        from causalcircuit.attribution.rewired import Family, Taken, rewired_outcomes
-
-        def taken(cell: Cell) -> tuple[Taken, ...]:
-            found = rewired(cell.world)
-            wires = () if found is None else found.wires
-            return tuple(Taken(w.circuit.circuit, w.complement) for w, _ in wires if isinstance(w.circuit, Known))
+        from causalcircuit.attribution.rewired import Family, rewired_outcomes
 
         parts = tuple(dict.fromkeys(c.readout for c in cells))
         worlds = list(dict.fromkeys(c.world for c in cells))
@@ -203,7 +218,7 @@ class _Refused(Exception):  # noqa: N818 - found out, and another way is taken
 _WITHOUT_SUMS = ("CQ788", "CQ795")
 
 
-def _group(cell: Cell) -> Group | None:
+def group_of(cell: Cell) -> Group | None:
     """What a cell shares with those that are run beside it; `None` where choosing among all wires is no way to it."""
     found = rewired(cell.world)
     readout = cell.readout
@@ -219,6 +234,15 @@ def _group(cell: Cell) -> Group | None:
     return readout.model, found.base, elsewhere.pop()
 
 
+def taken(cell: Cell) -> tuple[Taken, ...]:
+    """The wires that a cell's world assigns."""
+    from causalcircuit.attribution.rewired import Taken
+
+    found = rewired(cell.world)
+    wires = () if found is None else found.wires
+    return tuple(Taken(w.circuit.circuit, w.complement) for w, _ in wires if isinstance(w.circuit, Known))
+
+
 def _everywhere(wires: Wires) -> bool:
     """Whether all wires of a circuit hold at all positions."""
     if not isinstance(wires.circuit, Known):
@@ -227,7 +251,7 @@ def _everywhere(wires: Wires) -> bool:
     return all(s is None or s.position == ALL for e in edges for s in (e.source, e.target))
 
 
-def _check_apart(choices: Iterable[tuple[Any, ...]], cells: Iterable[Cell]) -> None:
+def _check_apart(choices: Iterable[tuple[Taken, ...]], cells: Iterable[Cell]) -> None:
     """Two circuits of one world share no wire: which of both assigns it would not be said.
 
     Raises:
@@ -235,9 +259,9 @@ def _check_apart(choices: Iterable[tuple[Any, ...]], cells: Iterable[Cell]) -> N
     """
     for choice, cell in zip(choices, cells, strict=False):
         seen: set[object] = set()
-        for taken in choice:
-            own = {(e.source, e.target) for e in taken.circuit.edges}
-            if len(choice) > 1 and (taken.complement or seen & own):
+        for each in choice:
+            own = {(e.source, e.target) for e in each.circuit.edges}
+            if len(choice) > 1 and (each.complement or seen & own):
                 raise _Refused(f"circuits share wires in `{render(cell.world)}`")
             seen |= own
 

@@ -15,12 +15,14 @@ from causalcircuit.query import Command, OutcomeTable, Program, Query
 from causalcircuit.query.forecast import Cost, Width
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.execute import AfterPass, Progress
+from causalcircuit.runs.rewiring import plain_queries, split
 
 if TYPE_CHECKING:
     from causalcircuit.runs.planning import Planned, PlanWishes, Sketches
 
 UNKNOWN = Width(None, "unknown", "nothing of it was run yet: `--pilot 20` runs 20 rows")
 GROUPED = Width(None, "unknown", "intervals of row groups are not forecast")
+REWIRED = Width(None, "unknown", "worlds with wires of circuits are not run for a plan")
 Key = tuple[int, Query]
 
 
@@ -61,7 +63,7 @@ class Outlook:
             table, cost = self._run(each, each.data, progress, measured=True)
             found.cost = cost
             for command in each.asked:
-                for query in queries_of(command):
+                for query in plain_queries(command):
                     made = infer(sample_of(query.expr, table), command.options).interval
                     if made is not None and math.isfinite(made.high - made.low):
                         found.actual[id(command), query] = made.high - made.low
@@ -80,7 +82,7 @@ class Outlook:
         labels = rows.clusters(each.data)
         every = each.data.n if labels is None else len(set(labels))
         for command in each.asked:
-            for query in queries_of(command):
+            for query in plain_queries(command):
                 found.widths[id(command), query] = _width(command, query, table, every, source)
 
     def _run(
@@ -92,8 +94,8 @@ class Outlook:
         from causalcircuit.engine.plan import make_plan
 
         models = {n: self.sketches.load(self.program.models[n]) for n in each.plan.models}
-        queries = [q.expr for c in each.asked for q in queries_of(c)]
-        plan = make_plan(queries, data, {n: sites(ref) for n, ref in self.program.models.items()})
+        cells, _ = split([q.expr for c in each.asked for q in queries_of(c)])
+        plan = make_plan(cells, data, {n: sites(ref) for n, ref in self.program.models.items()})
         ready = prepare(plan, models, data)
         total = ready.plan.row_passes
 

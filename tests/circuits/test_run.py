@@ -80,13 +80,6 @@ def test_a_file_is_held_against_the_weights(tmp_path: Path, ask: str) -> None:
         run_program(program, keep="off")
 
 
-def test_wires_of_a_whole_circuit_are_refused_before_anything_is_attributed() -> None:
-    text = HEAD + "estimate E[LD | do(outside(G) = (outside(G) | corrupt))] on ioi\n"
-    program = check_text(text)
-    with pytest.raises(DiagnosticError, match="CQ264"):
-        run_program(program, keep="off")
-
-
 def test_questions_get_the_wires_of_circuits_that_take_a_model() -> None:
     text = HEAD + (
         "circuit C = attribute(LD, from = corrupt, method = eap) on ioi\n"
@@ -107,9 +100,10 @@ def test_questions_get_the_wires_of_circuits_that_take_a_model() -> None:
 
     made = Told(program, lambda _: None, Keeping.opened("off")).resolved(program.commands)  # type: ignore[arg-type, return-value]
     again = check_text(text.replace("kept(C)", "kept(G)"))
+    bare = Circuits(again, lambda _: None, Keeping.opened("off")).resolved(again.commands)  # type: ignore[arg-type, return-value]
     assert [made[0].claims[0].query.expr, made[1].queries[0].expr] == [  # type: ignore[union-attr]
-        again.commands[0].claims[0].query.expr,  # type: ignore[union-attr]
-        again.commands[1].queries[0].expr,  # type: ignore[union-attr]
+        bare[0].claims[0].query.expr,  # type: ignore[union-attr]
+        bare[1].queries[0].expr,  # type: ignore[union-attr]
     ]
     assert [a for a in asked if not isinstance(a, Attributed)] == []
     assert asked
@@ -230,7 +224,7 @@ def test_python_files(tmp_path: Path) -> None:
         ("CQ259", lambda: cq.circuit("G", (X, NM)).strongest(1)),
         ("CQ260", lambda: cq.circuit("G", (X, NM)).where("length > 1")),
         ("CQ261", lambda: cq.circuit("G", (X, NM)).group(a=Early)),
-        ("CQ265", lambda: cq.smallest(cq.circuit("G", (X, NM)), faithful=0.9, on=ioi).circuit),
+        ("CQ267", lambda: cq.smallest(cq.circuit("G", (X, NM)), faithful=0.9, on=ioi)),
     ],
 )
 def test_mistakes_are_the_same_diagnostics(code: str, build) -> None:  # type: ignore[no-untyped-def]

@@ -176,6 +176,12 @@ def asked_in(formula: Formula) -> Iterator[Asked]:
         yield formula
 
 
+def effect_of(formula: Formula) -> Attributed | None:
+    """The attribution whose readout and worlds a circuit is about; `None` where there is none, or two that differ."""
+    found = {(a.model, a.readout, a.start, a.end): a for a in asked_in(formula) if isinstance(a, Attributed)}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def model_of(formula: Formula) -> str:
     """The declared name of the model whose wires they are."""
     match formula:
