@@ -47,7 +47,7 @@ def _equivalent(claim: CircuitClaim, lab: Lab, seed: int, alpha: float) -> Findi
     notes = [f"the distance |S(C) - S(M)| is {mean:.4g} on average, and {none:.4g} without any wire"]
     notes += [f"{ties} of {len(values)} rows are ties, and count half"] if ties else []
     if lab.cluster is None and lab.weight is None and not ties:
-        won = Share(int(values.sum()), 0, len(values))
+        won = Share(int(values.sum()), len(values))
         p = max(won.p_above(low), won.p_below(high))
         return Finding(
             won.value,
@@ -192,15 +192,16 @@ def _noted(found: Finding, notes: list[str]) -> Finding:
 
 
 def _share(more: Floats, than: Floats, near: float) -> Share:
-    """How often `more` is larger."""
+    """How often `more` is larger: what ties is not."""
     apart = np.asarray(more - than)
-    return Share(int((apart > near).sum()), int((np.abs(apart) <= near).sum()), apart.size)
+    return Share(int((apart > near).sum()), apart.size)
 
 
 def _beyond(claim: CircuitClaim, lab: Lab, more: Floats, than: Floats, what: str, notes: list[str]) -> Finding:
     """That `more` is larger in more than `claim.bound` of the draws."""
     share = _share(more, than, lab.near)
-    notes += [f"{share.tied} of {share.n} {what} tie with it, and count for neither side"] if share.tied else []
+    ties = int((np.abs(np.asarray(more - than)) <= lab.near).sum())
+    notes += [f"{ties} of {share.n} {what} tie with it, which is not to be beaten"] if ties else []
     return Finding(
         share.value,
         share.p_above(claim.bound),

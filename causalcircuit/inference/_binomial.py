@@ -1,8 +1,4 @@
-"""A share among independent draws, exactly: the tails of the binomial (Clopper & Pearson 1934, Biometrika 26).
-
-A draw may tie with what it is held against. Whether a tie counts is then left open: a bound from below counts none of
-them, one from above all, so that neither claims more than the draws show.
-"""
+"""A share among independent draws, exactly: the tails of the binomial (Clopper & Pearson 1934, Biometrika 26)."""
 
 from __future__ import annotations
 
@@ -12,19 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Among `n` draws, `won` are beaten and `tied` are met exactly.
-
-    The share that is estimated counts a tie half.
-    """
+    """Of `n` draws `won` are beaten."""
 
     won: int
-    tied: int
     n: int
 
     @property
     def value(self) -> float:
         """The estimate."""
-        return (self.won + self.tied / 2) / self.n
+        return self.won / self.n
 
     def low(self, a: float) -> float:
         """The lower bound at one-sided error `a`."""
@@ -37,7 +29,7 @@ class Share:
         """The upper bound at one-sided error `a`."""
         from scipy.special import betaincinv
 
-        k = self.won + self.tied
+        k = self.won
         return 1.0 if k == self.n else float(betaincinv(k + 1, self.n - k, 1 - a))
 
     def p_above(self, share: float) -> float:
@@ -46,7 +38,7 @@ class Share:
 
     def p_below(self, share: float) -> float:
         """P(at most as many won | the share is `share`): the p of the claim that it is smaller."""
-        return at_least(self.n - self.won - self.tied, self.n, 1 - share)  # as many lost: no difference of near ones
+        return at_least(self.n - self.won, self.n, 1 - share)  # as many lost: no difference of near ones
 
 
 def at_least(k: int, n: int, share: float) -> float:
