@@ -138,7 +138,7 @@ def _whole(
     data = bench.rows.data
     wiring = bench.wiring
     if over and not wiring.fine:
-        wiring = _part(wiring, _between(wiring, over))
+        wiring = _part(wiring, between(wiring, over))
     if by.lasting is not None:
         bench.rows.kept = by.lasting.outcomes
         known = by.lasting.scores(len(wiring))
@@ -235,11 +235,11 @@ def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]
     numbers = np.arange(len(found.wiring))
     if not over or found.wiring.fine:
         return found.table, numbers
-    own = _between(found.wiring, over)
+    own = between(found.wiring, over)
     return found.table[:, own], numbers[own]
 
 
-def _between(wiring: Wiring, over: Sequence[Site]) -> np.ndarray:
+def between(wiring: Wiring, over: Sequence[Site]) -> np.ndarray:
     """[wires] which lead from one of some nodes to one of them, or to the readout."""
     names = {s.address for s in over}
     writes = np.array([w in names for w in wiring.writes])

@@ -47,10 +47,10 @@ class Room:
         table: bytes that scores of single rows may take. row: bytes of the longest row, all its writes together.
     """
 
-    places: int = PLACES
-    writes: int | None = None
-    table: int = TABLE
-    row: int = 0
+    places: int
+    writes: int | None
+    table: int
+    row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def room_for(model: LoadedModel, row: Row, longest: int, limit: int | None, weig
         DiagnosticError: CQ820, the limit holds no row.
     """
     if limit is None:
-        return Room(max(PLACES, longest), row=row.whole)
+        return Room(max(PLACES, longest), None, TABLE, row.whole)
     table = max(0, limit - weights) // 4
     free = limit - weights - table
     fits = int(longest * free / max(1, row.whole))
