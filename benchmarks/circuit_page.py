@@ -42,7 +42,7 @@ def main() -> None:
     began = time.perf_counter()
     text = page(circuit)
     print(f"written in {time.perf_counter() - began:.2f} s, {len(text.encode()) / 1e6:.2f} MB")
-    with tempfile.TemporaryDirectory() as name, Browser(Path(name)) as browser:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, Browser(Path(name)) as browser:
         path = Path(name) / "large.html"
         path.write_text(text, encoding="utf-8")
         for fragment in ("", "#size=5000"):

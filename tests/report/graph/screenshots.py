@@ -36,7 +36,7 @@ show saliency(W, at = Seen, from = office, to = kitchen, inside = row.background
 
 def main() -> None:
     """Write them."""
-    with tempfile.TemporaryDirectory() as name, Browser(Path(name), (1280, 900)) as b:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, Browser(Path(name), (1280, 900)) as b:
         path = Path(name) / "c.html"
         path.write_text(page(made.with_positions()), encoding="utf-8")
         b.open(path)

@@ -113,11 +113,11 @@ function bent(e, scene) {
   return [x0, y0, x0, y0 - bend, x1, y1 + bend, x1, y1];
 }
 
-function paintEdge(pen, e, scene, { alpha = null, more = 0 } = {}) {
+function paintEdge(pen, e, scene, { alpha = null, more = 0, plain = false } = {}) {
   const sign = signOf(e.value);
   const width = widthFor(e.value) + more;
   pen.curve(curveOf(e, scene), {
-    stroke: theme[sign], width, dash: sign === "minus" ? DASH : null, alpha: alpha ?? alphaFor(e.value),
+    stroke: theme[sign], width, dash: sign === "minus" && !plain ? DASH : null, alpha: alpha ?? alphaFor(e.value),
   }, () => `${titleOf(e.s)} to ${titleOf(e.t)}: ${valueText(e)} ${intervalText(e)}`);
 }
 
@@ -130,9 +130,18 @@ function paintLink(pen, [a, b], scene, alpha = 0.8) {
     { stroke: theme["head-line"], width: 1.3, dash: [1.5, 3], alpha });
 }
 
-function paintNode(pen, id, scene, { faint = false, ring = null, strong = false } = {}) {
-  const n = nodeOf(id);
+const EDGE = 7; // what rings and outlines need beside a box
+function paintNode(pen, id, scene, how = {}) {
   const box = scene.boxes.get(id);
+  if (box.cell) { drawNode(pen, id, scene, box, how); return; }
+  const n = nodeOf(id);
+  const score = BY_NODES && n.score ? n.score[0] : "";
+  const key = `${n.kind} ${box.w} ${box.h} ${box.mode.name} ${score} ${how.faint ? "f" : ""}${how.strong ? "s" : ""}${how.ring ?? ""} ${box.mode.font ? labelOf(id) : ""}`;
+  pen.stamp(key, box.x, box.y, box.w + 2 * EDGE, box.h + 2 * EDGE, (p, x, y) => drawNode(p, id, scene, { ...box, x, y }, how));
+}
+
+function drawNode(pen, id, scene, box, { faint = false, ring = null, strong = false } = {}) {
+  const n = nodeOf(id);
   const { x, y, w, h, mode } = box;
   const alpha = faint ? 0.22 : 1;
   const kind = tone(n.kind);
@@ -201,9 +210,17 @@ function paintPorts(pen, edges, scene) {
     seen.add(key);
     const box = scene.boxes.get(e.t);
     const [x, y] = [box.x + portOffset(e, box), box.y + box.h / 2];
-    pen.circle(x, y + 1, r, { fill: theme.paper, stroke: theme["head-line"], width: 0.8 });
-    pen.text(x, y + 1 + size * 0.31, e.port, { size, fill: theme.ink });
+    pen.stamp(`port ${e.port} ${r}`, x, y + 1, 2 * r + 4, 2 * r + 4, (p, px, py) => {
+      p.circle(px, py, r, { fill: theme.paper, stroke: theme["head-line"], width: 0.8 });
+      p.text(px, py + size * 0.31, e.port, { size, fill: theme.ink });
+    });
   }
+}
+
+// A title that a box would cover is left out: where there is so little room, the boxes say it.
+function titled(p, scene) {
+  p.free ??= ![...scene.boxes.values()].some((b) => b.x - b.w / 2 < p.x + 14 + widthOf(p.title, 12, true) && b.x + b.w / 2 > p.x + 8 && b.y - b.h / 2 < p.y + 20 && b.y + b.h / 2 > p.y + 6);
+  return p.free;
 }
 
 function paintGround(pen, scene) {
@@ -213,7 +230,7 @@ function paintGround(pen, scene) {
     if (b.title && b.first) pen.text(b.x - 16, b.y + b.h / 2 + 4, b.title, { size: 12, fill: theme.soft, align: "end" });
     else if (b.title) pen.text(b.x + 6, b.y + 13, b.title, { size: 10.5, fill: theme.soft, align: "start" });
   }
-  for (const p of scene.panels) pen.text(p.x + 10, p.y + 17, p.title, { size: 12, bold: true, fill: theme.soft, align: "start" });
+  for (const p of scene.panels) if (titled(p, scene)) pen.text(p.x + 10, p.y + 17, p.title, { size: 12, bold: true, fill: theme.soft, align: "start" });
   for (const a of scene.axes) {
     for (const c of a.columns) if (c.used) pen.line([[c.x, a.y - a.length + 4], [c.x, a.y]], { stroke: theme.line, width: 1 });
   }

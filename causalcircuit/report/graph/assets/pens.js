@@ -4,8 +4,55 @@ const XML = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;
 const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => XML[c]);
 const short = (x) => String(Math.round(x * 100) / 100);
 
+// What looks the same again and again (a node, a port) is drawn once on a sheet, and copied from there: strokes and
+// letters cost many times what a copy does. Copies fall on whole pixels.
+const SHEET = 2048;
+const sheet = { canvas: null, context: null, spots: new Map(), x: 0, y: 0, tall: 0, look: "" };
+function spotOn(key, w, h, k, paint) {
+  const look = `${k} ${document.documentElement.dataset.theme}`;
+  if (!sheet.canvas) {
+    sheet.canvas = document.createElement("canvas");
+    sheet.canvas.width = sheet.canvas.height = SHEET;
+    sheet.context = sheet.canvas.getContext("2d");
+  }
+  if (sheet.look !== look) clearSheet(look);
+  let spot = sheet.spots.get(key);
+  if (spot) return spot;
+  const [sw, sh] = [Math.ceil(w * k) + 2, Math.ceil(h * k) + 2];
+  if (sheet.x + sw > SHEET) { sheet.x = 0; sheet.y += sheet.tall; sheet.tall = 0; }
+  if (sw > SHEET || sheet.y + sh > SHEET) return null; // full: drawn where it stands
+  spot = { x: sheet.x, y: sheet.y, w: sw, h: sh };
+  sheet.context.setTransform(k, 0, 0, k, spot.x, spot.y);
+  paint(new CanvasPen(sheet.context), sw / k / 2, sh / k / 2);
+  sheet.x += sw;
+  sheet.tall = Math.max(sheet.tall, sh);
+  sheet.spots.set(key, spot);
+  return spot;
+}
+function clearSheet(look) {
+  sheet.context.setTransform(1, 0, 0, 1, 0, 0);
+  sheet.context.clearRect(0, 0, SHEET, SHEET);
+  sheet.spots.clear();
+  Object.assign(sheet, { x: 0, y: 0, tall: 0, look });
+}
+
 class CanvasPen {
-  constructor(context) { this.c = context; }
+  // `k`: pixels a point, of a pen that copies from the sheet.
+  constructor(context, k = 0) { this.c = context; this.k = k; this.copies = []; }
+  // Something of w × h about x, y, which `paint(pen, x, y)` draws; copied when all are known, since a sheet that changes
+  // between copies is copied as a whole.
+  stamp(key, x, y, w, h, paint) {
+    const spot = this.k ? spotOn(key, w, h, this.k, paint) : null;
+    if (spot) this.copies.push([spot, x, y]); else paint(this, x, y);
+  }
+  copy() {
+    this.c.globalAlpha = 1;
+    for (const [s, x, y] of this.copies) {
+      const [px, py] = [Math.round(x * this.k - s.w / 2), Math.round(y * this.k - s.h / 2)];
+      this.c.drawImage(sheet.canvas, s.x, s.y, s.w, s.h, px / this.k, py / this.k, s.w / this.k, s.h / this.k);
+    }
+    this.copies = [];
+  }
   #style({ stroke, width = 1, dash = null, alpha = 1 }) {
     this.c.globalAlpha = alpha;
     this.c.strokeStyle = stroke;
@@ -74,6 +121,8 @@ class CanvasPen {
 
 class SvgPen {
   constructor() { this.parts = []; }
+  stamp(key, x, y, w, h, paint) { paint(this, x, y); }
+  copy() {}
   #style({ fill = "none", stroke = "none", width = 1, dash = null, alpha = 1 }) {
     let text = ` fill="${fill}"`;
     if (stroke !== "none") text += ` stroke="${stroke}" stroke-width="${short(width)}"`;

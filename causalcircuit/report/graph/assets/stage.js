@@ -13,7 +13,7 @@ let samples = null; // points along the edges, for the pointer
 let shownEdges = []; // those that are drawn: all, or those of the pinned nodes
 const due = { layout: false, base: false, over: false };
 let waiting = false;
-const timings = { first: null, layout: [], hover: [] };
+const timings = { first: null, whole: null, layout: [], hover: [] };
 
 function request(what = "base") {
   due[what] = true;
@@ -30,6 +30,7 @@ function draw() {
   if (state.table) return;
   if (anew) restage();
   if (anew || base) paintBase();
+  if (state.moving) pace(began);
   paintOver();
   if (anew) timings.layout.push(performance.now() - began);
   else if (over && !base) timings.hover.push(performance.now() - began);
@@ -65,18 +66,42 @@ function penOn(c) {
   context.clearRect(0, 0, c.width, c.height);
   const k = c.width / scene.width;
   context.setTransform(k, 0, 0, k, 0, 0);
-  return new CanvasPen(context);
+  return new CanvasPen(context, k);
 }
 
 const seeking = () => state.query !== "" && state.matches.size > 0;
 
-const SKETCHED = 600; // edges that are drawn while the slider moves: the strongest
+// How many edges a frame bears: learnt from the frames, since without a graphics card it is pixels that take the time.
+const [FEWEST, MOST_AT_ONCE, FRAME] = [60, 4000, 30];
+let bearable = 300;
+function pace(began) {
+  requestAnimationFrame(() => {
+    const took = performance.now() - began;
+    bearable = Math.round(Math.max(FEWEST, Math.min(MOST_AT_ONCE, bearable * (took > FRAME ? 0.7 : took < 0.7 * FRAME ? 1.3 : 1))));
+  });
+}
+
 // Everything but what the pointer is on; also what is saved.
 function paintCircuit(pen) {
+  const eye = look_at();
+  paintEdges(pen, shownEdges.length, 0);
+  paintRest(pen, eye);
+}
+
+function look_at() {
   const eye = state.pins.size ? focus(state.pins) : null;
   shownEdges = eye ? now.edges.filter((e) => eye.edges.has(e)) : now.edges;
+  return eye;
+}
+
+// Of the edges by strength those from number `end` down to `start`: the strong ones lie above.
+function paintEdges(pen, end, start, how = {}) {
+  if (seeking() && !state.pins.size) how = { ...how, alpha: 0.1 };
+  for (let i = end - 1; i >= start; i -= 1) paintEdge(pen, shownEdges[i], scene, how);
+}
+
+function paintRest(pen, eye) {
   const pale = seeking() && !eye;
-  for (let i = (state.moving ? Math.min(SKETCHED, shownEdges.length) : shownEdges.length) - 1; i >= 0; i -= 1) paintEdge(pen, shownEdges[i], scene, pale ? { alpha: 0.1 } : {});
   const linked = eye ? now.arcs.filter(([a, b]) => eye.nodes.has(a) && eye.nodes.has(b)) : now.arcs;
   if (eye || linked.length <= LINKED) for (const link of linked) paintLink(pen, link, scene);
   paintAxes(pen, scene);
@@ -86,20 +111,56 @@ function paintCircuit(pen) {
     paintNode(pen, id, scene, { faint, ring });
   }
   if (!pale) paintPorts(pen, shownEdges, scene);
+  pen.copy();
 }
 
 function paintBase() {
   const ground = penOn(canvas.ground);
   paintGround(ground, scene);
   paintLegend(ground, scene);
-  paintCircuit(penOn(canvas.base));
   $("clear").disabled = state.pins.size === 0;
+  const eye = look_at();
+  const many = shownEdges.length;
+  const pen = penOn(canvas.base);
+  // The strongest now; while nothing moves, the others a few each frame, elsewhere, until all are there.
+  paintEdges(pen, Math.min(many, bearable), 0, { plain: state.moving });
+  paintRest(pen, eye);
+  const mine = (turn += 1);
+  if (many > bearable && !state.moving) requestAnimationFrame(() => finish(mine, many));
 }
 
+let turn = 0; // the number of the picture: what is finished for an earlier one is dropped
+const spare = document.createElement("canvas");
+const drop = document.createElement("canvas").getContext("2d");
+function finish(mine, left, pen = null) {
+  if (mine !== turn || state.table) return;
+  if (!pen) {
+    spare.width = canvas.base.width;
+    spare.height = canvas.base.height;
+    pen = penOn(spare);
+  }
+  const began = performance.now();
+  const next = Math.max(0, left - bearable);
+  paintEdges(pen, left, next);
+  drop.drawImage(spare, 0, 0, 1, 1, 0, 0, 1, 1); // or all strokes would wait for the last frame
+  pace(began);
+  if (next > 0) { requestAnimationFrame(() => finish(mine, next, pen)); return; }
+  paintRest(pen, look_at());
+  const base = canvas.base.getContext("2d");
+  base.setTransform(1, 0, 0, 1, 0, 0);
+  base.clearRect(0, 0, canvas.base.width, canvas.base.height);
+  base.globalAlpha = 1;
+  base.drawImage(spare, 0, 0);
+  timings.whole = performance.now();
+}
+
+let covered = false; // whether anything is drawn over the picture
 function paintOver() {
-  const pen = penOn(canvas.over);
   const hover = state.hover;
   stage.classList.toggle("hushed", hover !== null);
+  if (!hover && !covered) return;
+  const pen = penOn(canvas.over);
+  covered = hover !== null;
   if (!hover) return;
   const eye = hover.edge ? { edges: new Set([hover.edge]), nodes: new Set([hover.edge.s, hover.edge.t]) } : focus([hover.node]);
   const edges = [...eye.edges].sort((a, b) => Math.abs(a.value ?? 0) - Math.abs(b.value ?? 0));
@@ -110,6 +171,7 @@ function paintOver() {
     patchOf(pen, id);
   }
   paintPorts(pen, edges, scene);
+  pen.copy();
 }
 
 // The patch that a node stands at, outlined in the image.
