@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from causalcircuit.causal.bits import bits
 from causalcircuit.causal.estimand import Estimand
-from causalcircuit.causal.terms import Prob, Product, Ratio, Sum, Term
+from causalcircuit.causal.terms import Prob, Product, Ratio, Sum, Term, mentioned, renumbered
 from causalcircuit.diagnostics import error
 
 Array = npt.NDArray[np.float64]
@@ -57,11 +57,14 @@ def evaluate(estimand: Estimand, tables: Table | Iterable[Table], at: Mapping[st
             the formula conditions on.
     """
     given = [tables] if isinstance(tables, Table) else list(tables)
-    names = estimand.names
+    # Only what the formula mentions gets an axis: a diagram may have more variables than an array may have axes.
+    used = list(bits(mentioned(estimand.term) | estimand.asked))
+    names = tuple(estimand.names[v] for v in used)
+    term = renumbered(estimand.term, {v: i for i, v in enumerate(used)})
     sizes = _sizes(given, names)
     oracle = _Lookup(given, names)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = values(estimand.term, oracle, sizes)
+        found = values(term, oracle, sizes)
     index = {name: i for i, name in enumerate(names)}
     chosen = dict(at or {})
     for name in estimand.anchors:
@@ -196,5 +199,5 @@ def _impossible(of: tuple[str, ...], do: tuple[str, ...], given: tuple[str, ...]
     return error(
         "CQ838",
         "the formula conditions on rows of probability 0" + (f", for {named}" if named else ""),
-        help="all combinations that the formula conditions on have to occur: coarsen the variables, ask of fewer values",
+        help="all combinations that the formula conditions on must occur: coarsen the variables, ask of fewer values",
     )

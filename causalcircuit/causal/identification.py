@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from causalcircuit.causal.adjustment import Backdoor
 from causalcircuit.causal.advice import Advice, advise
 from causalcircuit.causal.derivation import Line, lines
-from causalcircuit.causal.diagram import Diagram, Names, names_of
+from causalcircuit.causal.diagram import Diagram, Names, apart, names_of
 from causalcircuit.causal.estimand import Effect, Estimand
-from causalcircuit.causal.frontdoor import Frontdoor
 from causalcircuit.causal.hedge import Hedge, Thicket
 from causalcircuit.causal.id import NotIdentified
-from causalcircuit.causal.instrumental import Instrument, instruments
+from causalcircuit.causal.instrumental import Instrument, instruments, is_instrument
+from causalcircuit.causal.methods import FORMULAS
 from causalcircuit.causal.solving import Question
 from causalcircuit.causal.sources import Given
-from causalcircuit.causal.steps import Claim, Trace
+from causalcircuit.causal.steps import Trace
 from causalcircuit.causal.surrogate import Unreached
-from causalcircuit.causal.terms import Term, prob
 from causalcircuit.diagnostics import did_you_mean, error
 
 METHODS = ("auto", "adjustment", "frontdoor", "iv", "id")
@@ -37,6 +35,7 @@ class Identification:
         hedge: why not, where a hedge shows it.
         proven: whether "not identified" is proven, or no way was found.
         notes: what else is to be said.
+        using: the set that was asked for, in numbers.
     """
 
     effect: Effect
@@ -47,6 +46,7 @@ class Identification:
     hedge: Hedge | Thicket | None = None
     proven: bool = False
     notes: tuple[str, ...] = ()
+    using: int | None = None
 
     @property
     def identified(self) -> bool:
@@ -60,7 +60,7 @@ class Identification:
             return ()
         trace = Trace()
         question = Question.of(self.diagram, self.effect, self.given)
-        _METHODS[self.by](question, trace)
+        FORMULAS[self.by](question, trace, self.using)
         return lines(trace, question.setting.frame.names)
 
     @cached_property
@@ -109,6 +109,7 @@ def identify(
     *,
     sources: tuple[Given, ...] | list[Given] | None = None,
     by: str = "auto",
+    using: Names | None = None,
 ) -> Identification:
     """Whether P(of | do(do), given) follows from the diagram and what is known, and how.
 
@@ -120,11 +121,15 @@ def identify(
         sources: the distributions that are known; all observed variables of the population asked about by default.
         by: `adjustment` (with the best set), `frontdoor`, `iv` (linear models only), `id` (the complete algorithms),
             or `auto`: the first of adjustment, frontdoor and id that identifies the effect.
+        using: with `by`, the adjustment set, the mediators, or the instrument and what it is one given; an invalid one
+            does not identify.
 
     Raises:
         DiagnosticError: CQ830 to CQ836 and CQ842 a diagram or a question that makes no sense, CQ839 an instrument for
-            several variables, CQ840 no outcome, CQ841 an unknown method.
+            several variables, CQ840 no outcome, CQ841 an unknown method, or `using` without one.
     """
+    if using is not None and by not in {"adjustment", "frontdoor", "iv"}:
+        raise error("CQ841", f"`using` says nothing to `{by}`", help="name the method: adjustment, frontdoor or iv")
     if by not in METHODS:
         raise error("CQ841", f"there is no method `{by}`", help=did_you_mean(by, METHODS))
     drawn = Diagram.read(diagram) if isinstance(diagram, str) else diagram
@@ -133,7 +138,10 @@ def identify(
     question = Question.of(drawn, effect, known)
     notes = _idle(question, effect)
     if by == "iv":
-        return _instrument(drawn, effect, question, notes)
+        return _instrument(drawn, effect, question, notes, None if using is None else names_of(using))
+    chosen = None if using is None else question.setting.frame.mask(using)
+    if chosen is not None:
+        apart(question.setting.frame, question.y, question.x, question.z, chosen)
     simple = question.plain and not question.z
     ways = {"auto": ("adjustment", "frontdoor", "id") if simple else ("id",)}.get(by, (by,))
     for way in ways:
@@ -141,20 +149,20 @@ def identify(
             note = f"{way} is for effects without conditions, from the observed distribution"
             return Identification(effect, drawn, known, way, notes=(*notes, note))
         try:
-            term = _METHODS[way](question, None)
+            term = FORMULAS[way](question, None, chosen)
         except Unreached as failure:
             thicket = Thicket.of(question.setting, failure)
             return Identification(effect, drawn, known, way, None, thicket, question.proves, notes)
         except NotIdentified as failure:
             if way != "id":
-                continue
+                continue  # the next method, or none
             x, z = question.reduced()
             hedge = Hedge.of(question.setting.frame, failure.forest, failure.inner, question.y, x, z)
             return Identification(effect, drawn, known, way, None, hedge, True, notes)
-        return Identification(
-            effect, drawn, known, way, Estimand(effect, term, question.setting.frame.names), notes=notes
-        )
-    note = "no valid adjustment set" if by == "adjustment" else "no front-door set"
+        found = Estimand(effect, term, question.setting.frame.names)
+        return Identification(effect, drawn, known, way, found, notes=notes, using=chosen)
+    what = "adjustment set" if by == "adjustment" else "front-door set"
+    note = f"there is no valid {what}" if using is None else f"{{{', '.join(names_of(using))}}} is no valid {what}"
     return Identification(effect, drawn, known, by, notes=(*notes, note))
 
 
@@ -166,58 +174,22 @@ def _idle(question: Question, effect: Effect) -> tuple[str, ...]:
     return (f"no path leads from {', '.join(effect.do)} to {', '.join(effect.of)}: setting it changes nothing",)
 
 
-def _needed(question: Question, trace: Trace | None) -> int:
-    """The treatments that lead to an outcome."""
-    graph, y, x = question.setting.frame.graph, question.y, question.x
-    kept = x & graph.ancestors(y, question.setting.all, x)
-    if trace is not None and kept != x:
-        claim = Claim(y, x & ~kept, kept, x)
-        trace.add("rule 3", prob(y, 0, x), prob(y, 0, kept), claim, note="no path leads to the outcome")
-    return kept
-
-
-def _adjusted(question: Question, trace: Trace | None) -> Term:
-    x = _needed(question, trace)
-    if not x:
-        return prob(question.y)
-    problem = Backdoor.of(question.setting.frame.graph, question.y, x)
-    best = problem.best()
-    if best is None:
-        raise NotIdentified(0, 0)
-    if trace is not None:
-        problem.derive(best[0], trace)
-    return problem.term(best[0])
-
-
-def _through(question: Question, trace: Trace | None) -> Term:
-    x = _needed(question, trace)
-    if not x:
-        return prob(question.y)
-    problem = Frontdoor.of(question.setting.frame.graph, question.y, x)
-    mediators = problem.smallest()
-    if mediators is None:
-        raise NotIdentified(0, 0)
-    if trace is not None:
-        problem.derive(mediators, trace)
-    return problem.term(mediators)
-
-
-def _complete(question: Question, trace: Trace | None) -> Term:
-    return question.solve(trace)
-
-
-_METHODS = {"adjustment": _adjusted, "frontdoor": _through, "id": _complete}
-
-
-def _instrument(diagram: Diagram, effect: Effect, question: Question, notes: tuple[str, ...]) -> Identification:
+def _instrument(
+    diagram: Diagram, effect: Effect, question: Question, notes: tuple[str, ...], using: tuple[str, ...] | None
+) -> Identification:
     """The first instrument; a slope of linear models, never a distribution."""
     if len(effect.of) != 1 or len(effect.do) != 1:
         raise error("CQ839", "an instrument is for one treatment and one outcome", help="ask of one pair at a time")
     if effect.given or not question.plain:
         note = "iv is for effects without conditions, from the observed distribution"
         return Identification(effect, diagram, None, "iv", notes=(*notes, note))
-    found = instruments(diagram, effect.of[0], effect.do[0])
+    if using is None:
+        found = instruments(diagram, effect.of[0], effect.do[0])
+    else:
+        one = Instrument(using[0], effect.do[0], effect.of[0], using[1:])
+        found = (one,) if is_instrument(diagram, one) else ()
     if not found:
-        return Identification(effect, diagram, None, "iv", notes=(*notes, "no variable is an instrument"))
+        note = "no variable is an instrument" if using is None else f"`{', '.join(using)}` is no valid instrument"
+        return Identification(effect, diagram, None, "iv", notes=(*notes, note))
     note = "assumes that the outcome is linear in the treatment, with one slope for all rows"
     return Identification(effect, diagram, None, "iv", found[0], notes=(*notes, note))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from causalcircuit.causal.adjustment import Backdoor, problem
 from causalcircuit.causal.bits import bits
-from causalcircuit.causal.diagram import Diagram, Names
+from causalcircuit.causal.diagram import Diagram, Names, apart
 from causalcircuit.causal.separation import separated
 from causalcircuit.causal.separators import Cut
 from causalcircuit.diagnostics import error
@@ -73,6 +73,16 @@ def instruments(diagram: Diagram, of: str, do: str, allowed: Names | None = None
         if w is not None:
             sets.append((w.bit_count(), v, w))
     return tuple(Instrument(frame.names[v], do_name(do), do_name(of), frame.named(w)) for _, v, w in sorted(sets))
+
+
+def is_instrument(diagram: Diagram, one: Instrument) -> bool:
+    """Whether a variable, given others, is an instrument in a diagram."""
+    frame, found = problem(diagram, one.outcome, one.treatment)
+    z, w = frame.mask(one.z, "observed variable"), frame.mask(one.given, "observed variable")
+    apart(frame, found.x, found.y, z, w)
+    if (z | w) & found.forbidden:
+        return False
+    return separated(found.proper, z, found.y, w) and not separated(found.graph, z, found.x, w)
 
 
 def do_name(name: Names) -> str:

@@ -9,10 +9,10 @@ one wherever no cell divides by zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from causalcircuit.causal.bits import bits
+from causalcircuit.causal.bits import bits, mask_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,39 @@ ONE = Product(())
 def prob(of: int, given: int = 0, do: int = 0, population: str = "") -> Term:
     """P(of | given, do(do)); of nothing it is 1."""
     return Prob(of, given & ~of, do, population) if of else ONE
+
+
+def mentioned(term: Term) -> int:
+    """Every variable of a term, bound ones too."""
+    match term:
+        case Prob():
+            return term.free
+        case Sum():
+            return term.over | mentioned(term.body)
+        case Ratio():
+            return mentioned(term.above) | mentioned(term.below)
+        case Product():
+            found = 0
+            for factor in term.factors:
+                found |= mentioned(factor)
+            return found
+
+
+def renumbered(term: Term, new: Mapping[int, int]) -> Term:
+    """The same term over other numbers."""
+
+    def moved(mask: int) -> int:
+        return mask_of(new[v] for v in bits(mask))
+
+    match term:
+        case Prob():
+            return Prob(moved(term.of), moved(term.given), moved(term.do), term.population)
+        case Sum():
+            return Sum(moved(term.over), renumbered(term.body, new))
+        case Ratio():
+            return Ratio(renumbered(term.above, new), renumbered(term.below, new))
+        case Product():
+            return Product(tuple(renumbered(factor, new) for factor in term.factors))
 
 
 def factors(term: Term) -> tuple[Term, ...]:

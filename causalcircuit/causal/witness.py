@@ -10,7 +10,7 @@ bears on the outcome.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,8 +52,11 @@ class Witness:
         """How many values each variable has."""
         return tuple(2 ** len(b) for b in self.bits)
 
-    def law(self, do: Mapping[str, int] | None = None) -> npt.NDArray[np.float64]:
-        """The joint distribution of all variables where some are set: one axis a variable, exact up to rounding."""
+    def law(self, do: Mapping[str, int] | None = None, of: Sequence[str] | None = None) -> npt.NDArray[np.float64]:
+        """The joint distribution of `of`, by default of all variables, where some are set; exact up to rounding.
+
+        The axes are in the order of `names`. Only the bits of `of` cost memory, not those of the others.
+        """
         rows: list[list[tuple[int, int]]] = []  # of each bit: the coins in it, and its constant
         for name, equations in zip(self.names, self.bits, strict=True):
             own = []
@@ -69,8 +72,9 @@ class Witness:
                     constant ^= rows[parent][which][1]
                 own.append((heads, constant))
             rows.append(own)
-        flat = [row for own in rows for row in reversed(own)]
-        return _parities(flat, self.coins).reshape(self.sizes)
+        kept = [i for i, name in enumerate(self.names) if of is None or name in of]
+        flat = [row for i in kept for row in reversed(rows[i])]
+        return _parities(flat, self.coins).reshape([self.sizes[i] for i in kept])
 
 
 def _parities(rows: list[tuple[int, int]], coins: tuple[float, ...]) -> npt.NDArray[np.float64]:
@@ -117,11 +121,12 @@ def _gap(one: Witness, two: Witness, effect: tuple[int, int, int]) -> float:
     """How far two models are apart on P(y | do(x), z) at x = 0; the other values of x only swap cells."""
     y, x, z = effect
     do = {one.names[v]: 0 for v in bits(x)}
-    rest = tuple(v for v in range(len(one.names)) if not (y | z) >> v & 1)
+    read = [v for v in range(len(one.names)) if (y | z) >> v & 1]
+    outcomes = tuple(i for i, v in enumerate(read) if y >> v & 1)
     found = []
     for model in (one, two):
-        both = model.law(do).sum(axis=rest, keepdims=True)
-        found.append(both / both.sum(axis=tuple(bits(y)), keepdims=True))
+        both = model.law(do, [one.names[v] for v in read])
+        found.append(both / both.sum(axis=outcomes, keepdims=True))
     return float(np.abs(found[0] - found[1]).max())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -237,3 +238,31 @@ def test_the_room_needs_neither_torch_nor_networkx_to_identify() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_set_can_be_named() -> None:
+    text = "A -> X, A -> B, B -> Y, C -> Y, X -> M, M -> Y"
+    assert str(identify(text, "Y", do="X", by="adjustment", using=["A", "C"]).estimand) == (
+        "Σ_{A, C} P(Y | A, X, C) P(A, C)"
+    )
+    wrong = identify(text, "Y", do="X", by="adjustment", using="M")
+    assert not wrong.identified
+    assert wrong.notes == ("{M} is no valid adjustment set",)
+    assert str(identify(text, "Y", do="X", by="frontdoor", using="M").estimand) == (
+        "Σ_M P(M | X) Σ_X' P(X') P(Y | X', M)"
+    )
+    conditional = "X -> Y, X <-> Y, Z -> X, W -> Z, W -> Y"
+    assert identify(conditional, "Y", do="X", by="iv", using=["Z", "W"]).identified
+    assert not identify(conditional, "Y", do="X", by="iv", using="Z").identified
+    with pytest.raises(DiagnosticError, match="CQ841"):
+        identify(text, "Y", do="X", using="A")
+    with pytest.raises(DiagnosticError, match="CQ833"):
+        identify(text, "Y", do="X", by="adjustment", using="X")
+
+
+def test_a_diagram_with_more_variables_than_an_array_has_axes() -> None:
+    names = [f"v{i}" for i in range(90)]
+    diagram = Diagram((*names, "Z", "X", "Y"), (("Z", "X"), ("Z", "Y"), ("X", "Y"), *itertools.pairwise(names)))
+    found = identify(diagram, "Y", do="X").estimand
+    assert isinstance(found, Estimand)
+    assert evaluate(found, Table(("Z", "X", "Y"), np.full((2, 2, 2), 0.125))).cells == pytest.approx(0.5)
