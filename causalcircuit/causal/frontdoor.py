@@ -16,7 +16,7 @@ from itertools import islice
 from causalcircuit.causal.bits import bits
 from causalcircuit.causal.diagram import Diagram, Names, apart
 from causalcircuit.causal.mixed import Mixed
-from causalcircuit.causal.separation import separated
+from causalcircuit.causal.separation import connected, separated
 from causalcircuit.causal.steps import Claim, Trace
 from causalcircuit.causal.terms import Term, prob, product, total
 
@@ -35,15 +35,14 @@ class Frontdoor:
         """The problem of P(y | do(x)), with sets out of `allowed`."""
         cut = graph.mutilated(0, x)
         candidates = (graph.all if allowed is None else allowed) & ~(x | y)
-        free = sum(1 << v for v in bits(candidates) if separated(cut, x, 1 << v))
-        return cls(graph, y, x, free)
+        return cls(graph, y, x, candidates & ~connected(cut, x))
 
     def largest(self, allowed: int) -> int | None:
         """The largest front-door set within `allowed`; None where there is none."""
         m = self.free & allowed
         while True:
             cut = self.graph.mutilated(0, m)
-            bad = sum(1 << v for v in bits(m) if not separated(cut, 1 << v, self.y, self.x))
+            bad = m & connected(cut, self.y, self.x)
             if not bad:
                 return m if self.meets(m) else None
             m &= ~bad

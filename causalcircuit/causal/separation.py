@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from causalcircuit.causal.bits import bits
 from causalcircuit.causal.mixed import Mixed
 
 
@@ -44,3 +45,24 @@ def separated(graph: Mixed, a: int, b: int, given: int = 0) -> bool:
         return True
     within = graph.ancestors(a | b | given, graph.all)
     return not reached(blankets(graph, within), a, given) & b
+
+
+def connected(graph: Mixed, start: int, given: int = 0) -> int:
+    """Every vertex outside `given` that `given` does not m-separate from `start`, in one walk over open paths."""
+    colliders = graph.ancestors(given, graph.all)
+    by_tail, by_head = start & ~given, 0  # how a vertex was reached: by an arrow that leaves it, or by one that enters
+    tails, heads = by_tail, 0
+    while tails or heads:
+        up = into = 0
+        for v in bits(tails):
+            up |= graph.pa[v]
+            into |= graph.sp[v] | graph.ch[v]
+        for v in bits(heads & ~given):
+            into |= graph.ch[v]
+        for v in bits(heads & colliders):
+            up |= graph.pa[v]
+            into |= graph.sp[v]
+        tails, heads = up & ~given & ~by_tail, into & ~by_head
+        by_tail |= tails
+        by_head |= heads
+    return (by_tail | by_head) & ~given

@@ -97,6 +97,21 @@ def test_every_graph_of_four(part: int) -> None:
     assert counts.sum() == 512 * 12
 
 
+def test_a_formula_that_nests_six_deep() -> None:
+    """Quotients of sums of quotients, on twelve variables and thirteen latents."""
+    arrows = tuple((i, i + 1) for i in range(11)) + ((0, 8), (0, 9))
+    arcs = ((0, 6), (0, 9), (1, 5), (1, 8), (1, 11), (2, 7), (2, 9), (4, 6), (4, 10), (5, 11), (6, 8), (6, 10), (8, 11))
+    graph = Drawn(12, arrows, arcs)
+    model = Model(graph, np.random.default_rng(0))
+    kinds = []
+    for x in range(11):
+        found = by_id(mixed(graph), {11}, {x})
+        kinds.append(not isinstance(found, NotIdentified))
+        if not isinstance(found, NotIdentified):
+            assert np.abs(on(model, found) - model.effect({11}, {x})).max() < TOLERANCE
+    assert {True, False} == set(kinds)
+
+
 def test_every_step_of_the_derivations_of_three_and_some_of_four() -> None:
     """Both sides of each step have one value in the true model, and each claim is an independence of the cut graph."""
     chosen = [*graphs(3), *itertools.islice(graphs(4), 1, None, 40)]

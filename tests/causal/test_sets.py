@@ -12,7 +12,7 @@ from causalcircuit.causal.adjustment import Backdoor
 from causalcircuit.causal.bits import bits, mask_of, subsets
 from causalcircuit.causal.frontdoor import Frontdoor
 from causalcircuit.causal.instrumental import Instrument, given_for
-from causalcircuit.causal.separation import separated
+from causalcircuit.causal.separation import connected, separated
 from causalcircuit.causal.separators import Cut
 from causalcircuit.causal.steps import Trace
 from tests.causal.helping import mixed, on
@@ -49,7 +49,9 @@ def test_separation_is_that_of_networkx() -> None:
             sides = rng.integers(0, 4, size=graph.n)
             a, b, z = ({int(v) for v in np.flatnonzero(sides == k)} for k in range(3))
             if a and b:
-                assert separated(walked, mask_of(a), mask_of(b), mask_of(z)) is nx.is_d_separator(written, a, b, z)
+                apart = nx.is_d_separator(written, a, b, z)
+                assert separated(walked, mask_of(a), mask_of(b), mask_of(z)) is apart
+                assert (not connected(walked, mask_of(a), mask_of(z)) & mask_of(b)) is apart
 
 
 def test_separators_are_all_the_minimal_ones() -> None:
