@@ -42,13 +42,13 @@ class Bench:
             self.streams.finer = finer = Fine.of(self.streams, grounds, over)
         taps = self.streams.taps(probe=True)
         if finer is not None:
-            taps += finer.carrier.probes(tuple(finer.pieces))
+            taps += finer.probes()
         probe = rows.run(rows.question.start, first, taps, roots=self.streams.roots, graph=True)
         self.streams.look(probe)
         if quick and probe.score is not None and probe.score.requires_grad:
             self.streams.shorten(probe, gradients_of(probe))
         if finer is not None:
-            finer.carrier.look(probe)
+            finer.look(probe)
         self.over = tuple(over) if finer is None else finer.over
         self.wiring: Wiring = wiring_of(self.streams) if finer is None else finer.wiring
 

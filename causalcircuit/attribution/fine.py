@@ -9,38 +9,23 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution import ends
-from causalcircuit.attribution.carry import Carrier, Moved, detached
+from causalcircuit.attribution.carry import Carrier
 from causalcircuit.attribution.ends import Piece, Point, Port, Step
+from causalcircuit.attribution.fine_walk import Bundle, scored
 from causalcircuit.attribution.grounds import Grounds
-from causalcircuit.attribution.layout import Event, Norm, Read, Write
+from causalcircuit.attribution.layout import Read, Write
+from causalcircuit.attribution.neurons import NeuronRead, maps_into, neuron_read
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.attribution.streams import Meeting, Streams
 from causalcircuit.attribution.walk import Wiring, gradients_of
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.engine.explained import check_explained
+from causalcircuit.models import Tap
 from causalcircuit.query import ALL, Address, Position, Site, render
 from causalcircuit.query.wiring import end_of
 
 _MOST = 20_000_000
 """Wires of one question: each has a score on every row of a pass."""
-_BLOCK = 1 << 25
-"""Numbers of one product."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """Wires into one step whose writes stand at one position, and whose reads do.
-
-    Attributes:
-        start, end: those positions. pieces, ports: of each wire the number of its write in the tower and of its read
-            at the step. wires: their numbers.
-    """
-
-    start: Position
-    end: Position
-    pieces: Tensor
-    ports: Tensor
-    wires: Tensor
 
 
 @dataclass(eq=False)
@@ -50,7 +35,7 @@ class Fine:
     Attributes:
         carrier: between the tensors of nodes and streams. over: the nodes, one position each.
         steps: of the model, with what is asked for. bundles: by step. wiring: all wires.
-        layers: by tower, of each write the layer it stands in.
+        layers: by tower, of each write the layer it stands in. neurons: MLPs whose neurons read in closed form.
     """
 
     carrier: Carrier
@@ -59,6 +44,7 @@ class Fine:
     bundles: list[list[Bundle]] = field(default_factory=list)
     wiring: Wiring = field(default_factory=lambda: Wiring((), (), torch.zeros(0).long(), torch.zeros(0).long()))
     layers: dict[str, list[int]] = field(default_factory=dict)
+    neurons: dict[str, NeuronRead] = field(default_factory=dict)
 
     @classmethod
     def of(cls, streams: Streams, grounds: Grounds, over: Sequence[Site]) -> Fine:
@@ -84,11 +70,43 @@ class Fine:
             yield from step.writes
             yield from (p.node for p in step.reads if isinstance(p.node, Piece))
 
+    def probes(self) -> list[Tap]:
+        """Taps on one row, from which `look` learns."""
+        out: list[Tap] = list(self.carrier.probes(tuple(self.pieces)))
+        for read in self._neural():
+            out.extend(maps_into(self.carrier.streams, read.tower, read.layer))
+        return out
+
+    def look(self, probe: Recorded) -> None:
+        """Learn from a pass with `probes` what is simple; the streams have looked at it before."""
+        self.carrier.look(probe)
+        streams = self.carrier.streams
+        if probe.score is None or not probe.score.requires_grad or not streams.quick:
+            return
+        gradients = gradients_of(probe)
+        for read in self._neural():
+            taps = maps_into(streams, read.tower, read.layer)
+            found = neuron_read(streams, read, taps, gradients, probe)
+            if found is not None:
+                lead = f"{read.tower}." if read.tower else ""
+                self.neurons[f"{lead}layer[{read.layer}].mlp.neurons"] = found
+
+    def _neural(self) -> Iterator[Read]:
+        """Where neurons read."""
+        for step in self.steps:
+            neural = (isinstance(p.node, Piece) and p.node.tensor.endswith(".mlp.neurons") for p in step.reads)
+            if isinstance(step.event, Read) and any(neural):
+                yield step.event
+
+    def taps(self) -> list[Tap]:
+        """What a pass with gradients keeps that is no site."""
+        return [t for found in self.neurons.values() for t in found.taps]
+
     def scores(
         self, streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None
     ) -> Tensor:
         """[rows, wires] as `walk.wires`."""
-        return _scored(self, streams, here, delta, meeting)
+        return scored(self, streams, here, delta, meeting)
 
     def via(self, read: Site) -> Site | None:
         """The read of a stream through which a node reads that reads by itself; `None` for any other read."""
@@ -256,118 +274,3 @@ def _too_many() -> DiagnosticError:
         f"these nodes have more than {_MOST:,} wires between them",
         help="name fewer of them: the neurons of some layers, a few positions, the features that are active",
     )
-
-
-def _scored(
-    fine: Fine, streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None
-) -> Tensor:
-    gradients = gradients_of(here)
-    moved: dict[str, Moved] = {}
-    out = torch.zeros(here.rows, len(fine.wiring), dtype=torch.float64, device=streams.model.device)
-    masks = _Masks(fine.carrier.grounds, here)
-    with torch.enable_grad():
-        for step, bundles in zip(fine.steps, fine.bundles, strict=True):
-            event = step.event
-            own = moved.setdefault(event.tower, Moved())
-            if isinstance(event, Norm) and own.parts:
-                own.parts = [streams.norm(event, own.whole(), here).detach()]
-            if isinstance(event, Read | Point) and bundles:
-                _met(fine, streams, step, bundles, own, gradients, here, masks, meeting, out)
-            if isinstance(event, Write | Point) and step.writes:
-                for made in fine.carrier.written(event, step.writes, delta, here):
-                    own.add(detached(made))
-    return out
-
-
-def _met(
-    fine: Fine,
-    streams: Streams,
-    step: Step,
-    bundles: Sequence[Bundle],
-    own: Moved,
-    gradients: Mapping[str, Tensor],
-    here: Recorded,
-    masks: _Masks,
-    meeting: Meeting | None,
-    out: Tensor,
-) -> None:
-    """Score the wires into a step, some ports at a time."""
-    event = step.event
-    blind = _blind(fine, streams, event, here)
-    size = len(here.owner[event.tower]) * max(len(fine.layers[event.tower]), 1)
-    most = max(1, _BLOCK // max(size, 1))
-    for first in range(0, len(step.reads), most):
-        ports = step.reads[first : first + most]
-        pulls = _pulls(fine, streams, event, ports, gradients, here).detach()
-        values = own.met(pulls) if meeting is None else None
-        if values is not None and blind is not None:
-            values[:, :, blind] = 0.0
-        for bundle in bundles:
-            chosen = (bundle.ports >= first) & (bundle.ports < first + len(ports))
-            if not bool(chosen.any()):
-                continue
-            pieces, numbers, wires = (x[chosen] for x in (bundle.pieces, bundle.ports - first, bundle.wires))
-            places = masks.places(event.tower, bundle.start, bundle.end)
-            owner = here.owner[event.tower]
-            if values is not None:
-                out[:, wires] += _summed(values[places][:, numbers, pieces], owner[places], here.rows)
-            elif meeting is not None:
-                start = masks.places(event.tower, bundle.start, ALL)
-                reads = masks.of(event.tower, bundle.end)[start]
-                for port in sorted(set(numbers.tolist())):
-                    mine = numbers == port
-                    changes = own.some(start, pieces[mine])
-                    if blind is not None:
-                        changes[:, blind[pieces[mine]]] = 0.0
-                    met = meeting(changes, (pulls[start, port] * reads[:, None])[:, None], owner[start], here.rows)
-                    out[:, wires[mine]] += _summed(met, owner[start], here.rows)
-
-
-def _summed(each: Tensor, owner: Tensor, rows: int) -> Tensor:
-    """[rows, wires] of [places, wires]."""
-    return torch.zeros(rows, each.shape[1], dtype=torch.float64, device=each.device).index_add_(0, owner, each.double())
-
-
-def _blind(fine: Fine, streams: Streams, event: object, here: Recorded) -> Tensor | None:
-    """[pieces] those behind the point at which a projector reads its tower's stream."""
-    if not isinstance(event, Read) or event.reader != "projector":
-        return None
-    blocks = streams.projected_from(f"{event.tower}." if event.tower else "", here)
-    return torch.tensor(fine.layers[event.tower]) >= blocks
-
-
-def _pulls(
-    fine: Fine,
-    streams: Streams,
-    event: Event | Point,
-    ports: Sequence[Port],
-    gradients: Mapping[str, Tensor],
-    here: Recorded,
-) -> Tensor:
-    """[places, ports, width] the gradient in the stream, as each port alone reads it."""
-    plain = [p.node for p in ports if isinstance(p.node, int)]
-    pieces = [p.node for p in ports if isinstance(p.node, Piece)]
-    found: dict[int, Tensor] = {}
-    if plain and isinstance(event, Read):
-        whole = streams.read(event, gradients, here).detach()
-        found = {node: whole[:, node] for node in plain}
-    own = iter(fine.carrier.read(event, pieces, gradients, here).unbind(1) if pieces else ())
-    return torch.stack([found[p.node] if isinstance(p.node, int) else next(own) for p in ports], 1)
-
-
-class _Masks:
-    """The places of positions in one pass, each once."""
-
-    def __init__(self, grounds: Grounds, here: Recorded) -> None:
-        self.grounds, self.here = grounds, here
-        self._found: dict[tuple[str, Position], Tensor] = {}
-
-    def of(self, tower: str, position: Position) -> Tensor:
-        """[places] whether each belongs to a position."""
-        if (tower, position) not in self._found:
-            self._found[tower, position] = self.grounds.mask(tower, position, self.here)
-        return self._found[tower, position]
-
-    def places(self, tower: str, start: Position, end: Position) -> Tensor:
-        """The places of two positions together."""
-        return (self.of(tower, start) & self.of(tower, end)).nonzero()[:, 0]

@@ -33,6 +33,9 @@ class Finer(Protocol):
     def written(self) -> set[str]:
         """Tensors whose change between both worlds is asked for."""
 
+    def taps(self) -> list[Tap]:
+        """What a pass with gradients keeps for them that is no site."""
+
     def via(self, read: Site) -> Site | None:
         """The read of a stream through which a node reads that reads by itself; `None` for any other read."""
 
@@ -105,6 +108,7 @@ class Streams:
         """The same as taps, with those that are no sites: what projections give, and norms behind cross-attention."""
         more = () if self.finer is None else self.finer.names()
         found = [self.model.taps[n] for n in dict.fromkeys((*self.names(), *more)) if n in self.model.taps]
+        found.extend(() if self.finer is None else self.finer.taps())
         found.extend(t for quick in self.quick.values() if isinstance(quick, HeadRead) for t in quick.taps)
         for stack in self.model.stacks:
             for i, block in enumerate(stack.blocks):
@@ -147,7 +151,7 @@ class Streams:
             at = f"{prefix}layer[{event.layer}]."
             if block.order == "post" or (event.kind == "mlp" and block.cross is not None):
                 continue
-            x = self._stream(event, probe)
+            x = self.stream(event, probe)
             name = f"{at}attn.in" if event.kind == "attn" else f"{at}mlp.in"
             norm = norm_of(block.module, x, probe.nodes[name].detach())
             if norm is None:
@@ -163,7 +167,7 @@ class Streams:
 
     def _holds(self, read: Read, quick: HeadRead | PlainRead, gradients: Mapping[str, Tensor], probe: Recorded) -> bool:
         """Whether a closed form gives what autograd gives: of a random mixture of all ports, since both are linear."""
-        x = self._stream(read, probe)
+        x = self.stream(read, probe)
         prefix = f"{read.tower}." if read.tower else ""
         at = f"{prefix}layer[{read.layer}]."
         names = [f"{at}{x}" for x in "qkv"] if read.kind == "attn" else [f"{at}mlp.in"]
@@ -188,7 +192,7 @@ class Streams:
             return False
         return torch.allclose(mixed, known, rtol=0, atol=near * max(float(known.abs().max()), 1e-30))
 
-    def _stream(self, read: Read, here: Recorded) -> Tensor:
+    def stream(self, read: Read, here: Recorded) -> Tensor:
         """The value of the stream that an attention or an MLP reads."""
         prefix = f"{read.tower}." if read.tower else ""
         before = here.nodes[f"{prefix}resid[{read.layer}]"].detach()
@@ -251,7 +255,7 @@ class Streams:
         at = f"{prefix}layer[{read.layer}]."
         quick = self.quick.get({"attn": at, "mlp": f"{at}mlp.in"}.get(read.kind, ""))
         if quick is not None:
-            return quick.pull(self._stream(read, here), gradients).transpose(0, 1)
+            return quick.pull(self.stream(read, here), gradients).transpose(0, 1)
         match read.kind:
             case "attn":
                 return self._ports(at, "qkv", f"{prefix}resid[{read.layer}]", gradients, here)

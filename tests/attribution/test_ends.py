@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from causalcircuit.attribution import Question, scores
+from causalcircuit.attribution import METHODS, Question, scores
 from causalcircuit.attribution.attribute import Scores
+from causalcircuit.attribution.bench import Bench, Chunk
+from causalcircuit.attribution.fine import Fine
+from causalcircuit.attribution.passes import Rows
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
@@ -155,6 +158,26 @@ def test_neurons_add_up_to_their_mlp(pair: Pair, end: World, method: str) -> Non
     wholes = {(a, b and mlp_of(b)): v for (a, b), v in asked(pair, end, (), method).items()}
     agree(fine, wholes)
     assert len(fine) == len(wholes)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("method", ["eap", "gradcam_pp"])
+def test_neurons_in_closed_form_are_those_of_autograd(
+    name: str, method: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with doubled():
+        model, data, word = model_and_rows(name, tmp_path_factory)
+        tower = model.sites.towers[0]
+        over = [*nodes_of(model.sites, M), *(site(f"layer[1].mlp.neuron[{k}]") for k in range(0, tower.mlp, 5))]
+        question = Question(M, read("logit", word, position=LAST), FACTUAL, moved(model))
+        bench = Bench(Rows(model, data, question), over=over)
+        finer = bench.streams.finer
+        assert isinstance(finer, Fine)
+        assert len(finer.neurons) == 1
+        quick = METHODS[method](Chunk(bench, range(data.n)))
+        finer.neurons.clear()
+        slow = METHODS[method](Chunk(bench, range(data.n)))
+        assert float((quick - slow).abs().max()) < 1e-13
 
 
 def held(pair: Pair, readout: Expr, end: World, over: Sequence[Site], inside: Callable[[Site], Site | None]) -> int:
