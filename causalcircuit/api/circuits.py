@@ -19,6 +19,7 @@ from causalcircuit.check.attributing import attribution, method_of, question, se
 from causalcircuit.check.circuit_files import of_model
 from causalcircuit.check.criteria import criterion_of
 from causalcircuit.check.drawing import circuit_of
+from causalcircuit.check.trusting import level_of
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import FACTUAL, CircuitDecl, CircuitView, Items, Program, Result, Site, Wires
 from causalcircuit.query import circuit as nouns
@@ -157,6 +158,7 @@ def attribute(
     keep: str | None = None,
     above: float | None = None,
     seed: int | None = None,
+    trust: str = "quick",
     name: str = "C",
 ) -> Circuit:
     """A circuit whose wires are scored for a readout: `cq.attribute(LD, start=corrupt, on=ioi, keep="40 edges")`.
@@ -165,9 +167,11 @@ def attribute(
         readout: what comes out at the end of one model. start, end: the language's `from` and `to`; `end` is the
             factual world unless it is given. on: the data. method: as in the language. over: nodes, all by default.
         keep: `"40 edges"` or `"12 nodes"`. above: the least absolute score. seed: of a bootstrap of rows.
+        trust: how much is measured of how far it can be trusted: `"none"`, `"quick"`, `"full"` or `"full(200)"`.
 
     Raises:
-        DiagnosticError: CQ250 to CQ255, and what the rules have to say of the readout in both worlds on these data.
+        DiagnosticError: CQ250 to CQ255, CQ794, CQ798, and what the rules have to say of the readout in both worlds on
+            these data.
     """
     given = [x for x in (readout, start, end, None if over is None else quantity(over)) if x is not None]
     models = merge(*(x.models for x in given))
@@ -177,18 +181,20 @@ def attribute(
         if found is None or not int(found.group(1)):
             raise error("CQ253", f"`keep` takes so many edges or nodes, not `{keep}`", help='`keep="40 edges"`')
         kept = Keep(int(found.group(1)), "edges" if found.group(2) == "edge" else "nodes")
+    scored = _method(method, METHODS)
     asked = attribution(
         readout.expr,
         () if over is None else _nodes(over),
         start.world,
         FACTUAL if end is None else end.world,
-        _method(method, METHODS),
+        scored,
         kept,
         above,
         on.ref,
         seed,
         lambda model: sites(models[model]),
         span=located(f"attribute({readout})"),
+        trust=level_of(*_called(trust, "level of trust", "CQ794"), scored, seed, located(f"attribute({readout})")),
     )
     DiagnosticError.raise_if(examine(question(asked), models))
     return _declared(name, asked, models)
@@ -265,7 +271,12 @@ def _nodes(members: Any) -> tuple[Site, ...]:
 
 
 def _method(text: str, known: dict[str, int]) -> Method:
+    return method_of(*_called(text, "method", "CQ250"), known)
+
+
+def _called(text: str, what: str, code: str) -> tuple[str, tuple[float, ...]]:
+    """`eap_ig(5)` as its name and its numbers."""
     found = _CALL.match(text.strip())
     if found is None:
-        raise error("CQ250", f"`{text}` is no method", help='`method="eap_ig(5)"`')
-    return method_of(found.group(1), () if found.group(2) is None else (float(found.group(2)),), known)
+        raise error(code, f"`{text}` is no {what}", help='`method="eap_ig(5)"`, `trust="full"`')
+    return found.group(1), () if found.group(2) is None else (float(found.group(2)),)

@@ -11,6 +11,7 @@ from lark import Token, Tree
 from causalcircuit.check import sets
 from causalcircuit.check.arguments import sorted_out
 from causalcircuit.check.rules import examine
+from causalcircuit.check.trusting import level_of
 from causalcircuit.check.wording import shown
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, error
 from causalcircuit.query import (
@@ -33,6 +34,7 @@ from causalcircuit.query.circuits.formulas import (
     METHODS,
     NODE_METHODS,
     SEARCHES,
+    TRUST,
     Attributed,
     Formula,
     Keep,
@@ -52,7 +54,8 @@ _ATTRIBUTE = ("attribute(Y, over = [A, B], from = w, to = do(), method = eap_ig(
 _SMALLEST = ("smallest(C, search = greedy, faithful > 0.9)",)
 Known = Mapping[str, int]
 """Methods or searches, with how many numbers each takes."""
-_NAMES = ("over", "from", "to", "method", "keep", "above")
+_DEFAULT = Method("quick")
+_NAMES = ("over", "from", "to", "method", "keep", "above", "trust")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,13 @@ def attributed(low: Lowering, arguments: list[Node], span: Span, data: DataRef, 
         over = sets.members(low.expr(given.named["over"]), low.span(given.named["over"]))
     keep = _keep(low, given.named["keep"]) if "keep" in given.named else None
     above = _positive(low, given.named["above"], "above") if "above" in given.named else None
+    trust = _DEFAULT
+    if "trust" in given.named:
+        name, numbers, at = _called(low, given.named["trust"], TRUST, "level of trust", "CQ794")
+        trust = level_of(name, numbers, method, seed, at)
     spans = {name: low.span(node) for name, node in given.named.items()} | {"readout": low.span(given.plain[0])}
     tables = low.scope
-    made = attribution(readout, over, start, end, method, keep, above, data, seed, tables.sites, spans, span)
+    made = attribution(readout, over, start, end, method, keep, above, data, seed, tables.sites, spans, span, trust)
     found = examine(question(made), _models(low))
     DiagnosticError.raise_if(d.at(low.statement) for d in found)
     return Made(made, tuple(d.at(low.statement) for d in found))
@@ -99,6 +106,7 @@ def attribution(
     tables: Callable[[str], SiteTable],
     spans: dict[str, Span] | None = None,
     span: Span | None = None,
+    trust: Method = _DEFAULT,
 ) -> Attributed:
     """An attribution of sound parts; the same for texts and for Python objects.
 
@@ -151,7 +159,7 @@ def attribution(
             way = "nodes are what writes into a stream: `embed`, `head[j].out`, `mlp.out`, `mlp.neuron[k]`, features"
             raise error("CQ255", f"`{render(site)}` writes nothing, so no wire leaves it", place("over"), help=way)
     _check_size(keep, over, table, model, place("keep"), scores_nodes)
-    return Attributed(model, readout, start, end, method, data, over, keep, above, seed)
+    return Attributed(model, readout, start, end, method, data, over, keep, above, seed, trust)
 
 
 def question(made: Attributed) -> Estimation:
@@ -262,21 +270,29 @@ def _faithful(low: Lowering, tree: Tree[Token]) -> float:
 
 def _method(low: Lowering, node: Node, known: Known, what: str) -> Method:
     """`eap_ig(5)`, `acdc(0.01)`: a plain name, perhaps with numbers."""
+    name, numbers, span = _called(low, node, tuple(known), what)
+    return method_of(name, numbers, known, span)
+
+
+def _called(
+    low: Lowering, node: Node, known: tuple[str, ...], what: str, code: str = "CQ250"
+) -> tuple[str, tuple[float, ...], Span]:
+    """A known name, perhaps with numbers in parentheses; and where it stands."""
     tree = tree_of(node)
     span = low.span(node)
     callee = inner(tree)[0] if tree.data == "call" else tree
     if not isinstance(callee, Tree) or callee.data != "reference":
-        raise error("CQ250", f"`{span.text}` is no {what}", span, help=did_you_mean("", tuple(known)))
+        raise error(code, f"`{span.text}` is no {what}", span, help=did_you_mean("", known))
     name = low.word(callee.children[0])
     if name not in known:
-        raise error("CQ250", f"unknown {what} `{name}`", low.span(callee), help=did_you_mean(name, tuple(known)))
+        raise error(code, f"unknown {what} `{name}`", low.span(callee), help=did_you_mean(name, known))
     numbers: list[float] = []
     for argument in inner(tree_of(inner(tree)[1])) if tree.data == "call" and len(inner(tree)) > 1 else ():
         value = None if tree_of(argument).data == "named" else low.expr(argument)
         if not isinstance(value, Number) or value.unit is not None or value.value <= 0:
             raise error("CQ253", f"`{name}` takes positive numbers", low.span(argument), help=f"write `{name}(5)`")
         numbers.append(value.value)
-    return method_of(name, tuple(numbers), known, span)
+    return name, tuple(numbers), span
 
 
 def method_of(name: str, numbers: tuple[float, ...], known: Known, span: Span | None = None) -> Method:

@@ -108,13 +108,16 @@ class Trust:
     Attributes:
         curve: faithfulness over sizes. cpr: its integral over the share of wires. cmd: the integral of |1 - f|
             (both: MIB, arXiv 2504.13151).
-        pearson, spearman: of scores with exact patching, over the `held` wires that were patched exactly: the
-            strongest and a random sample. recall: at k, of the exactly strongest of them.
+        pearson, spearman: of scores with exact patching, over all wires, estimated from the `held` ones that were
+            patched exactly: the `top` strongest and a random sample. recall: of the `top` exactly strongest, the share
+            among the `top` strongest by score.
         jaccard: mean overlap of the wires chosen on bootstrapped rows with those chosen.
-        randomised: rank correlation of the scores with those of the same model with shuffled weights.
+        randomised: rank correlation of the sizes of scores with those of the same model with shuffled weights.
+        alike: the same of shuffled models among each other: what the wiring alone brings about.
         across: by method, the overlap of its strongest wires with these.
         failures: what makes it untrustworthy, in words: the first line of its report.
         notes: what was not measured, and why.
+        intervals: by the name of a number above. passes, seconds: that trust took.
     """
 
     curve: tuple[SizePoint, ...] = ()
@@ -129,6 +132,11 @@ class Trust:
     across: Mapping[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    alike: float | None = None
+    top: int = 0
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    passes: int = field(default=0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

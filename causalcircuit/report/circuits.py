@@ -16,6 +16,7 @@ from causalcircuit.report.circuit_names import READOUT, lines, short
 from causalcircuit.report.details import grid
 from causalcircuit.report.figures import bounds, count, decimals, figure, percent
 from causalcircuit.report.safe import clean, words
+from causalcircuit.report.trusting import trust_facts
 
 _STRONGEST = 20
 _INDENT = 2
@@ -189,6 +190,8 @@ def _told(circuit: Circuit) -> Iterator[tuple[str, Text]]:
     if trust is not None:
         for failure in trust.failures[1:]:
             yield "against", words(failure)
+        for name, number, meaning in trust_facts(circuit):
+            yield name, words(f"{number} {meaning}")
         for note in trust.notes:
             yield "note", words(note)
 

@@ -10,6 +10,8 @@ from causalcircuit.diagnostics import error
 from causalcircuit.query import FACTUAL, Expr, ModelRef, Site, World, render
 from causalcircuit.query.circuit import Circuit, Direction, Origin
 from causalcircuit.query.circuits.formulas import Attributed
+from causalcircuit.query.circuits.nodes import between_nodes
+from causalcircuit.query.circuits.wires import shared_in
 from causalcircuit.query.units import unit_of
 from causalcircuit.rows import Dataset, clusters
 
@@ -35,6 +37,7 @@ def attributed(
     """
     from causalcircuit.attribution import METHODS, Means, Question, circuit, node_circuit, node_scores, scores, trusted
     from causalcircuit.attribution.attribute import considered
+    from causalcircuit.attribution.trust_subject import Subject
     from causalcircuit.runs.contents import versions
 
     if asked.method.name not in METHODS:
@@ -72,7 +75,7 @@ def attributed(
     how: Choice = {"over": asked.over, "above": asked.above, "seed": asked.seed}
     keep = asked.keep
     if METHODS[asked.method.name].of == "nodes":
-        nodes = node_scores(*given)
+        nodes = node_scores(*given, by or Means())
         origin = replace(origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes)
         return node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
     found = scores(*given, by or Means())
@@ -80,7 +83,15 @@ def attributed(
     origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes)
     edges = keep.count if keep is not None and keep.of == "edges" else None
     made = circuit(found, question, data, origin, keep=edges, **how)
-    return trusted(made, model, data, question, found, asked.over)
+    if keep is not None and keep.of == "nodes":
+        made = between_nodes(replace(made, shared=shared_in(model.sites)), keep.count)
+
+    def measured(what: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, f"{data.ref.label}: {what}")
+
+    subject = Subject(model, data, question, asked.method, asked.over, found)
+    return trusted(made, subject, asked.trust, asked.seed, measured)
 
 
 class Choice(TypedDict):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from causalcircuit.attribution.trust import curve_of
+from causalcircuit.attribution.trust_curve import curve_of
 from causalcircuit.check import check_text
 from causalcircuit.runs import run_program
 

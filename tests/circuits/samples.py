@@ -66,7 +66,8 @@ curves = st.lists(st.builds(SizePoint, counts, st.floats(0, 1), numbers, interva
 listed = st.lists(texts, max_size=2).map(tuple)
 trusts = st.builds(
     Trust, curves, shares, shares, shares, shares, shares, counts, shares, shares,
-    st.dictionaries(texts, numbers, max_size=2), listed, listed,
+    st.dictionaries(texts, numbers, max_size=2), listed, listed, shares, counts,
+    st.dictionaries(texts, intervals.filter(lambda i: i is not None), max_size=2), counts, st.floats(0, 9),
 )  # fmt: skip
 
 

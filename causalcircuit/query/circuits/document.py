@@ -15,7 +15,7 @@ from causalcircuit.query.circuits.schema import FORMAT, VERSION, Mismatch, check
 from causalcircuit.query.estimate import Interval
 from causalcircuit.query.expr import Site
 
-_FLOATS = ("cpr", "cmd", "pearson", "spearman", "recall", "jaccard", "randomised")
+_FLOATS = ("cpr", "cmd", "pearson", "spearman", "recall", "jaccard", "randomised", "alike")
 
 
 def document(circuit: Circuit) -> dict[str, Any]:
@@ -194,7 +194,8 @@ def _trust(t: Trust) -> dict[str, Any]:
     curve = [
         {"size": p.size, "share": p.share, "faithful": p.faithful, "interval": _interval(p.interval)} for p in t.curve
     ]
-    return out | {"curve": curve, "across": dict(t.across), "failures": [*t.failures], "notes": [*t.notes]}
+    out |= {"curve": curve, "across": dict(t.across), "failures": [*t.failures], "notes": [*t.notes]}
+    return out | {"intervals": {name: _interval(i) for name, i in t.intervals.items()}}
 
 
 def _trust_of(said: Mapping[str, Any]) -> Trust:
@@ -202,7 +203,10 @@ def _trust_of(said: Mapping[str, Any]) -> Trust:
         SizePoint(p["size"], float(p["share"]), float(p["faithful"]), _interval_of(p["interval"]))
         for p in said["curve"]
     )
-    numbers = {name: _float(said[name]) for name in _FLOATS}
+    numbers: dict[str, Any] = {name: _float(said.get(name)) for name in _FLOATS}
+    ends = ((name, _interval_of(i)) for name, i in said.get("intervals", {}).items())
+    numbers["intervals"] = {name: i for name, i in ends if i is not None}
+    numbers["seconds"] = float(said.get("seconds", 0.0))
     across = {k: float(v) for k, v in said["across"].items()}
     words = {"failures": tuple(said["failures"]), "notes": tuple(said["notes"])}
     return Trust(**{**said, **numbers, **words, "curve": curve, "across": across})

@@ -32,6 +32,8 @@ METHODS: dict[str, int] = {
 """Methods of attribution, and how many numbers each takes."""
 NODE_METHODS = ("atp", "atp_star", "exact_nodes")
 """Those that score nodes, and not wires."""
+TRUST = ("none", "quick", "full")
+"""How much is measured of a circuit's trust; `full` may take how many wires are patched exactly."""
 SEARCHES: dict[str, int] = {"greedy": 0, "acdc": 1, "bisect": 0}
 """Ways to the smallest faithful circuit, and how many numbers each takes."""
 
@@ -80,6 +82,7 @@ class Attributed:
         over: the nodes whose wires are considered, or which are scored; empty for all of the model's.
         keep, above: what is kept of them: so many, or those whose absolute score is at least that.
         seed: of the bootstrap of rows, where there is one.
+        trust: how much is measured of how far it can be trusted.
     """
 
     model: str
@@ -92,6 +95,7 @@ class Attributed:
     keep: Keep | None = None
     above: float | None = None
     seed: int | None = None
+    trust: Method = Method("quick")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def text_of(formula: Formula, names: Names | None = None) -> str:
             said += [f"from = {render(start, names)}", f"to = {render(end, names)}", f"method = {method}"]
             said += [f"keep = {formula.keep}"] if formula.keep is not None else []
             said += [f"above = {formula.above:g}"] if formula.above is not None else []
+            said += [f"trust = {formula.trust}"] if formula.trust.name != "quick" else []
             return f"attribute({', '.join(said)}) on {data.label}{_seeded(formula.seed)}"
         case Smallest(of=of, search=search, faithful=faithful, data=data):
             said = [text_of(of, names), f"search = {search}", f"faithful > {faithful:g}"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from causalcircuit.query.circuit import Circuit, Origin, Score, Trust
+from causalcircuit.query.circuit import Circuit, Origin, Score
 from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.estimate import Interval
-from causalcircuit.report.figures import count, figure
+from causalcircuit.report.figures import count
 
 _HASH = 12
 _TOLD = ("causalcircuit", "torch", "transformers")
@@ -54,27 +54,6 @@ def _more(o: Origin) -> list[tuple[str, str]]:
     told = {name: v for name, v in o.versions.items() if name in _TOLD} or o.versions
     made += [("versions", ", ".join(f"{name} {v}" for name, v in sorted(told.items())))]
     return made
-
-
-def trust_lines(trust: Trust | None) -> list[tuple[str, str, str]]:
-    """What was measured: a name, the number, and what it means."""
-    if trust is None:
-        return []
-    held = f" on the {trust.held:,} edges that were patched exactly" if trust.held else ""
-    listed: list[tuple[str, float | None, str]] = [
-        ("CPR", trust.cpr, "integral of faithfulness over the share of edges"),
-        ("CMD", trust.cmd, "integral of |1 − faithfulness|; 0 is best"),
-        ("Pearson", trust.pearson, f"correlation with exact patching{held}"),
-        ("Spearman", trust.spearman, f"rank correlation with exact patching{held}"),
-        ("recall", trust.recall, "of the exactly strongest edges"),
-        ("Jaccard", trust.jaccard, "mean overlap of the edges chosen on resampled rows"),
-        ("shuffled weights", trust.randomised, "rank correlation with the scores of a model with shuffled weights"),
-    ]
-    found = [(name, figure(x, 3), meaning) for name, x, meaning in listed if x is not None]
-    return found + [
-        (method, figure(x, 3), "overlap of that method's strongest edges with these")
-        for method, x in sorted(trust.across.items())
-    ]
 
 
 def score_data(score: Score | None) -> list[Any] | None:

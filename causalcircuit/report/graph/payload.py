@@ -15,6 +15,7 @@ from causalcircuit.report.graph.columns import Axis, axis, index_of, shown, toke
 from causalcircuit.report.graph.images import PageImage
 from causalcircuit.report.graph.places import Place, place
 from causalcircuit.report.safe import clean
+from causalcircuit.report.trusting import trust_facts
 
 Key = tuple[str, Position]
 Found = Mapping[tuple[str, Position], int]
@@ -64,7 +65,7 @@ def payload(circuit: Circuit, title: str, images: Sequence[PageImage], row: Typi
         "weights": circuit.origin.weights if circuit.origin else "",
         "failures": [_cut(x) for x in (circuit.trust.failures if circuit.trust else ())],
         "origin": [[name, _cut(said)] for name, said in (*facts.origin_lines(circuit), *facts.row_lines(row))],
-        "trust": [list(line) for line in facts.trust_lines(circuit.trust)],
+        "trust": [list(line) for line in trust_facts(circuit)],
         "notes": [_cut(x) for x in (circuit.trust.notes if circuit.trust else ())],
         "measured": circuit.trust is not None,
         "curve": [[p.size, p.share, p.faithful, *facts.ends(p.interval)] for p in curve],
