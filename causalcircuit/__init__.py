@@ -18,6 +18,7 @@ _LAZY = {
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
+        "claim", "aligned", "high_level", "var",
         "Data", "Do", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

@@ -16,6 +16,7 @@ from causalcircuit.api.addresses import (
     wire,
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
+from causalcircuit.api.claims import aligned, claim, high_level, var
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.maps import saliency
@@ -52,9 +53,11 @@ __all__ = [
     "P",
     "Quantity",
     "Sweep",
+    "aligned",
     "all",
     "attribute",
     "circuit",
+    "claim",
     "cosine",
     "data",
     "direction",
@@ -65,6 +68,7 @@ __all__ = [
     "estimate",
     "except_",
     "first",
+    "high_level",
     "hypothesis",
     "inside",
     "kl",
@@ -102,6 +106,7 @@ __all__ = [
     "token",
     "transcoder",
     "unit",
+    "var",
     "vector",
     "wire",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import trust_told
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
+from causalcircuit.api.stated import Stated, tried
 from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
 from causalcircuit.check.sweeps import spread
@@ -167,12 +168,18 @@ class Hypothesis:
     models: Models = field(default_factory=dict, repr=False)
 
 
-def hypothesis(name: str, expect: Quantity, *, title: str = "", because: str = "") -> Hypothesis:
+@overload
+def hypothesis(name: str, expect: Quantity, *, title: str = "", because: str = "") -> Hypothesis: ...
+@overload
+def hypothesis(name: str, expect: Stated, *, title: str = "", because: str = "") -> Stated: ...
+def hypothesis(name: str, expect: Quantity | Stated, *, title: str = "", because: str = "") -> Hypothesis | Stated:
     """A claim that an estimand lies in a region: `hypothesis("mover", ate < logit(-0.5))`.
 
     Raises:
         DiagnosticError: CQ214, CQ227, CQ311: the comparison claims nothing that can be tested.
     """
+    if isinstance(expect, Stated):
+        return expect.called(name, title, because)
     made = replace(claim_of(name, expect), title=title, because=because, named=True)
     return Hypothesis(made, expect.models)
 
@@ -220,7 +227,7 @@ def asked_of(
 
 
 def test(
-    *claims: Hypothesis | Quantity | Sweep,
+    *claims: Hypothesis | Quantity | Sweep | Stated,
     on: Data,
     correct: Literal["holm"] | None = None,
     alpha: float = 0.05,
@@ -232,11 +239,19 @@ def test(
 ) -> Result:
     """Verdicts on claims: hypotheses, or bare comparisons; several need `correct="holm"`.
 
+    Claims about circuits (`cq.claim`, `cq.aligned`) are tested by themselves; `method` and `resamples` are not theirs.
+
     Raises:
-        DiagnosticError: as `estimate`; CQ229, several claims without a correction.
+        DiagnosticError: as `estimate`; CQ229, several claims without a correction; CQ272, claims of both kinds.
     """
     check_asked(on)
-    made = [h for c in claims for h in _hypotheses(c)]
+    stated = [c for c in claims if isinstance(c, Stated)]
+    if stated:
+        if len(stated) < len(claims):
+            way = "give each kind a `test` of its own, with a part of alpha"
+            raise error("CQ272", "claims about circuits stand beside claims about estimands", help=way)
+        return tried(stated, on.ref, correct, alpha, seed, name, progress)
+    made = [h for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
     models = merge(*(h.models for h in made))
     kept, _, notes = reached([h.claim.query for h in made], models)
     meant = set(map(id, kept))

@@ -62,12 +62,21 @@ def calculated(
 def _formula(low: Lowering, tree: Tree[Token]) -> Expr:
     body = inner(tree)[1]
     value = low.expr(body)
+    check_calculable(value, low.span(body))
+    return value
+
+
+def check_calculable(value: Expr, span: Span | None) -> None:
+    """A formula is calculated from the row alone.
+
+    Raises:
+        DiagnosticError: CQ276.
+    """
     bad = next((e for e in walk(value) if not isinstance(e, _PARTS)), None)
     if bad is not None:
         raise error(
             "CQ276",
             f"`{shown(bad)}` is nothing that a row has: formulas are calculated without the model",
-            bad.span or low.span(body),
+            bad.span or span,
             help="a formula is made of columns, numbers, strings, and other variables: `Carry = row.a + row.b > 9`",
         )
-    return value

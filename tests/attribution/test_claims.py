@@ -92,7 +92,8 @@ def _against(rng: np.random.Generator, own: float, once: bool = False) -> Readin
         if not mask.any():
             return np.ones(3)
         circuit = mask[:2].all() and not mask[2:].any() and not (once and seen)
-        seen.extend([True] * circuit)
+        if circuit:
+            seen.append(True)
         return np.full(3, own if circuit else rng.uniform())
 
     return Readings(reading, [0, 1], 12, 3)
