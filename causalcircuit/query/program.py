@@ -12,9 +12,9 @@ from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
 
 if TYPE_CHECKING:
-    from causalcircuit.query.trials import Trial
     from causalcircuit.query.circuits.formulas import Formula
     from causalcircuit.query.saliency import Saliency
+    from causalcircuit.query.trials import Trial
 
 DType = Literal["float32", "float64", "bfloat16", "float16"]
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]

@@ -51,7 +51,7 @@ class Overlay:
 
     def html(self) -> str:
         """As a page of its own, without script and network."""
-        return figures_page(self.scene.title, [self.svg()])
+        return figures_page(self.scene.title, [self.scene])
 
 
 def overlay(image: bytes | Image, grid: Grid, *, title: str = "", unit: str = "") -> Overlay:

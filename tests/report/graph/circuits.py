@@ -10,9 +10,11 @@ from PIL import Image, ImageDraw
 
 from causalcircuit.query.address import ALL, LAST, Address, Attached, Part, Position
 from causalcircuit.query.circuit import Circuit, CircuitEdge, CircuitNode, Origin, Score, SizePoint, Trust
+from causalcircuit.query.circuits.sets import ordered
 from causalcircuit.query.estimate import Interval
 from causalcircuit.query.expr import Site
 from causalcircuit.report.graph import PageImage
+from tests.circuits.samples import site
 
 SENTENCE = (
     "When",
@@ -33,15 +35,8 @@ SENTENCE = (
 
 
 def at(model: str, path: str, position: Position = ALL) -> Site:
-    """`at("m", "layer 0 head 1 out")`."""
-    words = path.split()
-    parts: list[Part] = []
-    for word in words:
-        if word.isdigit():
-            parts[-1] = Part(parts[-1].name, int(word))
-        else:
-            parts.append(Part(word))
-    return Site(Address(model, tuple(parts)), position)
+    """`at("m", "layer[0].head[1].out")`."""
+    return site(path, position, model)
 
 
 def index(k: int) -> Position:
@@ -82,24 +77,20 @@ def trust(considered: int = 32491, failures: tuple[str, ...] = ()) -> Trust:
     )  # fmt: skip
 
 
-def strongest_first(edges: list[CircuitEdge]) -> tuple[CircuitEdge, ...]:
-    return tuple(sorted(edges, key=lambda e: -abs(e.score.value) if e.score else 0.0))
-
-
 def by_hand() -> Circuit:
     """Seven wires of a model of two layers, drawn by hand."""
     m = "gpt2"
-    embed, duplicate, early = at(m, "embed"), at(m, "layer 0 head 1 out"), at(m, "layer 0 mlp out")
-    mover, backup = "layer 1 head 3", "layer 1 head 0"
+    embed, duplicate, early = at(m, "embed"), at(m, "layer[0].head[1].out"), at(m, "layer[0].mlp.out")
+    mover, backup = "layer[1].head[3]", "layer[1].head[0]"
     pairs: list[tuple[Site, Site | None]] = [
-        (embed, at(m, "layer 0 head 1 q")),
-        (embed, at(m, "layer 0 mlp in")),
-        (duplicate, at(m, f"{mover} q")),
-        (early, at(m, f"{mover} k")),
-        (embed, at(m, f"{mover} v")),
-        (early, at(m, f"{backup} v")),
-        (at(m, f"{mover} out"), None),
-        (at(m, f"{backup} out"), None),
+        (embed, at(m, "layer[0].head[1].q")),
+        (embed, at(m, "layer[0].mlp.in")),
+        (duplicate, at(m, f"{mover}.q")),
+        (early, at(m, f"{mover}.k")),
+        (embed, at(m, f"{mover}.v")),
+        (early, at(m, f"{backup}.v")),
+        (at(m, f"{mover}.out"), None),
+        (at(m, f"{backup}.out"), None),
     ]
     return Circuit("GT", m, tuple(CircuitEdge(a, b) for a, b in pairs))
 
@@ -110,7 +101,7 @@ def two_layers() -> Circuit:
     edges = [CircuitEdge(e.source, e.target, score(v)) for e, v in zip(by_hand().edges, values, strict=True)]
     ours = replace(trust(57), held=57, across={"eap": 0.9})
     return Circuit(
-        "C", "gpt2", strongest_first(edges), origin=origin(considered=57, model="gpt2 ioi"), trust=ours,
+        "C", "gpt2", ordered(edges), origin=origin(considered=57, model="gpt2 ioi"), trust=ours,
         tokens={"": SENTENCE},
     )  # fmt: skip
 
@@ -122,8 +113,8 @@ def random_circuit(
     chance = random.Random(seed)
     m = "gpt2"
     where = [ALL] if positions == 1 else [index(p) for p in range(positions)]
-    parts = [(layer, f"layer {layer} head {h}", p) for p in where for layer in range(layers) for h in range(heads)]
-    parts += [(layer + 0.5, f"layer {layer} mlp", p) for p in where for layer in range(layers)]
+    parts = [(layer, f"layer[{layer}].head[{h}]", p) for p in where for layer in range(layers) for h in range(heads)]
+    parts += [(layer + 0.5, f"layer[{layer}].mlp", p) for p in where for layer in range(layers)]
     chosen = sorted(chance.sample(parts, min(nodes - 2, len(parts))), key=lambda part: part[0])
     weight = {part: chance.paretovariate(1.2) for part in chosen}
     found: dict[tuple[Site, Site | None], CircuitEdge] = {}
@@ -132,19 +123,19 @@ def random_circuit(
         below = [c for c in chosen if c[0] < target[0] and (c[2] == target[2])]
         roll = chance.random()
         if roll < 0.12:
-            pair: tuple[Site, Site | None] = (at(m, f"{target[1]} out", target[2]), None)
+            pair: tuple[Site, Site | None] = (at(m, f"{target[1]}.out", target[2]), None)
         elif roll < 0.3 or not below:
             pair = (at(m, "embed", target[2]), _read(m, target, chance))
         else:
             source = chance.choices(below, [weight[c] for c in below])[0]
-            pair = (at(m, f"{source[1]} out", source[2]), _read(m, target, chance))
+            pair = (at(m, f"{source[1]}.out", source[2]), _read(m, target, chance))
         value = round(chance.choice((1, 1, -1)) * 0.02 * chance.paretovariate(1.1) ** 0.8, 5)
         found[pair] = CircuitEdge(*pair, score(value))
-    return Circuit(name, m, strongest_first(list(found.values())), origin=origin(), trust=trust())
+    return Circuit(name, m, ordered(list(found.values())), origin=origin(), trust=trust())
 
 
 def _read(m: str, part: tuple[float, str, Position], chance: random.Random) -> Site:
-    return at(m, f"{part[1]} {'in' if 'mlp' in part[1] else chance.choice('qkv')}", part[2])
+    return at(m, f"{part[1]}.{'in' if 'mlp' in part[1] else chance.choice('qkv')}", part[2])
 
 
 def gpt2_small() -> Circuit:
@@ -161,36 +152,36 @@ def with_positions() -> Circuit:
     m = "gpt2"
     io, s1, s1_next, s2, end = (index(k) for k in (1, 3, 4, 9, 13))
     wires: list[tuple[str, Position, str | None, Position, float]] = [
-        ("embed", s1, "layer 0 head 1 k", s1, 0.62),
-        ("embed", s2, "layer 0 head 1 q", s2, 0.55),
-        ("embed", s1, "layer 0 mlp in", s1, 0.48),
-        ("embed", s2, "layer 0 mlp in", s2, 0.71),
-        ("embed", io, "layer 0 mlp in", io, 0.66),
-        ("layer 0 mlp out", s1_next, "layer 5 head 5 k", s1_next, 0.38),
-        ("layer 0 mlp out", s2, "layer 5 head 5 q", s2, 0.41),
-        ("layer 2 head 2 out", s1_next, "layer 5 head 5 k", s1_next, 0.33),
-        ("embed", s1_next, "layer 2 head 2 q", s1_next, 0.21),
-        ("layer 0 mlp out", s1, "layer 2 head 2 v", s1, 0.27),
-        ("layer 0 head 1 out", s2, "layer 7 head 3 v", s2, 0.72),
-        ("layer 5 head 5 out", s2, "layer 7 head 3 v", s2, 0.64),
-        ("layer 5 head 5 out", s2, "layer 8 head 6 v", s2, 0.81),
-        ("layer 7 head 3 out", end, "layer 9 head 9 q", end, -0.92),
-        ("layer 8 head 6 out", end, "layer 9 head 9 q", end, -1.31),
-        ("layer 8 head 6 out", end, "layer 10 head 7 q", end, 0.44),
-        ("layer 8 head 6 out", end, "layer 9 head 6 q", end, -0.66),
-        ("layer 0 mlp out", io, "layer 9 head 9 v", io, 1.02),
-        ("layer 0 mlp out", io, "layer 9 head 6 v", io, 0.58),
-        ("layer 0 mlp out", io, "layer 10 head 7 k", io, 0.31),
-        ("layer 9 head 9 out", end, None, end, 2.9),
-        ("layer 9 head 6 out", end, None, end, 1.7),
-        ("layer 10 head 7 out", end, None, end, -1.9),
-        ("layer 9 head 9 out", end, "layer 10 head 7 q", end, 0.52),
-        ("layer 10 mlp out", end, None, end, 0.24),
-        ("layer 9 head 9 out", end, "layer 10 mlp in", end, 0.22),
+        ("embed", s1, "layer[0].head[1].k", s1, 0.62),
+        ("embed", s2, "layer[0].head[1].q", s2, 0.55),
+        ("embed", s1, "layer[0].mlp.in", s1, 0.48),
+        ("embed", s2, "layer[0].mlp.in", s2, 0.71),
+        ("embed", io, "layer[0].mlp.in", io, 0.66),
+        ("layer[0].mlp.out", s1_next, "layer[5].head[5].k", s1_next, 0.38),
+        ("layer[0].mlp.out", s2, "layer[5].head[5].q", s2, 0.41),
+        ("layer[2].head[2].out", s1_next, "layer[5].head[5].k", s1_next, 0.33),
+        ("embed", s1_next, "layer[2].head[2].q", s1_next, 0.21),
+        ("layer[0].mlp.out", s1, "layer[2].head[2].v", s1, 0.27),
+        ("layer[0].head[1].out", s2, "layer[7].head[3].v", s2, 0.72),
+        ("layer[5].head[5].out", s2, "layer[7].head[3].v", s2, 0.64),
+        ("layer[5].head[5].out", s2, "layer[8].head[6].v", s2, 0.81),
+        ("layer[7].head[3].out", end, "layer[9].head[9].q", end, -0.92),
+        ("layer[8].head[6].out", end, "layer[9].head[9].q", end, -1.31),
+        ("layer[8].head[6].out", end, "layer[10].head[7].q", end, 0.44),
+        ("layer[8].head[6].out", end, "layer[9].head[6].q", end, -0.66),
+        ("layer[0].mlp.out", io, "layer[9].head[9].v", io, 1.02),
+        ("layer[0].mlp.out", io, "layer[9].head[6].v", io, 0.58),
+        ("layer[0].mlp.out", io, "layer[10].head[7].k", io, 0.31),
+        ("layer[9].head[9].out", end, None, end, 2.9),
+        ("layer[9].head[6].out", end, None, end, 1.7),
+        ("layer[10].head[7].out", end, None, end, -1.9),
+        ("layer[9].head[9].out", end, "layer[10].head[7].q", end, 0.52),
+        ("layer[10].mlp.out", end, None, end, 0.24),
+        ("layer[9].head[9].out", end, "layer[10].mlp.in", end, 0.22),
     ]
     edges = [CircuitEdge(at(m, a, p), None if b is None else at(m, b, q), score(v)) for a, p, b, q, v in wires]
     return Circuit(
-        "indirect object", m, strongest_first(edges), origin=origin(method="eap_ig(10)"), trust=trust(),
+        "indirect object", m, ordered(edges), origin=origin(method="eap_ig(10)"), trust=trust(),
         groups={}, tokens={"": SENTENCE},
     )  # fmt: skip
 
@@ -201,21 +192,22 @@ def seeing() -> Circuit:
     patches = {5: 0.42, 6: 0.77, 9: 0.31, 10: -0.28}
     wires: list[tuple[Site, Site | None, float]] = []
     for k, v in patches.items():
-        wires.append((at(m, "vision embed", image(k)), at(m, "vision layer 0 head 1 v", image(k)), v))
-        wires.append((at(m, "vision layer 0 head 1 out", image(k)), at(m, "vision layer 1 mlp in", image(k)), v * 0.8))
-        wires.append((at(m, "vision layer 1 mlp out", image(k)), at(m, "projector out", image(k)), v * 0.9))
-        wires.append((at(m, "projector out", image(k)), at(m, "layer 2 head 4 v", image(k)), v * 1.1))
+        wires.append((at(m, "vision.embed", image(k)), at(m, "vision.layer[0].head[1].v", image(k)), v))
+        seen = at(m, "vision.layer[0].head[1].out", image(k))
+        wires.append((seen, at(m, "vision.layer[1].mlp.in", image(k)), v * 0.8))
+        wires.append((at(m, "vision.layer[1].mlp.out", image(k)), at(m, "projector.out", image(k)), v * 0.9))
+        wires.append((at(m, "projector.out", image(k)), at(m, "layer[2].head[4].v", image(k)), v * 1.1))
     said = index(18)
     wires += [
-        (at(m, "embed", index(17)), at(m, "layer 1 head 0 q", index(17)), 0.35),
-        (at(m, "layer 1 head 0 out", index(17)), at(m, "layer 2 head 4 q", said), -0.41),
-        (at(m, "layer 2 head 4 out", said), at(m, "layer 3 mlp in", said), 0.52),
-        (at(m, "layer 2 head 4 out", said), None, 1.3),
-        (at(m, "layer 3 mlp out", said), None, -0.37),
+        (at(m, "embed", index(17)), at(m, "layer[1].head[0].q", index(17)), 0.35),
+        (at(m, "layer[1].head[0].out", index(17)), at(m, "layer[2].head[4].q", said), -0.41),
+        (at(m, "layer[2].head[4].out", said), at(m, "layer[3].mlp.in", said), 0.52),
+        (at(m, "layer[2].head[4].out", said), None, 1.3),
+        (at(m, "layer[3].mlp.out", said), None, -0.37),
     ]
     text = (*("▦" for _ in range(16)), "A", " photo", " of")
     return Circuit(
-        "sees the cat", m, strongest_first([CircuitEdge(a, b, score(v)) for a, b, v in wires]),
+        "sees the cat", m, ordered([CircuitEdge(a, b, score(v)) for a, b, v in wires]),
         origin=origin(readout='logit[" cat"] @ last', start="do(vlm.image = row.dog)", end="do()", model="llava tiny"),
         trust=trust(), tokens={"": text},
     )  # fmt: skip
@@ -226,21 +218,21 @@ def captioner() -> Circuit:
     m = "cap"
     dictionary = Site(Address(m, (Attached("s8"), Part("feature", 31))), ALL)
     wires: list[tuple[Site, Site | None, float]] = [
-        (at(m, "encoder embed"), at(m, "encoder layer 0 head 2 v"), 0.8),
-        (at(m, "encoder embed"), at(m, "encoder layer 0 mlp in"), 0.5),
-        (at(m, "encoder layer 0 head 2 out"), at(m, "encoder layer 1 mlp in"), 0.4),
-        (at(m, "encoder layer 0 mlp out"), at(m, "encoder layer 1 head 0 v"), -0.3),
-        (at(m, "encoder layer 1 mlp out"), at(m, "decoder layer 0 cross head 1 v"), 0.7),
-        (at(m, "encoder layer 1 head 0 out"), at(m, "decoder layer 1 cross head 3 v"), 1.1),
-        (at(m, "decoder embed"), at(m, "decoder layer 0 head 0 q", LAST), 0.2),
-        (at(m, "decoder layer 0 cross head 1 out"), dictionary, 0.35),
-        (dictionary, at(m, "decoder layer 1 mlp in"), 0.31),
-        (at(m, "decoder layer 1 mlp neuron 301"), None, -0.44),
-        (at(m, "decoder layer 1 cross head 3 out"), None, 1.9),
-        (at(m, "decoder layer 1 mlp out"), None, 0.6),
+        (at(m, "encoder.embed"), at(m, "encoder.layer[0].head[2].v"), 0.8),
+        (at(m, "encoder.embed"), at(m, "encoder.layer[0].mlp.in"), 0.5),
+        (at(m, "encoder.layer[0].head[2].out"), at(m, "encoder.layer[1].mlp.in"), 0.4),
+        (at(m, "encoder.layer[0].mlp.out"), at(m, "encoder.layer[1].head[0].v"), -0.3),
+        (at(m, "encoder.layer[1].mlp.out"), at(m, "decoder.layer[0].cross.head[1].v"), 0.7),
+        (at(m, "encoder.layer[1].head[0].out"), at(m, "decoder.layer[1].cross.head[3].v"), 1.1),
+        (at(m, "decoder.embed"), at(m, "decoder.layer[0].head[0].q", LAST), 0.2),
+        (at(m, "decoder.layer[0].cross.head[1].out"), dictionary, 0.35),
+        (dictionary, at(m, "decoder.layer[1].mlp.in"), 0.31),
+        (at(m, "decoder.layer[1].mlp.neuron[301]"), None, -0.44),
+        (at(m, "decoder.layer[1].cross.head[3].out"), None, 1.9),
+        (at(m, "decoder.layer[1].mlp.out"), None, 0.6),
     ]
     return Circuit(
-        "kitchen", m, strongest_first([CircuitEdge(a, b, score(v)) for a, b, v in wires]), origin=origin(),
+        "kitchen", m, ordered([CircuitEdge(a, b, score(v)) for a, b, v in wires]), origin=origin(),
         trust=trust(failures=("faithfulness at all sizes below 0.5", "top 10 edges changed under resampling")),
         groups={"looks at the background": (wires[5][1] or wires[5][0], wires[4][1] or wires[4][0])},
     )  # fmt: skip
@@ -250,7 +242,7 @@ def by_nodes() -> Circuit:
     """What a method without edges gives."""
     m = "gpt2"
     chance = random.Random(3)
-    sites = [at(m, f"layer {k} head {h} out") for k in range(6) for h in range(8)]
+    sites = [at(m, f"layer[{k}].head[{h}].out") for k in range(6) for h in range(8)]
     found = [CircuitNode(s, score(round(chance.gauss(0, 0.4), 4))) for s in sites]
     found.sort(key=lambda n: -abs(n.score.value) if n.score else 0.0)
     return Circuit("N", m, nodes=tuple(found), origin=origin(method="atp", considered=72))

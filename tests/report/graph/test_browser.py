@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuits.typical import SeenImage, TypicalRow
 from causalcircuit.report.figures import decimals, figure
 from causalcircuit.report.graph import page
 from tests.report.graph import circuits as made
@@ -353,7 +354,7 @@ def test_numbers_are_written_as_the_reports_do(browser: Browser, tmp_path: Path)
     values = [0.11263, 3.7123, -0.0001, 1234.5678, 0.0, 1.5e-11, 123456789.0, -2.13, 0.5]
     circuit = made.two_layers()
     edges = [
-        type(circuit.edges[0])(made.at("gpt2", f"layer 0 head {i} out"), None, made.score(v))
+        type(circuit.edges[0])(made.at("gpt2", f"layer[0].head[{i}].out"), None, made.score(v))
         for i, v in enumerate(values)
     ]
     b = opened(browser, tmp_path, Circuit("C", "gpt2", tuple(edges), origin=circuit.origin), "#view=table")
@@ -377,3 +378,41 @@ def test_many_edges_are_fast(browser: Browser, tmp_path: Path) -> None:
     layout, hover = b.run("[circuitTimings.layout, circuitTimings.hover]")
     assert sorted(layout)[len(layout) // 2] < 1000
     assert not hover or sorted(hover)[len(hover) // 2] < 300
+
+
+def test_weak_edges_follow_the_strong_ones(browser: Browser, tmp_path: Path) -> None:
+    b = opened(browser, tmp_path, made.large(), "#size=5000")
+    b.wait_for("circuitTimings.whole !== null", 60)
+    b.settle()
+    first = colours(b.screenshot(), (100, 200, 1060, 880))
+    # All there, the picture stays as it is; with the slider half way an earlier one is not finished over it.
+    b.settle()
+    assert colours(b.screenshot(), (100, 200, 1060, 880)) == first
+    before = b.run("circuitTimings.whole")
+    b.run("document.getElementById('paths').click()")
+    b.run(NUMBER % 50)
+    b.run("new Promise((done) => setTimeout(done, 400))")
+    assert b.run("circuitTimings.whole") == before
+    red = [sum(n for (r, g, _), n in found.items() if r > 150 and r - g > 40) for found in
+           (first, colours(b.screenshot(), (100, 200, 1060, 880)))]  # fmt: skip
+    assert red[1] < 0.5 * red[0]
+
+
+def test_a_typical_row(browser: Browser, tmp_path: Path) -> None:
+    image = SeenImage("encoder", made.photo(), (4, 4), 1)
+    row = TypicalRow(12, "scenes", "kitchen", {"decoder": ("<s>", " a", " <b>photo")}, (image,))
+    b = opened(browser, tmp_path, made.captioner(), row=row)
+    b.settle()
+    assert "row 12 of scenes, in kitchen" in b.run("document.getElementById('origin').innerText")
+    root = ElementTree.fromstring(caught(b, "#as-svg").decode())
+    assert len(list(root.iter(f"{SVG}image"))) == 1
+    assert {"<s>", "a", "<b>photo"} <= {t.text for t in root.iter(f"{SVG}text")}
+
+
+def test_paper_is_white(browser: Browser, tmp_path: Path) -> None:
+    browser.dark(True)
+    b = opened(browser, tmp_path, made.two_layers())
+    b.run("dispatchEvent(new Event('beforeprint'))")
+    assert b.run("document.documentElement.dataset.theme") == "light"
+    b.run("dispatchEvent(new Event('afterprint'))")
+    assert b.run("document.documentElement.dataset.theme") == "dark"

@@ -172,21 +172,21 @@ def test_drawn_by_hand() -> None:
 @pytest.mark.parametrize(
     ("path", "kind", "tower", "layer", "port"),
     [
-        ("layer 1 head 3 q", "head", "", 1, "q"),
-        ("layer 1 head 3 out", "head", "", 1, ""),
-        ("layer 1 kv 0 k", "kv", "", 1, "k"),
-        ("layer 1 attn in", "attn", "", 1, ""),
-        ("layer 1 mlp in", "mlp", "", 1, ""),
-        ("layer 1 mlp neuron 7", "neuron", "", 1, ""),
-        ("layer 1 expert 2 out", "expert", "", 1, ""),
-        ("layer 1 resid", "stream", "", 1, ""),
+        ("layer[1].head[3].q", "head", "", 1, "q"),
+        ("layer[1].head[3].out", "head", "", 1, ""),
+        ("layer[1].kv[0].k", "kv", "", 1, "k"),
+        ("layer[1].attn.in", "attn", "", 1, ""),
+        ("layer[1].mlp.in", "mlp", "", 1, ""),
+        ("layer[1].mlp.neuron[7]", "neuron", "", 1, ""),
+        ("layer[1].expert[2].out", "expert", "", 1, ""),
+        ("layer[1].resid", "stream", "", 1, ""),
         ("embed", "embed", "", None, ""),
-        ("vision embed", "embed", "vision", None, ""),
-        ("vision out", "out", "vision", None, ""),
-        ("projector out", "projector", "projector", None, ""),
-        ("decoder layer 0 cross head 2 v", "head", "decoder", 0, "v"),
-        ("decoder layer 0 cross out", "attn", "decoder", 0, ""),
-        ("encoder layer 3 mlp out", "mlp", "encoder", 3, ""),
+        ("vision.embed", "embed", "vision", None, ""),
+        ("vision.out", "out", "vision", None, ""),
+        ("projector.out", "projector", "projector", None, ""),
+        ("decoder.layer[0].cross.head[2].v", "head", "decoder", 0, "v"),
+        ("decoder.layer[0].cross.out", "attn", "decoder", 0, ""),
+        ("encoder.layer[3].mlp.out", "mlp", "encoder", 3, ""),
     ],
 )
 def test_where_a_site_stands(path: str, kind: str, tower: str, layer: int | None, port: str) -> None:
@@ -224,8 +224,8 @@ def test_positions_are_columns_with_tokens() -> None:
 
 def test_shared_keys_lead_to_the_heads_that_read_them() -> None:
     m = "m"
-    edges = [CircuitEdge(made.at(m, "embed"), made.at(m, "layer 0 kv 1 k"))]
-    edges += [CircuitEdge(made.at(m, f"layer 0 head {h} out"), None) for h in range(4)]
+    edges = [CircuitEdge(made.at(m, "embed"), made.at(m, "layer[0].kv[1].k"))]
+    edges += [CircuitEdge(made.at(m, f"layer[0].head[{h}].out"), None) for h in range(4)]
     kept = payload(Circuit("C", m, tuple(edges), shared={"": 2}), "C", ())
     ids = [n["label"] for n in kept["nodes"]]
     assert [(ids[a], ids[b]) for a, b in kept["links"]] == [("kv 0.1", "0.2"), ("kv 0.1", "0.3")]
@@ -246,9 +246,9 @@ def test_patches_stand_in_the_image() -> None:
 
 def test_towers_that_no_edge_joins_stand_side_by_side() -> None:
     m = "clip"
-    edges = tuple(CircuitEdge(made.at(m, f"{t}layer 0 mlp out"), None) for t in ("", "vision "))
+    edges = tuple(CircuitEdge(made.at(m, f"{t}layer[0].mlp.out"), None) for t in ("", "vision."))
     assert {t["level"] for t in payload(Circuit("C", m, edges), "C", ())["towers"]} == {2}
-    across = (*edges, CircuitEdge(made.at(m, "vision layer 0 mlp out"), made.at(m, "layer 0 mlp in")))
+    across = (*edges, CircuitEdge(made.at(m, "vision.layer[0].mlp.out"), made.at(m, "layer[0].mlp.in")))
     assert sorted(t["level"] for t in payload(Circuit("C", m, across), "C", ())["towers"]) == [0, 2]
 
 

@@ -11,6 +11,18 @@ function head() {
   $("sizes").hidden = (LARGEST < 2 || !SCORED) && !DATA.curve.length;
 }
 
+// On paper: light, and all edges at once.
+let wasDark = false;
+function toPaper() {
+  wasDark = isDark();
+  if (wasDark) setTheme(false);
+  if (!scene || state.table) return;
+  paintBase();
+  turn += 1;
+  paintCircuit(penOn(canvas.base));
+}
+function fromPaper() { if (wasDark) setTheme(true); }
+
 const darkMedia = matchMedia("(prefers-color-scheme: dark)");
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
@@ -65,6 +77,8 @@ function controls() {
   $("closer").addEventListener("click", () => zoomTo(zoom * 1.25));
   $("wider").addEventListener("click", () => zoomTo(zoom / 1.25));
   $("fit").addEventListener("click", () => zoomTo(scroll.clientHeight ? Math.min(1, (scroll.clientWidth - 2) / scene.width, scroll.clientHeight / scene.height) : 1));
+  addEventListener("beforeprint", toPaper);
+  addEventListener("afterprint", fromPaper);
   darkMedia.addEventListener("change", (event) => setTheme(event.matches));
   const sizeNow = () => scroll.clientWidth * 1e4 + (matchMedia("(max-width: 900px)").matches ? 0 : scroll.clientHeight);
   let seen = sizeNow();
