@@ -95,6 +95,7 @@ $(BENCH)/.installed: pyproject.toml constraints.txt benchmarks/requirements-peer
 .PHONY: bench
 bench: $(STAMP) $(BENCH)/.installed  ## measure startup and interventions, peers beside them (over an hour)
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.identification
 	$(BENCH)/python -m benchmarks.interventions
 	$(BENCH)/python -m benchmarks.interventions --memory --workload exact single
 	@if [ -f benchmarks/second_run.py ]; then $(BIN)/python -m benchmarks.second_run; fi

@@ -1,8 +1,8 @@
 """How long identification and the search for sets take.
 
-Run with ``python -m benchmarks.identification [--count N]``; prints a Markdown table. Graphs are random and seeded: arrows
-from earlier to later vertices, bidirected edges between any two, the question about the last vertex. The formula is
-simplified as part of the time; its derivation is made on demand and timed apart.
+Run with ``python -m benchmarks.identification [--count N]``; prints a Markdown table. Graphs are random and seeded:
+arrows from earlier to later vertices, bidirected edges between any two, the question about the last vertex. Simplifying
+the formula is part of the time; its derivation is made on demand and timed apart.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def main() -> None:
             ("10 front-door sets", lambda d, t: frontdoor_sets(d, "v199", do=t, limit=10)),
         ]:
             spent = [timed(lambda d=d, t=t, ask=ask: ask(d, t)) for d, t in zip(diagrams, ends, strict=True)]
-            found = sum(answer is not None and answer != () for _, answer in spent)
+            found = sum(answer not in (None, ()) or (answer == () and "best" in name) for _, answer in spent)
             print(
                 row(f"{name}: 200 vertices, {arrows:.0%} arrows, {arcs:.1%} bidirected", [t for t, _ in spent], found)
             )

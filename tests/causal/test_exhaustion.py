@@ -99,7 +99,7 @@ def test_every_graph_of_four(part: int) -> None:
 
 def test_a_formula_that_nests_six_deep() -> None:
     """Quotients of sums of quotients, on twelve variables and thirteen latents."""
-    arrows = tuple((i, i + 1) for i in range(11)) + ((0, 8), (0, 9))
+    arrows = (*((i, i + 1) for i in range(11)), (0, 8), (0, 9))
     arcs = ((0, 6), (0, 9), (1, 5), (1, 8), (1, 11), (2, 7), (2, 9), (4, 6), (4, 10), (5, 11), (6, 8), (6, 10), (8, 11))
     graph = Drawn(12, arrows, arcs)
     model = Model(graph, np.random.default_rng(0))
