@@ -81,6 +81,8 @@ class Trials:
             held = i < len(self._held)
             kept = self._held[i] if held else Kept(self.bench, rows, self.layout)
             before = kept.passes if held else 0
+            if held and len(self.chunks) > 1:  # what values are read from is known for one chunk at a time
+                self.bench.rows.before(rows)
             if not held and i < _HELD:
                 self._held.append(kept)
             found.append(kept.readout(mask).numpy())
