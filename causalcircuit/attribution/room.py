@@ -76,7 +76,13 @@ def room_of(rows: Rows, columns: int, limit: int | None) -> Room:
     both = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
     setup, number = max(((s, i) for s in both for i in range(rows.data.n)), key=lambda at: at[0].cost(at[1]))
     row = row_of(rows.model, lengths_of(setup, number), columns)
-    return room_for(rows.model, row, setup.cost(number), limit, weights_of(rows.model))
+    return room_for(rows.model, row, setup.cost(number), limit, held_of(rows.model))
+
+
+def held_of(model: LoadedModel) -> int:
+    """Bytes that stay while wires are scored: weights, and those that reads are folded into; of a sketch, too."""
+    size = 8 if model.ref.dtype == "float64" else 4
+    return weights_of(model) + size * sum(layer.seen for t in dims_of(model).towers for layer in t.layers)
 
 
 def row_of(model: LoadedModel, lengths: Mapping[str, int], columns: int) -> Row:
@@ -118,7 +124,7 @@ def room_for(model: LoadedModel, row: Row, longest: int, limit: int | None, weig
 
     Args:
         model: whose. row: what the longest row takes. longest: its positions, as passes count them.
-        limit: bytes, or none. weights: bytes of weights, as they are while wires are scored.
+        limit: bytes, or none. weights: from `held_of`.
 
     Raises:
         DiagnosticError: CQ820, the limit holds no row.
@@ -168,4 +174,4 @@ def _round(count: int) -> str:
     return f"{-(-int(size * 100) // 10) / 10 + 0.1:.1f}{unit}"
 
 
-__all__ = ["PLACES", "TABLE", "Room", "Row", "lengths_of", "room_for", "room_of", "row_of"]
+__all__ = ["PLACES", "TABLE", "Room", "Row", "held_of", "lengths_of", "room_for", "room_of", "row_of"]

@@ -28,6 +28,7 @@ from causalcircuit.store import Ledger, read_records
 from tests.store.conftest import HEAD
 
 torch.set_num_threads(1)
+Heard = Callable[[int, int], None]
 LINES = """let corrupt = do(gpt2.input = row.corrupt)
 circuit C = attribute(LD, over = [gpt2.embed @ all, gpt2.layer[1].head[3].out @ all, gpt2.layer[1].mlp.out @ all],
   from = corrupt, method = eap{}) on d{}
