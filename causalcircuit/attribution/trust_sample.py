@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,7 @@ def _recall(exact: Floats, drawn: Drawn) -> tuple[float | None, Interval | None]
     return found, Interval(share(high), share(low))
 
 
+@cache
 def _others(seen: int, m: int, rest: int) -> tuple[int, int]:
     """How many of `rest` there may be, where `seen` of m that were drawn are so (Clopper & Pearson, finite)."""
     from scipy.stats import hypergeom
