@@ -1,8 +1,8 @@
 """How near each method of attribution is to exact patching, on the shipped models.
 
-Run with ``python -m benchmarks.attribution.agreement [--model ioi|captioner] [--rows N] [--methods …]``; prints a
-Markdown table. Rows are the first N of the data in an order drawn with the seed below,
-which was fixed before the first run.
+Run with ``python -m benchmarks.attribution.agreement [--model ioi|captioner] [--rows N] [--nodes] [--methods …]``;
+prints a Markdown table, of wires or of nodes: heads with their queries, keys and values, MLPs, embeddings. Rows are
+the first N of the data in an order drawn with the seed below, which was fixed before the first run.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+if TYPE_CHECKING:
+    from causalcircuit.query import Site, SiteTable
+
 ROOT = Path(__file__).parents[2]
 SEED = 20261122
-METHODS = ("eap", "eap_ig(5)", "eap_ig(10)", "relp", "gradcam_pp")
+METHODS = ("eap", "eap_ig(5)", "eap_ig(10)", "relp", "gradcam_pp", "ifr")
+NODE_METHODS = ("atp", "atp_star")
 QUESTIONS = {
     "ioi": """
 model gpt2 = hf("./models/ioi")
@@ -75,9 +80,9 @@ def _pearson(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def compared(name: str, rows: int, methods: Sequence[str]) -> Iterator[tuple[str, Agreement]]:
+def compared(name: str, rows: int, methods: Sequence[str], nodes: bool = False) -> Iterator[tuple[str, Agreement]]:
     """Each method on the same rows of a shipped model; exact patching first, against itself."""
-    from causalcircuit.attribution import Question, scores
+    from causalcircuit.attribution import NodeScores, Question, Scores, node_scores, scores
     from causalcircuit.check import check_text
     from causalcircuit.models import load as load_model
     from causalcircuit.query.circuits.formulas import Attributed
@@ -91,15 +96,31 @@ def compared(name: str, rows: int, methods: Sequence[str]) -> Iterator[tuple[str
     data = data.take(np.sort(np.random.default_rng(SEED).permutation(data.n)[:rows]).tolist())
     model = load_model(program.models[asked.model])
     question = Question(asked.model, asked.readout, asked.start, asked.end)
-    truth = scores(model, data, question, "exact")
+    over = tuple(every_node(model.sites, asked.model)) if nodes else ()
+
+    def scored(method: str, numbers: Sequence[float] = ()) -> Scores | NodeScores:
+        how = node_scores if nodes else scores
+        return how(model, data, question, method, numbers, over=over)
+
+    truth = scored("exact_nodes" if nodes else "exact")
     exact = truth.table.mean(0)
-    yield f"exact: {len(exact)} wires, {data.n} rows", agreement(exact, exact, truth.seconds)
+    what = f"{len(exact)} {'nodes' if nodes else 'wires'}, {data.n} rows"
+    yield f"exact: {what}", agreement(exact, exact, truth.seconds)
     for method in methods:
         spelled = re.fullmatch(r"(\w+?)(?:\((\d+)\))?", method)
         if spelled is None:
             raise ValueError(method)
-        found = scores(model, data, question, spelled[1], [float(spelled[2])] if spelled[2] else ())
+        found = scored(spelled[1], [float(spelled[2])] if spelled[2] else ())
         yield method, agreement(found.table.mean(0), exact, found.seconds)
+
+
+def every_node(table: SiteTable, model: str) -> Iterator[Site]:
+    """Heads, MLPs and embeddings, and what heads read by."""
+    from causalcircuit.query.circuits.wires import nodes_of, reads_of
+
+    for node in nodes_of(table, model):
+        yield node
+        yield from (read for read in reads_of(table, node) if read.address.path[-1].name in ("q", "k", "v"))
 
 
 def main() -> None:
@@ -107,13 +128,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=[*QUESTIONS], action="append")
     parser.add_argument("--rows", type=int, default=100)
-    parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--nodes", action="store_true")
+    parser.add_argument("--methods", nargs="*")
     asked = parser.parse_args()
     for name in asked.model or QUESTIONS:
         print(f"\n### {name}\n")
         print("| method | Pearson | Spearman | Spearman, strongest tenth | top-10 overlap | seconds |")
         print("|---|---|---|---|---|---|")
-        for method, a in compared(name, asked.rows, asked.methods):
+        methods = asked.methods or (NODE_METHODS if asked.nodes else METHODS)
+        for method, a in compared(name, asked.rows, methods, asked.nodes):
             numbers = (f"{x:.3f}" for x in (a.pearson, a.spearman, a.tenth))
             print(f"| {method} | {' | '.join(numbers)} | {a.top:.1f} | {a.seconds:.1f} |", flush=True)
 

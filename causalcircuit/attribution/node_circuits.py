@@ -105,8 +105,8 @@ def _zero(bench: NodeBench) -> DiagnosticError:
     chunk = NodeChunk(bench, next(bench.chunks(PLACES)))
     _ = chunk.start
     gradients = chunk.gradients([g.tensor for g in bench.groups])
-    moved = any(bool(chunk.change(g).any()) for g in bench.groups)
-    slope = any(bool(g.any()) for g in gradients.values())
+    moved = any(bool(g.own(chunk.change(g)).any()) for g in bench.groups)
+    slope = any(bool(g.own(chunk.standing(g, gradients[g.tensor])).any()) for g in bench.groups)
     if not moved:
         why = "none of them differs between `from` and `to`"
         way = "let the worlds feed the model different inputs, or name nodes that stand behind what differs"

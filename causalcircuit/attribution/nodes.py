@@ -42,10 +42,13 @@ class Group:
     numbers: Tensor
     columns: Tensor | None
 
+    def own(self, value: Tensor) -> Tensor:
+        """[places, nodes · width] the nodes' components of [places, components]."""
+        return value if self.columns is None else value[:, self.columns]
+
     def summed(self, product: Tensor) -> Tensor:
         """[places, nodes] the sum over each node's components of [places, components]."""
-        chosen = product if self.columns is None else product[:, self.columns]
-        return chosen.reshape(len(chosen), len(self.numbers), self.width).sum(-1)
+        return self.own(product).reshape(len(product), len(self.numbers), self.width).sum(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,10 +287,14 @@ class NodeChunk:
         """[rows, nodes] the gradient at each node times what the node changes by."""
         out = self.empty()
         for group in self.bench.groups:
-            at, gradient = self.at(group), gradients[group.tensor]
-            here = gradient if at.start is None else gradient[at.start]
-            self.add(out, group, group.summed(here * self.change(group)), at.owner)
+            here = self.standing(group, gradients[group.tensor])
+            self.add(out, group, group.summed(here * self.change(group)), self.at(group).owner)
         return out
+
+    def standing(self, group: Group, value: Tensor) -> Tensor:
+        """Of a tensor in the pass in `from` the places where the nodes of a group stand."""
+        at = self.at(group).start
+        return value if at is None else value[at]
 
     def empty(self) -> Tensor:
         """[rows, nodes] zeros."""

@@ -68,7 +68,9 @@ def _pass(chunk: Chunk, *, end: bool) -> Recorded:
 
 
 def proximity(parts: Tensor, whole: Tensor) -> Tensor:
-    """[…, n] the shares of parts [..., n, width] in a sum [..., width]; zero where nothing comes near it.
+    """[…, n] the shares of parts [..., n, width] in a sum [..., width]; zero where the sum is.
+
+    Where parts undo each other none may come near the sum; then each has the share of what it has along it, if any.
 
     >>> proximity(torch.tensor([[3.0, 0.0], [1.0, 0.0], [0.0, -2.0]]), torch.tensor([4.0, -2.0]))
     tensor([0.5000, 0.1667, 0.3333])
@@ -77,6 +79,8 @@ def proximity(parts: Tensor, whole: Tensor) -> Tensor:
     near = (size - (parts - whole[..., None, :]).abs().sum(-1)).clamp(min=0)
     # Rounding of |w - y| must not make something of nothing.
     near = torch.where((parts == 0).all(-1), torch.zeros_like(near), near)
+    along = (parts * whole[..., None, :]).sum(-1).clamp(min=0)
+    near = torch.where(near.sum(-1, keepdim=True) > 0, near, along)
     total = near.sum(-1, keepdim=True)
     return torch.where(total > 0, near / total, torch.zeros_like(near))
 
