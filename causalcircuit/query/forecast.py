@@ -118,6 +118,33 @@ class DataForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitForecast:
+    """An attribution: what scoring takes, its trust left out.
+
+    Attributes:
+        name: of the circuit. method, model, data: how it is scored, of what and on what. rows: how many.
+        wires: that are scored. considered: those that the circuit may have.
+        row_passes: forward and backward passes of single rows. flops, seconds: of them.
+        memory: bytes at most. weights, row, scores: bytes of weights, of the passes of a row, and of scores.
+    """
+
+    name: str
+    method: str
+    model: str
+    data: str
+    rows: int
+    wires: int
+    considered: int
+    row_passes: int
+    flops: int
+    seconds: float
+    memory: int
+    weights: int
+    row: int
+    scores: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelForecast:
     """A model: where it is from, what it weighs, and whether its weights were looked at (they are not, as a rule)."""
 
@@ -138,7 +165,7 @@ class Forecast:
 
     Attributes:
         models, data: of the program. how: how passes are planned. positions: most of a pass. limit: bytes, as asked.
-        machine, threads: what seconds are of. diagnostics: remarks.
+        machine, threads: what seconds are of. diagnostics: remarks. circuits: those that are attributed.
     """
 
     models: tuple[ModelForecast, ...]
@@ -150,6 +177,7 @@ class Forecast:
     threads: int
     diagnostics: tuple[Diagnostic, ...] = ()
     comments: tuple[str, ...] = ()
+    circuits: tuple[CircuitForecast, ...] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -168,5 +196,6 @@ class Forecast:
             "calibrated": self.calibrated,
             "models": [asdict(m) for m in self.models],
             "data": [asdict(d) for d in self.data],
+            "circuits": [asdict(c) for c in self.circuits],
             "diagnostics": [to_json(d) for d in self.diagnostics],
         }

@@ -6,12 +6,20 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question, WorldCost
+from causalcircuit.query.forecast import (
+    CircuitForecast,
+    Cost,
+    DataForecast,
+    Forecast,
+    ModelForecast,
+    Question,
+    WorldCost,
+)
 from causalcircuit.report.figures import count
 from causalcircuit.report.paper import paper, written
 from causalcircuit.report.picture import PLAIN
@@ -34,7 +42,7 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
     """
     width = max(NARROWEST, min(width, WIDEST))
     console, out = paper(width, colour=colour)
-    if not forecast.data:
+    if not forecast.data and not forecast.circuits:
         circuits = any(d.code == "CQ266" for d in forecast.diagnostics)
         console.print(words("Only circuits are asked for." if circuits else "Nothing is asked, so nothing would run."))
     for model in forecast.models:
@@ -42,7 +50,10 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
     for each in forecast.data:
         console.print()
         _data(console, each, forecast, width)
-    if forecast.data:
+    for circuit in forecast.circuits:
+        console.print()
+        console.print(_circuit(circuit, forecast))
+    if forecast.data or forecast.circuits:
         console.print()
         console.print(_footer(forecast))
     return written(out, ascii_only, _PLAIN)
@@ -239,6 +250,25 @@ def _lines(each: DataForecast, forecast: Forecast) -> Iterator[list[str]]:
     if actual is not None and actual.memory is not None:
         held += "; actual is what the process grew by" if actual.weights else ""
     yield line("memory", size(cost.memory or 0), _memory(actual), held)
+
+
+def _circuit(circuit: CircuitForecast, forecast: Forecast) -> Group:
+    """An attribution, in the figures of `_costs`."""
+    head = Text.assemble((f"circuit {circuit.name}", "bold underline"))
+    head += words(f" · {circuit.method} of {circuit.model} on {circuit.data}, {count(circuit.rows, 'row')}")
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=False)
+    table.add_column("cost", no_wrap=True)
+    table.add_column("predicted", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold", style="dim")
+    some = "" if circuit.considered == circuit.wires else f"{circuit.considered:,} of them lie between the nodes named"
+    rests = "measured rates of this machine" if forecast.calibrated else "uncalibrated, a guess: `cq plan --calibrate`"
+    held = f"weights {size(circuit.weights)}, the longest row {size(circuit.row)}, scores {size(circuit.scores)}"
+    table.add_row("wires", f"{circuit.wires:,}", some)
+    table.add_row("row passes", f"{circuit.row_passes:,}", "forward and backward; what its trust takes is left out")
+    table.add_row("operations", operations(circuit.flops), "")
+    table.add_row("time", duration(circuit.seconds), rests)
+    table.add_row("memory", size(circuit.memory), held)
+    return Group(head, Padding(table, (0, 0, 0, 2)))
 
 
 def _memory(actual: Cost | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warnin
 from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Program, Site, render, unit_of, walk
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question
 from causalcircuit.query.plan import Plan
+from causalcircuit.runs.circuit_plans import planned_circuits
 from causalcircuit.runs.execute import Progress
 from causalcircuit.runs.rewiring import split
 from causalcircuit.runs.rewiring_plans import rewired_notes
@@ -123,14 +124,15 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
     commands, remarks = spread(program.commands, program, lambda name: sketches.of(program.models[name]))
     planned = _planned(commands, program, sketches)
     positions = USUAL if wishes.limit is None else positions_for([p.ready for p in planned], wishes.limit)
-    rates, models = _rates(planned)
+    circuits = planned_circuits(program, sketches.of, rates_of, wishes.limit)
+    rates, models = _rates(planned, circuits.models)
     outlook = Outlook(program, sketches, wishes, positions)
     data: list[DataForecast] = []
     for each in planned:
         cost = predict(each.ready, positions, wishes.how, rates)
         data.append(_forecast(each, program, cost, outlook, progress, wishes))
     notes = [*program.warnings, *remarks, *(n for p in planned for n in p.ready.notes), *sketches.remarks]
-    notes += [_unplanned(program)] if program.views or program.savings or program.trials else []
+    notes += circuits.notes
     notes += [_unplanned_maps(program)] if program.maps else []
     notes += rewired_notes(commands, program, sketches.of)
     return Forecast(
@@ -143,20 +145,7 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
         threads(),
         tuple(dict.fromkeys(notes)),
         program.comments,
-    )
-
-
-def _unplanned(program: Program) -> Diagnostic:
-    """What is said of circuits: their passes are not among those that are planned."""
-    first = [(c.name, c.span) for view in program.views for c in view.circuits]
-    first += [(s.circuit.name, s.circuit.span) for s in program.savings]
-    first += [(c.of, c.span) for t in program.trials for c in t.claims]
-    name, span = first[0]
-    return warning(
-        "CQ266",
-        f"what it takes to attribute `{name}` is not planned",
-        span,
-        help="attribute it on a sample first: `sample 20 seed 1` on the data; the report says what it took",
+        tuple(circuits.found),
     )
 
 
@@ -206,15 +195,23 @@ def _needed(plan: Plan) -> dict[str, str]:
     return out
 
 
-def _rates(planned: Iterable[Planned]) -> tuple[dict[str, Rates], tuple[ModelForecast, ...]]:
-    """How fast each model runs here, and what is to be said of it."""
+def rates_of(model: LoadedModel) -> Rates:
+    """How fast a model runs here."""
     from causalcircuit.engine.cost.calibration import calibrated
+
+    return calibrated(model.ref.device, model.dtype)
+
+
+def _rates(
+    planned: Iterable[Planned], more: Mapping[str, LoadedModel]
+) -> tuple[dict[str, Rates], tuple[ModelForecast, ...]]:
+    """How fast each model runs here, and what is to be said of it."""
     from causalcircuit.engine.cost.dims import dims_of
 
     rates: dict[str, Rates] = {}
     models: list[ModelForecast] = []
-    for name, model in {n: m for p in planned for n, m in p.ready.models.items()}.items():
-        found = calibrated(model.ref.device, model.dtype)
+    for name, model in {**{n: m for p in planned for n, m in p.ready.models.items()}, **more}.items():
+        found = rates_of(model)
         rates[name] = found
         towers = tuple(
             f"{t.name or 'text'}: {t.layers} layers of {t.heads} heads, width {t.width}" for t in model.sites.towers

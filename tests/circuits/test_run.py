@@ -110,9 +110,17 @@ def test_questions_get_the_wires_of_circuits_that_take_a_model() -> None:
 
 
 def test_a_plan_says_what_it_leaves_out() -> None:
-    found = cq.plan(check_text(HEAD + "show G\n"))
+    text = HEAD + "circuit C = attribute(LD, from = corrupt, method = eap) on ioi\n"
+    text += "circuit K = smallest(C, search = greedy, faithful > 0.9) on ioi\nshow K\n"
+    found = cq.plan(check_text(text))
     assert [d.code for d in found.diagnostics] == ["CQ266"]
     assert found.data == ()
+    assert [c.name for c in found.circuits] == ["K"]  # what it is searched in
+
+
+def test_a_drawn_circuit_costs_nothing() -> None:
+    found = cq.plan(check_text(HEAD + "show G\n"))
+    assert (found.diagnostics, found.data, found.circuits) == ((), (), ())
 
 
 def test_a_prompt_keeps_circuits() -> None:
