@@ -53,12 +53,12 @@ class Web:
         """The wires from which the readout is reached."""
         into: dict[int, list[int]] = {}
         waiting: deque[int] = deque()
-        for i in np.flatnonzero(self.considered):
-            nodes = self.onward[i]
+        for wire in np.flatnonzero(self.considered).tolist():
+            nodes = self.onward[wire]
             if nodes is None:
-                waiting.append(int(i))
+                waiting.append(wire)
             for node in nodes or ():
-                into.setdefault(node, []).append(int(i))
+                into.setdefault(node, []).append(wire)
         seen: set[int] = set()
         while waiting:
             i = waiting.popleft()

@@ -130,9 +130,9 @@ def _minimal(claim: CircuitClaim, lab: Lab, seed: int, alpha: float) -> Finding:
     """Every wire of the circuit matters more to it than random wires do to it with a random route added."""
     wires = np.flatnonzero(lab.wires)
     less = []
-    for i in wires:
+    for wire in wires.tolist():
         mask = lab.wires.copy()
-        mask[i] = False
+        mask[wire] = False
         less.append(lab.alone(mask))
     own = lab.distance(lab.readouts(less), lab.kept)
     rng = np.random.default_rng(seed)

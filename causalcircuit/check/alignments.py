@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from causalcircuit.check import sets
@@ -45,7 +46,7 @@ def alignment(low: Lowering, arguments: list[Node], span: Span) -> CircuitClaim:
     return CircuitClaim("aligned", graph.name, bound, draws, alignment=made, span=span)
 
 
-Pairs = list[tuple[str, Expr, Span | None]]
+Pairs = Sequence[tuple[str, Expr, Span | None]]
 """Variables, what of the model they are aligned with, and where that stands."""
 
 

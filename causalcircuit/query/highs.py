@@ -109,5 +109,5 @@ class Alignment:
         """Names and what they stand for, for reports."""
         formulas = ", ".join(f"{v} = {formula_text(f)}" for v, f in self.graph.formulas)
         out = [(self.graph.name, f"{{ {formulas} }}")]
-        out += [(v, ", ".join(render(s, names) for s in sites)) for v, sites in self.nodes]
-        return [*out, (self.output, render(self.answer, names)), ("from", render(self.donor))]
+        out += [(f"{self.graph.name}.{v}", ", ".join(map(render, sites))) for v, sites in self.nodes]
+        return [*out, (f"{self.graph.name}.{self.output}", render(self.answer, names)), ("from", render(self.donor))]
