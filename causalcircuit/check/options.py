@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from lark import Token, Tree
 
@@ -142,7 +143,7 @@ def _as(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         elif word == "heatmap" or word == "table" or word == "overlay":
             if given.form not in (None, word):
                 raise error("CQ112", f"`as {given.form}` and `as {word}` exclude each other", span, help="keep one")
-            given.form = word
+            given.form = cast(Form, word)
         else:
             way = "`as population`, `as table`, `as heatmap`, `as overlay`"
             raise error("CQ105", f"`as {word}` is not available in this version", span, help=way)

@@ -122,7 +122,7 @@ def saliency(
         if start is not None:
             way = "leave the bar out, `saliency(Y, at = S, from = w0, to = w1)`"
             raise error("CQ207", "`from` and the bar both name the world of the readout", place("readout"), help=way)
-        readout, world = readout.value, readout.world
+        readout, world = _of_bar(readout)
     if end is not None and start is None:
         raise error("CQ207", "`to` says what activations change to, and nothing says from what", place("to"),
                     help=f"write `{USAGE[1]}`")  # fmt: skip
@@ -158,6 +158,10 @@ def saliency(
             what = f"`{side}` changes `{other[0]}`, and `{shown(readout)}` is read from `{model}`"
             raise error("CQ255", what, place(side), help=f"name a world of `{model}`")
     return Saliency(name, model, readout, at, data, first, last, None if inside is None else inside.name, span=span)
+
+
+def _of_bar(e: Counterfactual) -> tuple[Expr, World]:
+    return e.value, e.world
 
 
 def question(made: Saliency) -> Estimation:

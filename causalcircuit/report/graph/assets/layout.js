@@ -77,6 +77,9 @@ function laneOf(block) {
   return new Set(block.rows.flatMap((r) => (r.ids.every((id) => nodeOf(id).kind === "mlp") && r.ids.length === 1 ? r.ids : [])));
 }
 
+let squeezed = false; // whether tokens at which nothing happens are left out, so that boxes have room for their names
+const spoken = (b) => b.tower.tokens.length > 0 && (!b.byColumn || (squeezed && b.columns?.kept.some((c) => c.label === "…")));
+
 function columnsOf(block, mode) {
   const used = new Map();
   for (const { ids } of block.rows) {
@@ -90,7 +93,7 @@ function columnsOf(block, mode) {
   const font = mode.font || 9;
   const listed = block.tower.columns.map(([label, note, index], i) => ({ i, label, note, index, used: used.has(i) }));
   if (used.has(-1)) listed.unshift({ i: -1, label: "", note: "", index: null, used: true });
-  const many = listed.length > 48; // a long text: tokens at which nothing happens are left out
+  const many = squeezed || listed.length > 48;
   const kept = [];
   for (const c of listed) {
     const before = kept.at(-1);
@@ -153,8 +156,9 @@ function layout(room, height) {
   const levels = [...new Set(list.map((b) => b.level))].sort((a, b) => a - b).map((l) => list.filter((b) => b.level === l));
   const inner = room - GUTTER - 2 * MARGIN;
   const need = (mode, which) => Math.max(0, ...levels.map((bs) => bs.reduce((sum, b) => sum + natural(b, mode)[which] + 24, 0)));
-  const sideAxis = (b) => (b.byColumn ? (b.tower.name !== "projector" ? 74 : 0) : b.tower.tokens.length ? 22 : 0);
+  const sideAxis = (b) => (b.byColumn && b.tower.name !== "projector" ? 74 : 0) + (b.tower.tokens.length && (squeezed || !b.byColumn) ? 22 : 0);
   const sideGrid = (b) => (b.cells.length || (b.grid && b.grid.src) ? 172 : 0);
+  squeezed = false;
   const fixed = MARGIN * 2 + LEGEND + 46 + levels.reduce((sum, bs) => sum + 20 + Math.max(...bs.map((b) => sideAxis(b) + sideGrid(b))), 0);
   const stepsOf = (half) => {
     list.forEach((b) => lines(b, half));
@@ -165,8 +169,14 @@ function layout(room, height) {
   const tall = (m) => fixed + steps * LEAST[m.name] <= height;
   const sizes = now.ids.length <= MOST ? SIZES : SIZES.slice(1);
   // Roomy where that fits both ways; names stay readable rather than that all is seen at once.
-  const mode = sizes.slice(0, -2).find((m) => need(m, "best") <= inner && tall(m)) ?? sizes.slice(-4).find((m) => need(m, "best") <= inner)
+  const roomiest = () => sizes.slice(0, -2).find((m) => need(m, "best") <= inner && tall(m)) ?? sizes.slice(-4).find((m) => need(m, "best") <= inner)
     ?? sizes.find((m) => need(m, "least") <= inner) ?? SIZES.at(-1);
+  let mode = roomiest();
+  if (!mode.font) {
+    squeezed = true;
+    const other = roomiest();
+    if (other.font) mode = other; else squeezed = false;
+  }
   const turned = need(mode, "best") > inner;
   const width = Math.max(room, need(mode, turned ? "least" : "best") + GUTTER + 2 * MARGIN);
 
@@ -222,6 +232,10 @@ function stand(scene, b, { left, right, y, step, mode, turned }) {
     }
     y -= 16;
   }
+  if (spoken(b)) { // where columns do not say it: the typical row, in a line
+    scene.texts.push({ x: (left + right) / 2, y: y - 7, w: right - left - 16, said: b.tower.tokens.join("").trim() });
+    y -= 20;
+  }
   if (b.byColumn) {
     const upright = turned || !b.columns.level;
     const hidden = b.tower.name === "projector"; // its columns are those of the image
@@ -237,10 +251,6 @@ function stand(scene, b, { left, right, y, step, mode, turned }) {
     });
     b.at = new Map(columns.map((c) => [c.i, c]));
     scene.axes.push({ y, columns, upright, hidden });
-  }
-  if (!b.byColumn && b.tower.tokens.length) { // positions are joint: what the typical row says, in a line
-    scene.texts.push({ x: (left + right) / 2, y: y - 7, w: right - left - 16, said: b.tower.tokens.join("").trim() });
-    y -= 20;
   }
   const zero = b.rows.length ? y - step * 0.5 : y;
   for (const r of b.rows) {
