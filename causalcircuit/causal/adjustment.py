@@ -18,7 +18,7 @@ from causalcircuit.causal.mixed import Mixed
 from causalcircuit.causal.separation import separated
 from causalcircuit.causal.separators import Cut
 from causalcircuit.causal.steps import Claim, Trace
-from causalcircuit.causal.terms import Term, prob, product, total
+from causalcircuit.causal.terms import Product, Sum, Term, prob, product, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Backdoor:
                 "adjustment criterion", effect, found, note="the set is valid (Shpitser, VanderWeele and Robins 2010)"
             )
         else:
-            split = total(z, product([prob(y, z, x), prob(z, 0, x)]))
+            split = Sum(z, Product((prob(y, z, x), prob(z, 0, x))))
             trace.add("total probability", effect, split, note="by the values of the set")
             trace.add(
                 "rule 3", prob(z, 0, x), prob(z), Claim(z, x, 0, x), note="the treatment changes nothing of the set"

@@ -74,7 +74,8 @@ class Diagram:
         selections: (population, variable): the variable's mechanism differs in that population.
 
     Raises:
-        DiagnosticError: CQ830 a cycle, CQ831 an edge from a vertex to itself, CQ832 an edge of an unknown vertex.
+        DiagnosticError: CQ830 a cycle, CQ831 an edge from a vertex to itself, CQ832 a latent or a population's variable
+            that it does not have.
     """
 
     vertices: tuple[str, ...]

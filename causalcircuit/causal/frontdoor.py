@@ -18,7 +18,7 @@ from causalcircuit.causal.diagram import Diagram, Names, apart
 from causalcircuit.causal.mixed import Mixed
 from causalcircuit.causal.separation import connected, separated
 from causalcircuit.causal.steps import Claim, Trace
-from causalcircuit.causal.terms import Term, prob, product, total
+from causalcircuit.causal.terms import Product, Sum, Term, prob, product, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,7 @@ class Frontdoor:
         if not m:
             trace.add("rule 3", effect, prob(y), Claim(y, x, 0, x), note="no path leads to the outcome")
             return
-        trace.add(
-            "total probability", effect, total(m, product([prob(y, m, x), prob(m, 0, x)])), note="by the mediators"
-        )
+        trace.add("total probability", effect, Sum(m, Product((prob(y, m, x), prob(m, 0, x)))), note="by the mediators")
         trace.add("rule 2", prob(m, 0, x), prob(m, x), Claim(m, x, 0, 0, x), note="no back door leads to the mediators")
         trace.add(
             "rule 2",
@@ -108,7 +106,7 @@ class Frontdoor:
         trace.add(
             "rule 3", prob(y, 0, x | m), prob(y, 0, m), Claim(y, x, m, x | m), note="the mediators are the only way"
         )
-        mixed = total(x, product([prob(y, x, m), prob(x, 0, m)]))
+        mixed = Sum(x, Product((prob(y, x, m), prob(x, 0, m))))
         trace.add("total probability", prob(y, 0, m), mixed, note="by the treatment")
         trace.add(
             "rule 2", prob(y, x, m), prob(y, x | m), Claim(y, m, x, 0, m), note="the treatment blocks every back door"

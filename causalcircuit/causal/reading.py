@@ -22,7 +22,8 @@ def read(text: str) -> Diagram:
 
     Three forms: `X -> M, M -> Y, X <-> Y, Z`; `digraph { X -> Y; U [latent]; X -> Y [dir=both] }`, in which an edge
     with `dir=both` is bidirected and a vertex with `latent`, `unobserved`, `hidden` or `observed=no` is latent; and
-    `dag { X [exposure] U [latent] X -> { Y Z } A <- B X <-> Y }`. Positions, colours and labels are passed over.
+    `dag { X [exposure] U [latent] X -> { Y Z } A <- B X <-> Y }`. A vertex with `selection` is a population, and
+    its arrows lead to the variables whose mechanisms differ there. Positions, colours and labels are passed over.
 
     Raises:
         DiagnosticError: CQ834 a text that is none of these, and what the diagram itself raises.
@@ -62,13 +63,27 @@ class _Reader:
         self.directed: list[tuple[str, str]] = []
         self.bidirected: list[tuple[str, str]] = []
         self.latents: set[str] = set()
+        self.populations: set[str] = set()
 
     def diagram(self) -> Diagram:
         framed = self._header()
         self._statements(closing=framed)
         if self.at < len(self.tokens):
             raise _unread(self.tokens[self.at][1])
-        return Diagram(tuple(self.vertices), tuple(self.directed), tuple(self.bidirected), frozenset(self.latents))
+        return self._made()
+
+    def _made(self) -> Diagram:
+        """The diagram; arrows out of a population say where it differs."""
+        for a, b in (*self.directed, *self.bidirected):
+            if b in self.populations or (a in self.populations and (a, b) in self.bidirected):
+                raise _unread(f"{a} into a population" if b in self.populations else f"{a} <-> {b}")
+        return Diagram(
+            tuple(v for v in self.vertices if v not in self.populations),
+            tuple((a, b) for a, b in self.directed if a not in self.populations),
+            tuple(self.bidirected),
+            frozenset(self.latents - self.populations),
+            tuple((a, b) for a, b in self.directed if a in self.populations),
+        )
 
     def _peek(self, ahead: int = 0) -> Token:
         return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else ("end", "the end")
@@ -131,6 +146,8 @@ class _Reader:
             self._edges(left, "<->" if both else arrow, right)
         if not arrows and (_LATENT & settings.keys() or settings.get("observed", "yes").casefold() in {"no", "false"}):
             self.latents.update(sides[0])
+        if not arrows and "selection" in settings:
+            self.populations.update(sides[0])
 
     def _edges(self, left: list[str], arrow: str, right: list[str]) -> None:
         if arrow == "--":

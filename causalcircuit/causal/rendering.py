@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from causalcircuit.causal.bits import bits
-from causalcircuit.causal.terms import Prob, Product, Ratio, Sum, Term
+from causalcircuit.causal.terms import Prob, Product, Ratio, Sum, Term, follows
 
 _WORD = re.compile(r"([A-Za-z]+)_?(\d+)")
 
@@ -118,7 +118,7 @@ def _chained(found: list[Term]) -> Term:
         merged = False
         for i, a in enumerate(found):
             for j, b in enumerate(found):
-                if i != j and isinstance(a, Prob) and isinstance(b, Prob) and _follows(b, a):
+                if i != j and isinstance(a, Prob) and isinstance(b, Prob) and follows(b, a):
                     found[i] = Prob(a.of | b.of, a.given, a.do, a.population)
                     del found[j]
                     merged = True
@@ -126,11 +126,3 @@ def _chained(found: list[Term]) -> Term:
             if merged:
                 break
     return found[0] if len(found) == 1 else Product(tuple(found))
-
-
-def _follows(later: Prob, earlier: Prob) -> bool:
-    return (
-        later.given == earlier.given | earlier.of
-        and not later.of & (earlier.of | earlier.given)
-        and (later.do, later.population) == (earlier.do, earlier.population)
-    )

@@ -193,6 +193,9 @@ def total(over: int, body: Term) -> Term:
         for v in bits(left):
             bit = 1 << v
             holding = [i for i, factor in enumerate(found) if factor.free & bit]
+            if len(holding) == 2 and (joined := _joined(found[holding[0]], found[holding[1]])) is not None:
+                found[holding[0]] = joined
+                del found[holding.pop()]
             if len(holding) != 1:
                 continue
             i = holding[0]
@@ -219,6 +222,24 @@ def _past(over: int, body: Ratio) -> Term:
     below = [[f for f in factors(body.below) if bool(f.free & over) is held] for held in (False, True)]
     inner: Term = Sum(over, Ratio(_plain(above[1]), _plain(below[1])))
     return ratio(product([*above[0], inner]), _plain(below[0]))
+
+
+def follows(later: Prob, earlier: Prob) -> bool:
+    """Whether P(a | c) and P(b | a, c) stand in this order, so that their product is P(a, b | c)."""
+    return (
+        later.given == earlier.given | earlier.of
+        and not later.of & (earlier.of | earlier.given)
+        and (later.do, later.population) == (earlier.do, earlier.population)
+    )
+
+
+def _joined(a: Term, b: Term) -> Term | None:
+    """P(a | c) P(b | a, c) as P(a, b | c), in either order."""
+    if not (isinstance(a, Prob) and isinstance(b, Prob)):
+        return None
+    if follows(a, b):
+        a, b = b, a
+    return Prob(a.of | b.of, a.given, a.do, a.population) if follows(b, a) else None
 
 
 def _grouped(over: int, found: list[Term]) -> list[Term]:

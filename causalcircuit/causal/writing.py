@@ -19,7 +19,8 @@ def to_dot(diagram: Diagram) -> str:
     lines = ["digraph {"]
     for v in diagram.vertices:
         lines.append(f"  {_quoted(v)}{' [latent=true, color=grey]' if v in diagram.latents else ''};")
-    lines += [f"  {_quoted(a)} -> {_quoted(b)};" for a, b in diagram.directed]
+    lines += [f"  {_quoted(p)} [selection=true, shape=box];" for p in dict(diagram.selections)]
+    lines += [f"  {_quoted(a)} -> {_quoted(b)};" for a, b in (*diagram.directed, *diagram.selections)]
     lines += [f"  {_quoted(a)} -> {_quoted(b)} [dir=both, style=dashed];" for a, b in diagram.bidirected]
     return "\n".join([*lines, "}"])
 
@@ -31,7 +32,8 @@ def to_dagitty(diagram: Diagram, exposure: str = "", outcome: str = "") -> str:
         flags = [word for word, on in (("latent", v in diagram.latents), ("exposure", v == exposure)) if on]
         flags += ["outcome"] * (v == outcome)
         lines.append(f"  {_quoted(v)}{' [' + ', '.join(flags) + ']' if flags else ''}")
-    lines += [f"  {_quoted(a)} -> {_quoted(b)}" for a, b in diagram.directed]
+    lines += [f"  {_quoted(p)} [selection]" for p in dict(diagram.selections)]
+    lines += [f"  {_quoted(a)} -> {_quoted(b)}" for a, b in (*diagram.directed, *diagram.selections)]
     lines += [f"  {_quoted(a)} <-> {_quoted(b)}" for a, b in diagram.bidirected]
     return "\n".join([*lines, "}"])
 

@@ -74,8 +74,8 @@ def ask(seed: int) -> tuple[str, Drawn]:
 
 
 def test_some_random_questions() -> None:
-    kinds = [ask(seed)[0] for seed in range(300)]
-    assert min(kinds.count(k) for k in ("refused", "found", "conditional")) > 30
+    kinds = [ask(seed)[0] for seed in range(200)]
+    assert min(kinds.count(k) for k in ("refused", "found", "conditional")) > 20
 
 
 @pytest.mark.slow

@@ -81,10 +81,10 @@ def test_every_graph_of_two_and_three(n: int) -> None:
     assert counts[1] > 0
 
 
-def test_one_in_fifteen_of_the_graphs_of_four() -> None:
+def test_one_in_twenty_five_of_the_graphs_of_four() -> None:
     """The full count is the slow test; the napkin and its kin are in by hand."""
-    counts = np.sum([examine(g, s) for s, g in enumerate(itertools.islice(graphs(4), 3, None, 15))], axis=0)
-    assert counts.sum() == 273 * 12
+    counts = np.sum([examine(g, s) for s, g in enumerate(itertools.islice(graphs(4), 3, None, 25))], axis=0)
+    assert counts.sum() == 164 * 12
     napkin = Drawn(4, ((0, 1), (1, 2), (2, 3)), ((0, 2), (0, 3)))
     assert examine(napkin, 1) == (12, 0)
 
@@ -114,7 +114,7 @@ def test_a_formula_that_nests_six_deep() -> None:
 
 def test_every_step_of_the_derivations_of_three_and_some_of_four() -> None:
     """Both sides of each step have one value in the true model, and each claim is an independence of the cut graph."""
-    chosen = [*graphs(3), *itertools.islice(graphs(4), 1, None, 40)]
+    chosen = [*graphs(3), *itertools.islice(graphs(4), 1, None, 60)]
     seen = set()
     for seed, graph in enumerate(chosen):
         model = Model(graph, np.random.default_rng(seed))

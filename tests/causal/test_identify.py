@@ -25,7 +25,7 @@ from causalcircuit.causal import (
     optimal_adjustment_set,
 )
 from causalcircuit.diagnostics import DiagnosticError
-from tests.causal.models import Model, graphs
+from tests.causal.models import Drawn, Model, graphs
 from tests.causal.test_surrogates import named
 
 NAPKIN = "W -> Z, Z -> X, X -> Y, W <-> X, W <-> Y"
@@ -119,6 +119,45 @@ def test_advice_is_not_only_the_experiment_that_was_asked_for() -> None:
     assert [str(a) for a in hidden.advice if a.kind == "measure"] == ["measure U"]
     two = identify("X -> Y, X <-> Y, X -> M, M -> Y, X <-> M", "Y", do="X")
     assert [set(a.names) for a in two.advice if a.kind == "measure"] == [{"M <-> X", "X <-> Y"}]
+
+
+def test_any_value_of_an_anchor_gives_the_same() -> None:
+    graph = Drawn(4, ((0, 1), (1, 2), (2, 3)), ((0, 2), (0, 3)))
+    model = Model(graph, np.random.default_rng(2))
+    found = identify(named(graph, {}), "v3", do="v2").estimand
+    assert isinstance(found, Estimand)
+    assert found.anchors == ("v1",)
+    table = Table(("v0", "v1", "v2", "v3"), model.law())
+    truth = model.effect({3}, {2}).squeeze().T
+    for value in (0, 1):
+        assert np.abs(evaluate(found, table, at={"v1": value}).cells - truth).max() < 1e-9
+
+
+def test_advice_is_the_smallest_and_true() -> None:
+    """Against every single experiment and measurement, on all unidentified questions of graphs of three."""
+    asked = 0
+    for graph in graphs(3):
+        diagram = named(graph, {})
+        for x, y in itertools.permutations(diagram.vertices, 2):
+            found = identify(diagram, y, do=x, by="id")
+            if found.identified:
+                continue
+            asked += 1
+            singles = set()
+            for v in set(diagram.vertices) - {y}:
+                sources = [given(diagram.vertices), given([w for w in diagram.vertices if w != v], do=v)]
+                if identify(diagram, y, do=x, by="id", sources=sources).identified:
+                    singles.add(v)
+            assert {a.names for a in found.advice if a.kind == "intervene"} == {(v,) for v in singles}
+            measured = set()
+            for a, b in diagram.bidirected:
+                rest = tuple(edge for edge in diagram.bidirected if edge != (a, b))
+                seen = Diagram((*diagram.vertices, "C"), (*diagram.directed, ("C", a), ("C", b)), rest)
+                if identify(seen, y, do=x, by="id").identified:
+                    measured.add((f"{a} <-> {b}",))
+            advised = {a.names for a in found.advice if a.kind == "measure"}
+            assert advised == measured or (not measured and all(len(names) > 1 for names in advised) and advised)
+    assert asked > 50
 
 
 def test_no_path_is_said() -> None:

@@ -73,7 +73,7 @@ def test_separators_are_all_the_minimal_ones() -> None:
 def test_the_adjustment_criterion_is_the_truth(n: int) -> None:
     """A set is valid exactly if its formula gives the effect in a random model, where no accident makes it right."""
     seen = [0, 0]
-    for seed, graph in enumerate(itertools.islice(graphs(n), 0, None, 1 if n == 3 else 29)):
+    for seed, graph in enumerate(itertools.islice(graphs(n), 0, None, 1 if n == 3 else 41)):
         model = Model(graph, np.random.default_rng(seed))
         for x, y in itertools.permutations(range(n), 2):
             problem = Backdoor.of(mixed(graph), 1 << y, 1 << x)
@@ -152,7 +152,7 @@ def variance(covariance: np.ndarray, x: int, y: int, z: int) -> float:
 @pytest.mark.parametrize("n", [3, 4])
 def test_frontdoor_sets_are_all_of_them_and_right(n: int) -> None:
     count = 0
-    for seed, graph in enumerate(itertools.islice(graphs(n), 0, None, 1 if n == 3 else 67)):
+    for seed, graph in enumerate(itertools.islice(graphs(n), 0, None, 1 if n == 3 else 101)):
         model = Model(graph, np.random.default_rng(seed))
         walked = mixed(graph)
         for x, y in itertools.permutations(range(n), 2):
@@ -173,7 +173,7 @@ def test_frontdoor_sets_are_all_of_them_and_right(n: int) -> None:
                 for step in trace:
                     gap = on(model, step.before, experiments=True) - on(model, step.after, experiments=True)
                     assert np.abs(gap).max() < TOLERANCE, (graph, step)
-    assert count > 30
+    assert count > 20
 
 
 def by_definition(graph: Drawn, x: int, y: int, m: set[int]) -> bool:
@@ -195,7 +195,7 @@ def by_definition(graph: Drawn, x: int, y: int, m: set[int]) -> bool:
 def test_instruments_are_found_where_some_set_makes_one_and_give_the_effect() -> None:
     rng = np.random.default_rng(8)
     found_some = conditional = 0
-    for graph in some(400, 3, 5, 6):
+    for graph in some(250, 3, 5, 6):
         walked = mixed(graph)
         for x, y in itertools.combinations(range(graph.n), 2):
             problem = Backdoor.of(walked, 1 << y, 1 << x)
