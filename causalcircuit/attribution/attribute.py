@@ -14,14 +14,14 @@ from causalcircuit.attribution.bench import Bench, Chunk
 from causalcircuit.attribution.lasting import Lasting
 from causalcircuit.attribution.methods import METHODS, Scored
 from causalcircuit.attribution.passes import Question, Rows
-from causalcircuit.attribution.room import PLACES, room_of
+from causalcircuit.attribution.reasons import check_finite, zero
+from causalcircuit.attribution.room import room_of
 from causalcircuit.attribution.scoring import Heard, Scoring, side_by_side, weights_of
 from causalcircuit.attribution.summary import Floats, means, stability, strongest, units
 from causalcircuit.attribution.tally import Tally, size_of
 from causalcircuit.attribution.walk import Wiring
-from causalcircuit.diagnostics import error
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import ALL, Site, render
+from causalcircuit.query import ALL, Site
 from causalcircuit.query.circuit import Circuit, CircuitEdge, Origin, Score, Trust
 from causalcircuit.query.circuits.routes import belongs
 from causalcircuit.query.estimate import Interval
@@ -114,13 +114,13 @@ def scores(
         return asked(chunk, *numbers), chunk.passes
 
     def check(own: Floats, rows: range) -> None:
-        _check_finite(own, bench.wiring, ordered, rows)
+        check_finite(own, bench.wiring, ordered, rows, bench)
 
     scoring = Scoring(model, ordered, len(bench.wiring), score, check, heard, by.lasting)
     chunks = bench.chunks(room.places)
     found = scoring.sums(chunks, seed) if summed else scoring.table(chunks)
     if not (found.table if found.tally is None else found.tally.means()[0]).any():
-        _refuse_zero(bench)
+        raise zero(bench, next(iter(bench.chunks(room.places))))
     spent = time.perf_counter() - began
     return Scores(bench.wiring, found.table, found.passes, spent, bench.over, found.tally, found.stored, found.halved)
 
@@ -146,44 +146,11 @@ def _whole(
             return Scores(wiring, known[0], 0, time.perf_counter() - began, bench.over, stored=data.n)
     bench.rows.limit(by.limit)
     table, passes = asked.score(bench, wiring, heard, *numbers)
-    _check_finite(table, wiring, data, range(data.n))
+    check_finite(table, wiring, data, range(data.n))
     if by.lasting is not None:
         by.lasting.keep(range(data.n), table)
         by.lasting.finish(table)
     return Scores(wiring, table, passes, time.perf_counter() - began, bench.over)
-
-
-def _refuse_zero(bench: Bench) -> None:
-    """Scores that are all zero say nothing; raise with the reason."""
-    chunk = Chunk(bench, next(bench.chunks(PLACES)))
-    moved = any(bool(d.any()) for d in chunk.delta.values())
-    raise error(
-        "CQ785",
-        "every wire scores exactly zero: "
-        + (
-            "the gradient of the readout is zero, it does not depend on what the parts of the model write"
-            if moved
-            else "nothing that is written differs between `from` and `to`"
-        ),
-        help=(
-            "a probability may be saturated: read a logit or a log-probability, at a position that the input reaches"
-            if moved
-            else "let the worlds feed the model different inputs"
-        ),
-    )
-
-
-def _check_finite(own: Floats, wiring: Wiring, data: Dataset, rows: range) -> None:
-    bad = np.argwhere(~np.isfinite(own))
-    if len(bad):
-        row, wire = bad[0]
-        source = wiring.source(int(wire))
-        raise error(
-            "CQ787",
-            f"the score of `{render(source) if wiring.fine else source.address}` in row {data.rows[rows[row]]} is no "
-            "number: a gradient overflows there",
-            help="`dtype = float32`, or `float64`, in the settings of the model",
-        )
 
 
 def circuit(

@@ -15,6 +15,7 @@ from causalcircuit.models import load as load_model
 from causalcircuit.query import (
     ALL,
     FACTUAL,
+    FIRST,
     LAST,
     Counterfactual,
     DataRef,
@@ -61,6 +62,13 @@ def test_worlds_that_write_the_same(pair: tuple[LoadedModel, Dataset]) -> None:
     assert "nothing that is written differs" in said
 
 
+def test_a_readout_that_what_differs_does_not_reach(pair: tuple[LoadedModel, Dataset]) -> None:
+    late = site("embed", LAST)
+    said = refused(pair, do((late, op(late, "*", 2))), read("logit", " Mary", position=FIRST))
+    assert said.startswith("CQ785")
+    assert "the readout does not depend on what differs" in said
+
+
 def test_prompts_of_other_lengths_are_named_by_row(pair: tuple[LoadedModel, Dataset]) -> None:
     model, data = pair
     longer = replace(data, columns={**data.columns, "longer": [data.columns["clean"][0], data.columns["clean"][0]]})
@@ -79,7 +87,8 @@ def test_scores_that_are_no_numbers(pair: tuple[LoadedModel, Dataset]) -> None:
         norm.weight.data.fill_(1e308)
         with pytest.raises(DiagnosticError) as found:
             scores(model, data, Question(M, READOUT, FACTUAL, end), "eap")
-        assert found.value.diagnostics[0].code in ("CQ787", "CQ701")
+        assert found.value.diagnostics[0].code == "CQ787"
+        assert "layer 1 is not finite in `from`" in found.value.diagnostics[0].message
     finally:
         norm.weight.data.copy_(weight)
 

@@ -1,4 +1,4 @@
-"""`cq plan` of circuits: wires and passes are those of the run, operations those that torch counts; no weight is read."""
+"""`cq plan` of circuits: wires and passes are those of the run, operations near those that torch counts."""
 
 from __future__ import annotations
 
