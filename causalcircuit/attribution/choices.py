@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution.walk import Wiring
-from causalcircuit.query import ALL, Address, Site, SiteTable
+from causalcircuit.query import ALL, Address, Position, Site, SiteTable
 from causalcircuit.query.circuit import CircuitEdge
 from causalcircuit.query.circuits.routes import belongs
 
@@ -32,11 +32,29 @@ def chosen(wiring: Wiring, table: SiteTable, wires: Iterable[Ends]) -> Tensor:
     Raises:
         UnknownWireError: one holds at some positions only, or leaves or ends where no whole part of the model does.
     """
+    found, regions = placed(wiring, table, wires)
+    if regions:
+        partial = next(p for p in next(iter(regions)) if p != ALL)
+        raise UnknownWireError(f"a wire holds at some positions only, `@ {partial}`")
+    return found
+
+
+def placed(wiring: Wiring, table: SiteTable, wires: Iterable[Ends]) -> tuple[Tensor, dict[frozenset[Position], Tensor]]:
+    """[wires] which of a model's wires these are: at all positions, and by region those that hold there only.
+
+    A stream is read where it was written, so a wire holds at the positions that both of its ends have.
+
+    Raises:
+        UnknownWireError: one leaves or ends where no whole part of the model does, or at generated positions.
+    """
     index = _Index(wiring, table)
-    mask = torch.zeros(len(wiring), dtype=torch.bool)
+    whole = torch.zeros(len(wiring), dtype=torch.bool)
+    regions: dict[frozenset[Position], Tensor] = {}
     for source, target in wires:
+        region = frozenset(s.position for s in (source, target) if s is not None and s.position != ALL)
+        mask = regions.setdefault(region, torch.zeros_like(whole)) if region else whole
         mask[index.of(source, target)] = True
-    return mask
+    return whole, {region: mask & ~whole for region, mask in regions.items()}
 
 
 def considered_of(wiring: Wiring, over: Sequence[Site]) -> Tensor:
@@ -69,9 +87,8 @@ class _Index:
     def of(self, source: Site, target: Site | None) -> int:
         ends = [source] if target is None else [source, target]
         said = f"({source.address} -> {'readout' if target is None else target.address})"
-        partial = next((s for s in ends if s.position != ALL), None)
-        if partial is not None:
-            raise UnknownWireError(f"`{said}` holds at some positions only, `@ {partial.position}`")
+        if any(s.position.new or s.position.kind == "each" for s in ends):
+            raise UnknownWireError(f"`{said}` holds at positions that are not those of one prompt")
         read = self.reads.get(self._key(None if target is None else target.address))
         found = self.wires.get((self.writes.get(self._key(source.address), -1), -1 if read is None else read))
         if found is None or (target is not None and _shared(self.table, target)):

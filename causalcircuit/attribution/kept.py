@@ -20,19 +20,22 @@ from torch import Tensor
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.layout import Write
 from causalcircuit.attribution.passes import Recorded
-from causalcircuit.attribution.stations import Layout, Port, Streamed, streamed
+from causalcircuit.attribution.stations import Choice, Layout, Port, Streamed, streamed
 from causalcircuit.diagnostics import error
 from causalcircuit.engine.formulas import in_world
 from causalcircuit.engine.passes import Pass, feeds_in
 from causalcircuit.engine.values import evaluate
 from causalcircuit.models import Block, needed, tapped
-from causalcircuit.query import ALL, Expr, World
+from causalcircuit.query import ALL, Expr, Position, World
 from causalcircuit.query.wiring import outputs
 
 _PLACES = 4096
 """Positions of one pass, copies included."""
 _INNER = (".q", ".k", ".v", ".z", ".pattern", ".mlp.in", ".mlp.out", ".mlp.neurons", "resid[0]")
 """Tensors whose assignment in `to` leaves the stream the sum of what is written into it."""
+
+
+Regions = tuple[tuple[frozenset[Position], Tensor], ...]
 
 
 class _Done(Exception):  # noqa: N818 - no error
@@ -78,19 +81,19 @@ class Kept:
         self.grounds = grounds if grounds is not None and grounds.answered else None
         self.bare = not run.edits and not start.edits and self.grounds is None
 
-    def readout(self, kept: Tensor) -> Tensor:
-        """[rows] the readout with the wires of a mask [wires] alone."""
+    def readout(self, kept: Choice) -> Tensor:
+        """[rows] the readout with some wires alone."""
         return self.values(kept, (self.bench.rows.question.readout,))[0]
 
-    def values(self, kept: Tensor, parts: Sequence[Expr], *, brief: bool = True) -> Tensor:
-        """[parts, rows] parts of the readout with the wires of a mask [wires] alone.
+    def values(self, kept: Choice, parts: Sequence[Expr], *, brief: bool = True) -> Tensor:
+        """[parts, rows] parts of the readout with some wires alone.
 
         Args:
-            kept: the mask. parts: what is read. brief: parts without a kept wire take what they read in `from`.
+            kept: which. parts: what is read. brief: parts without a kept wire take what they read in `from`.
         """
         found = {tap: streamed(s, kept, brief and self.bare) for tap, s in self.layout.stations.items()}
         with torch.no_grad():
-            fixed = _Run(self, found).fixed()
+            fixed = _Run(self, found, () if isinstance(kept, Tensor) else kept.regions).fixed()
         rows = self.bench.rows
         self.passes += len(self.rows)
         taps = [rows.model.taps[n] for n in fixed]
@@ -137,8 +140,9 @@ class Kept:
 class _Run:
     """One forward pass of the rows and their copies."""
 
-    def __init__(self, kept: Kept, found: Mapping[str, Streamed]) -> None:
+    def __init__(self, kept: Kept, found: Mapping[str, Streamed], regions: Regions) -> None:
         self.kept, self.found, self.streams = kept, found, kept.bench.streams
+        self.regions = regions
         self.copies = max((len(s.masks) for s in found.values()), default=0)
         self.put: dict[str, Tensor] = {}
         self.less: dict[str, Tensor] = {}
@@ -223,12 +227,26 @@ class _Run:
                 scale = block.cross.write.scale
             above = self.beside[name.replace("cross.out", "resid_mid")]
             main = above[0] + scale * main
-        streams = main + torch.einsum("pwd,gw->gpd", less, gone)
+        if bool(choice.turned.any()):
+            inside = self._inside(station.tower).to(gone)  # [regions, places]
+            turned = torch.einsum("rp,grw->gpw", inside, choice.turned.to(gone)) > 0
+            streams = main + torch.einsum("pwd,gpw->gpd", less, (gone[:, None].bool() ^ turned).to(less))
+        else:
+            streams = main + torch.einsum("pwd,gw->gpd", less, gone)
         if name == self.kept.layout.last:
             self.put[name] = streams[choice.source[0] - 1]
         if above is not None:
             streams = (streams - above[1 : 1 + len(streams)]) / scale
         return torch.cat((whole[:1], streams, whole[1 + len(streams) :]))
+
+    def _inside(self, tower: str) -> Tensor:
+        """[regions, places] which places of a tower belong to each region."""
+        grounds, here = self.kept.bench.streams.grounds, self.kept.other
+        if grounds is None:
+            raise TypeError("a question whose positions were not looked for")
+        return torch.stack(
+            [torch.stack([grounds.mask(tower, p, here) for p in region]).all(0) for region, _ in self.regions]
+        )
 
 
 def _with(whole: Tensor, index: int, value: Tensor) -> Tensor:
@@ -254,7 +272,7 @@ _CHECKED = 4
 """Rows on which the ends of a question are held against plain passes."""
 
 
-def prepared(bench: Bench, masks: Sequence[Tensor], places: int = _PLACES) -> tuple[Layout, list[range], int]:
+def prepared(bench: Bench, masks: Sequence[Choice], places: int = _PLACES) -> tuple[Layout, list[range], int]:
     """Where the parts of a model read, and the rows of each pass with such wires; both ends of the question checked.
 
     Returns:
@@ -270,7 +288,7 @@ def prepared(bench: Bench, masks: Sequence[Tensor], places: int = _PLACES) -> tu
     return layout, list(bench.chunks(places, 1 + max(copies, default=0))), some.passes
 
 
-def readouts(bench: Bench, masks: Sequence[Tensor]) -> tuple[Tensor, int]:
+def readouts(bench: Bench, masks: Sequence[Choice]) -> tuple[Tensor, int]:
     """[masks, rows] the readout with the wires of each mask alone; and how many passes of single rows it took.
 
     Raises:

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.choices import UnknownWireError, chosen, considered_of, ends_of
+from causalcircuit.attribution.choices import UnknownWireError, considered_of, ends_of, placed
 from causalcircuit.attribution.kept import Kept, prepared
 from causalcircuit.attribution.passes import Question, Rows
-from causalcircuit.attribution.stations import Layout, streamed
+from causalcircuit.attribution.stations import Layout, Regional, streamed
 from causalcircuit.attribution.streams import Streams
 from causalcircuit.attribution.summary import Floats
 from causalcircuit.attribution.walk import Wiring, wiring_of
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import Binary, Expr, SiteTable, World
+from causalcircuit.query import Binary, Expr, Position, SiteTable, World
 from causalcircuit.query.circuit import Circuit
 from causalcircuit.rows import Dataset
 
@@ -48,17 +48,21 @@ class Family:
     choices: tuple[tuple[Taken, ...], ...]
 
 
-def assigned(wiring: Wiring, table: SiteTable, taken: Sequence[Taken]) -> Tensor:
-    """[wires] which wires are assigned.
+def left_alone(wiring: Wiring, table: SiteTable, taken: Sequence[Taken]) -> Regional:
+    """The wires that are not assigned.
 
     Raises:
         UnknownWireError: one of the wires is none that can be chosen.
     """
-    found = torch.zeros(len(wiring), dtype=torch.bool)
+    kept = torch.ones(len(wiring), dtype=torch.bool)
+    turned: list[tuple[frozenset[Position], Tensor]] = []
     for each in taken:
-        own = chosen(wiring, table, ends_of(each.circuit.edges))
-        found |= (considered_of(wiring, each.circuit.over) & ~own) if each.complement else own
-    return found
+        own, regions = placed(wiring, table, ends_of(each.circuit.edges))
+        kept &= (~considered_of(wiring, each.circuit.over) | own) if each.complement else ~own
+        turned += regions.items()
+    # A wire that is kept (or not) at all positions is not turned back at some of them.
+    back = ~kept if taken[0].complement else kept
+    return Regional(kept, tuple((region, mask & back) for region, mask in turned))
 
 
 def passes_of(model: LoadedModel, choices: Sequence[Sequence[Taken]], rows: int) -> int:
@@ -71,9 +75,26 @@ def passes_of(model: LoadedModel, choices: Sequence[Sequence[Taken]], rows: int)
     layout, wiring = Layout.of(streams), wiring_of(streams)
     total = rows  # the world whose values are taken
     for taken in choices:
-        kept = ~assigned(wiring, model.sites, taken)
+        kept = left_alone(wiring, model.sites, taken)
         total += rows * (2 + max(len(streamed(s, kept, True).masks) for s in layout.stations.values()))
     return total
+
+
+def _check_places(bench: Bench, masks: Sequence[Regional]) -> None:
+    """A position is the same one in both worlds: what is carried there is taken from there.
+
+    Raises:
+        UnknownWireError: it is not.
+    """
+    grounds, question, table = bench.streams.grounds, bench.rows.question, bench.rows.model.sites
+    if grounds is None:
+        raise TypeError("a question whose positions were not looked for")
+    for region, mask in ((r, m) for choice in masks for r, m in choice.regions):
+        sources = {bench.wiring.writes[i] for i in set(bench.wiring.writers[mask].tolist())}
+        stands = {info.stand: info for info in map(table.info, sources)}
+        for position, info in ((p, i) for p in region for i in stands.values()):
+            if grounds.places(question.start, info, position) != grounds.places(question.end, info, position):
+                raise UnknownWireError(f"`@ {position}` is another place in the world whose values are taken")
 
 
 def rewired_outcomes(
@@ -94,10 +115,12 @@ def rewired_outcomes(
     """
     total = reduce(lambda a, b: Binary("+", a, b), family.parts)
     bench = Bench(Rows(model, data, Question(family.model, total, family.elsewhere, family.base)), quick=False)
-    masks = [~assigned(bench.wiring, model.sites, taken) for taken in family.choices]
+    masks = [left_alone(bench.wiring, model.sites, taken) for taken in family.choices]
+    _check_places(bench, masks)
     if bench.streams.grounds is not None and bench.streams.grounds.answered:
         last = torch.tensor([read is None for read in bench.wiring.reads])[bench.wiring.readers]
-        if any(bool((~mask & last).any()) for mask in masks):
+        gone = [part for mask in masks for part in (~mask.base, *(m for _, m in mask.regions))]
+        if any(bool((part & last).any()) for part in gone):
             raise UnknownWireError(
                 "an answer has several tokens, and wires into the readout are known at the prompt only"
             )

@@ -11,6 +11,7 @@ from torch import Tensor
 from causalcircuit.attribution.layout import Norm, Read, Write
 from causalcircuit.attribution.streams import Streams
 from causalcircuit.diagnostics import error
+from causalcircuit.query import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,23 @@ def _read_at(read: Read, streams: Streams) -> tuple[str, list[tuple[str | None, 
     return behind, parts(f"{other.prefix}layer[{read.layer}].cross.", "kv", other.heads, other.groups)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Regional:
+    """A choice of wires that is another one at some positions.
+
+    Attributes:
+        base: [wires] those that are kept. regions: the wires [wires] that are the other way round where a place belongs
+            to all of some positions.
+    """
+
+    base: Tensor
+    regions: tuple[tuple[frozenset[Position], Tensor], ...] = ()
+
+
+Choice = Tensor | Regional
+"""Which wires are kept: [wires], at all positions or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Streamed:
     """How the ports of a station get what they read, under one choice of wires.
@@ -134,25 +152,30 @@ class Streamed:
     Attributes:
         masks: [copies, writes] the wires kept in each stream that copies take.
         source: of each port the number of its copy from 1 on; 0 where all its wires are kept, -1 where none is.
+        turned: [copies, regions, writes] the wires that are the other way round in each region of a choice.
     """
 
     masks: Tensor
     source: tuple[int, ...]
+    turned: Tensor
 
 
-def streamed(station: Station, kept: Tensor, bare: bool) -> Streamed:
+def streamed(station: Station, kept: Choice, bare: bool) -> Streamed:
     """The distinct streams that a station's ports read; with `bare` worlds, those without a wire take `from`'s."""
-    masks = torch.stack([kept[p.wires.start : p.wires.stop] for p in station.ports])
+    base, regions = (kept, ()) if isinstance(kept, Tensor) else (kept.base, kept.regions)
+    every = torch.stack([base, *(mask for _, mask in regions)])  # [1 + regions, wires]
+    masks = torch.stack([every[:, p.wires.start : p.wires.stop] for p in station.ports])
     distinct, index = torch.unique(masks, dim=0, return_inverse=True)
     number: dict[int, int] = {}
     chosen: list[int] = []
     for i, row in enumerate(distinct):
         readout = station.ports[0].tensor is None
-        if bool(row.all()) and not readout:
+        whole = not bool(row[1:].any())
+        if whole and bool(row[0].all()) and not readout:
             number[i] = 0
-        elif bare and not readout and not bool(row.any()):
+        elif whole and bare and not readout and not bool(row[0].any()):
             number[i] = -1
         else:
             chosen.append(i)
             number[i] = len(chosen)
-    return Streamed(distinct[chosen], tuple(number[int(i)] for i in index))
+    return Streamed(distinct[chosen, 0], tuple(number[int(i)] for i in index), distinct[chosen, 1:])

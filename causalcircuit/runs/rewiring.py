@@ -30,11 +30,10 @@ from causalcircuit.query import (
     models_of,
     render,
 )
-from causalcircuit.query.address import ALL
 from causalcircuit.query.circuits.assigned import rewired, wires_in
 from causalcircuit.query.circuits.formulas import Known
 from causalcircuit.query.draws import numbered
-from causalcircuit.query.expr import Readout, Wires
+from causalcircuit.query.expr import Readout
 from causalcircuit.runs.keeping import Shelf
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ def group_of(cell: Cell) -> Group | None:
         return None
     elsewhere = {w for _, w in found.wires}
     nested = any(True for w in (found.base, *elsewhere) for _ in wires_in(w))
-    plain = all(w.model == readout.model and _everywhere(w) for w, _ in found.wires)
+    plain = all(w.model == readout.model for w, _ in found.wires)
     if len(elsewhere) != 1 or nested or not plain:
         return None
     return readout.model, found.base, elsewhere.pop()
@@ -241,14 +240,6 @@ def taken(cell: Cell) -> tuple[Taken, ...]:
     found = rewired(cell.world)
     wires = () if found is None else found.wires
     return tuple(Taken(w.circuit.circuit, w.complement) for w, _ in wires if isinstance(w.circuit, Known))
-
-
-def _everywhere(wires: Wires) -> bool:
-    """Whether all wires of a circuit hold at all positions."""
-    if not isinstance(wires.circuit, Known):
-        return False
-    edges = wires.circuit.circuit.edges
-    return all(s is None or s.position == ALL for e in edges for s in (e.source, e.target))
 
 
 def _check_apart(choices: Iterable[tuple[Taken, ...]], cells: Iterable[Cell]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,23 @@ import causalcircuit as cq
 from causalcircuit import E, P, all, do, last, row
 from causalcircuit.check import check_text
 from causalcircuit.diagnostics import DiagnosticError
-from causalcircuit.query import Cell, OutcomeTable, Program, Result
+from causalcircuit.query import (
+    ALL,
+    Address,
+    Assignment,
+    Cell,
+    Counterfactual,
+    OutcomeTable,
+    Part,
+    Position,
+    Program,
+    Result,
+    Site,
+    Wire,
+    Wires,
+    world_of,
+)
+from causalcircuit.query.circuits.formulas import Known
 from causalcircuit.runs import run_program
 from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.single_wires import single_wires
@@ -30,11 +47,20 @@ node LD = gpt2.logit[row.io] @ last - gpt2.logit[row.subj] @ last
 let corrupt = do(gpt2.input = row.corrupt)
 circuit G {{ X -> Early -> NM -> LD }}
 circuit H {{ Early -> NM -> LD }}
+node NT = gpt2.layer[0].head[2].out @ 5
+node KT = gpt2.layer[1].head[3].k @ [2, 5]
+circuit L {{ NL -> LD }}
+circuit T {{ NT -> NM -> LD }}
+circuit K {{ Early -> KT }}
 circuit M {{ NM -> LD }}
 circuit N {{ X -> NM }}
 let kept(Q) = E[LD | do(outside(Q) = (outside(Q) | corrupt))]
 let gone(Q) = E[LD | do(Q = (Q | corrupt))]
 """
+
+
+EARLY = Part("layer", 0), Part("head", 2), Part("out")
+LATE = Part("layer", 1), Part("head", 3), Part("out")
 
 
 def run(text: str, keep: str = "off") -> Result:
@@ -70,6 +96,9 @@ def value(result: Result, i: int = 0) -> float:
         "E[LD | corrupt, do(H = (H | do()))]",
         "E[LD | do(H = (H | do(gpt2.layer[0].mlp.out @ all = 0)))]",
         "P(LD > 0 | do(H = (H | corrupt)))",
+        "gone(L)",
+        "gone(T)",
+        "E[LD | corrupt, do(K = (K | do()), L = (L | do()))]",
         'E[gpt2.logprob[" and Diana"] @ last | do(N = (N | corrupt))]',
         'E[gpt2.logprob[[" and Diana", " Mary"]] @ last | do(N = (N | corrupt), gpt2.layer[0].mlp.out @ all = 0)]',
     ],
@@ -136,7 +165,7 @@ def test_a_site_in_such_a_world_and_positions_are_written_out() -> None:
     wires = "(X -> gpt2.layer[1].head[3].q @ all) = (X | corrupt)"
     wires += "".join(f", (X -> gpt2.layer[1].head[3].{x} @ all) = (X | corrupt)" for x in "kv")
     assert by_circuit == pytest.approx(value(run(sites % wires)), abs=1e-9)
-    last = "circuit L { NL -> LD }\nestimate gone(L) on ioi\n"
+    last = "estimate gone(L) on ioi\n"  # the readout is read at the last position
     assert value(run(last)) == pytest.approx(value(run("estimate gone(M) on ioi\n")), abs=1e-9)
 
 
@@ -144,7 +173,6 @@ def test_a_site_in_such_a_world_and_positions_are_written_out() -> None:
     "text",
     [
         "estimate E[norm(NM) | do(outside(G) = (outside(G) | corrupt))] on ioi\n",
-        "circuit L { NL -> LD }\nestimate kept(L) on ioi\n",
         'estimate E[gpt2.logprob[" and Diana"] @ last | do(outside(G) = (outside(G) | corrupt))] on ioi\n',
         "estimate E[LD | do(G = (G | do(outside(G) = (outside(G) | corrupt))))] on ioi\n",
         "estimate E[LD | do(NM = (NM | do(outside(G) = (outside(G) | corrupt))))] on ioi\n",
@@ -154,6 +182,36 @@ def test_refused(text: str) -> None:
     with pytest.raises(DiagnosticError) as caught:
         run(text)
     assert caught.value.diagnostics[0].code == "CQ264"
+
+
+def test_all_others_of_wires_at_some_positions() -> None:
+    """Between two heads, one wire stays at two positions: all else between them is written out for each row."""
+    from causalcircuit.models import load
+    from causalcircuit.rows import load as rows_of
+
+    program, (cell,) = asked("estimate E[gpt2.logit[row.io] @ last | do(outside(K) = (outside(K) | corrupt))] on ioi\n")
+    (a,) = cell.world.assignments
+    assert isinstance(a.target, Wires)
+    assert isinstance(a.target.circuit, Known)
+    early, late = (Site(Address("gpt2", path), ALL) for path in (EARLY, LATE))
+    own = replace(a.target, circuit=Known(replace(a.target.circuit.circuit, over=(early, late))))
+    assert isinstance(a.value, Counterfactual)
+    corrupt = a.value.world
+    narrow = Cell(cell.readout, world_of([Assignment(own, Counterfactual(own, corrupt))]))
+    data = rows_of(program.data["ioi"]).take(range(4))
+    model = load(program.models["gpt2"])
+    rewiring = Rewiring((narrow,), data, None)
+    rewiring.run({"gpt2": model})
+    for i in range(data.n):
+        length = len(model.tokenizer(data.column("clean")[i])["input_ids"])
+        rest = Position("list", parts=tuple(Position("index", p) for p in range(length) if p not in (2, 5)))
+        reads = {x: Address("gpt2", (*LATE[:-1], Part(x))) for x in "qkv"}
+        wires = [Wire(early, Site(reads["q"], ALL)), Wire(early, Site(reads["v"], ALL))]
+        wires += [Wire(Site(early.address, rest), Site(reads["k"], rest))]
+        wires += [Wire(early, cell.readout), Wire(late, cell.readout)]
+        world = world_of(Assignment(w, Counterfactual(w.source, corrupt)) for w in wires)
+        truth = single_wires(Cell(cell.readout, world), {"gpt2": model}, data.take([i])).values
+        assert rewiring.values[narrow][i] == pytest.approx(float(truth[0]), abs=1e-9)
 
 
 def test_the_store_finds_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
