@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import causalcircuit.rows as rows
 from causalcircuit.check import sites
-from causalcircuit.diagnostics import Span, error
+from causalcircuit.diagnostics import DiagnosticError, Span, error
 from causalcircuit.query import (
+    Assignment,
     CircuitDecl,
     CircuitView,
     Command,
@@ -38,6 +39,7 @@ from causalcircuit.query.circuits.formulas import (
     named,
     parts_of,
 )
+from causalcircuit.query.circuits.held_nodes import held, once
 from causalcircuit.query.circuits.shown import CircuitShown
 from causalcircuit.query.circuits.typical import TypicalRow
 from causalcircuit.query.circuits.wires import shared_in
@@ -78,7 +80,10 @@ class Circuits:
             DiagnosticError: CQ774, it is of other weights than the model's; what is wrong with an attribution.
         """
         check_weights(declared.formula, self.program, self.keeping, declared.span)
-        return named(circuit_from(declared.formula, self.ask), declared.name)
+        try:
+            return named(circuit_from(declared.formula, self.ask), declared.name)
+        except DiagnosticError as problem:
+            raise DiagnosticError(*(d.at(declared.span) for d in problem.diagnostics)) from None
 
     def ask(self, asked: Asked) -> Circuit:
         """What takes a model."""
@@ -165,8 +170,17 @@ class Circuits:
         return rebuild(e, self._expr, self._world)
 
     def _world(self, world: World) -> World:
-        made = (replace(a, target=self._expr(a.target), value=self._expr(a.value)) for a in world.assignments)
-        return replace(world, assignments=tuple(made))
+        return replace(world, assignments=once(made for a in world.assignments for made in self._assigned(a)))
+
+    def _assigned(self, a: Assignment) -> Iterator[Assignment]:
+        """An assignment with circuits that are known; of a circuit of nodes one for each node."""
+        if isinstance(a.target, Wires):
+            check_weights(a.target.circuit, self.program, self.keeping, a.target.span)
+            circuit = circuit_from(a.target.circuit, self.ask)
+            if circuit.nodes:
+                yield from held(a, circuit, lambda: sites(self.program.models[circuit.model]), self._world)
+                return
+        yield replace(a, target=self._expr(a.target), value=self._expr(a.value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
