@@ -10,11 +10,14 @@ from causalcircuit.diagnostics import DiagnosticError, error
 
 _TOKEN = re.compile(
     r"""\s+|//[^\n]*|\#[^\n]*|/\*.*?\*/
-    |(?P<edge><->|->|<-|--)|(?P<mark>[{}\[\],;=:])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s"{}\[\],;=:<>-]+)""",
+    |(?P<circle>(?<!\w)[o@]-[>o@]|<-[o@](?!\w))|(?P<edge><->|->|<-|--)
+    |(?P<mark>[{}\[\],;=:])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[\w.']+)""",
     re.VERBOSE | re.DOTALL,
 )
+_NAMES = {"word", "quoted"}
 _LATENT = {"latent", "unobserved", "hidden"}
 Token = tuple[str, str]
+_DEFAULTS: set[Token] = {("word", "node"), ("word", "edge"), ("word", "graph")}
 
 
 def read(text: str) -> Diagram:
@@ -39,10 +42,12 @@ def _tokens(text: str) -> Iterator[Token]:
             raise _unread(text[at])
         at = found.end()
         kind = found.lastgroup
+        if kind == "circle":  # ends of edges in graphs of equivalence classes: they are no causal diagrams
+            raise _unread(found[kind])
         if kind == "quoted":
-            yield "name", re.sub(r"\\(.)", r"\1", found["quoted"])
+            yield kind, re.sub(r"\\(.)", r"\1", found["quoted"])
         elif kind is not None:
-            yield ("name" if kind == "word" else kind), found[kind]
+            yield kind, found[kind]
 
 
 def _unread(what: str) -> DiagnosticError:
@@ -89,7 +94,7 @@ class _Reader:
         return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else ("end", "the end")
 
     def _take(self, value: str) -> bool:
-        if self._peek()[1] == value and self._peek()[0] != "name":
+        if self._peek() == ("mark", value):
             self.at += 1
             return True
         return False
@@ -97,11 +102,11 @@ class _Reader:
     def _header(self) -> bool:
         """Pass over `digraph G {`, `strict digraph {`, `dag {`."""
         words = 0
-        while self._peek(words)[0] == "name":
+        while self._peek(words)[0] in _NAMES:
             words += 1
         if self._peek(words) != ("mark", "{"):
             return False
-        kinds = {self._peek(i)[1].casefold() for i in range(words)}
+        kinds = {self._peek(i)[1].casefold() for i in range(words) if self._peek(i)[0] == "word"}
         if words and not kinds & {"digraph", "dag", "admg", "mag", "graph"}:
             return False
         self.at += words + 1
@@ -123,14 +128,10 @@ class _Reader:
             self._statement()
 
     def _statement(self) -> None:
-        if self._peek()[0] == "name" and self._peek(1) == ("mark", "="):  # rankdir = LR
+        if self._peek()[0] in _NAMES and self._peek(1) == ("mark", "="):  # rankdir = LR
             self.at += 3
             return
-        if (
-            self._peek()[0] == "name"
-            and self._peek(1) == ("mark", "[")
-            and self._peek()[1] in {"node", "edge", "graph"}
-        ):
+        if self._peek() in _DEFAULTS and self._peek(1) == ("mark", "["):
             self.at += 1
             self._settings()
             return
@@ -171,7 +172,7 @@ class _Reader:
 
     def _name(self) -> str:
         kind, value = self._peek()
-        if kind != "name":
+        if kind not in _NAMES or (kind, value) == ("word", "subgraph"):
             raise _unread(value)
         self.at += 1
         self.vertices.setdefault(value)
@@ -186,7 +187,7 @@ class _Reader:
                 if kind == "end":
                     raise _unread(key)
                 self.at += 1
-                if kind != "name":
+                if kind not in _NAMES:
                     continue
                 if self._take("="):
                     found[key.casefold()] = self._peek()[1]

@@ -22,7 +22,8 @@ from tests.causal.test_surrogates import named
 @st.composite
 def diagrams(draw: st.DrawFn) -> Diagram:
     """Diagrams with awkward names, latents and lone vertices."""
-    names = draw(st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=6, unique=True))
+    odd = st.sampled_from(["node", "dag", "a b", "o", "-1", "x->y", "U(A, B)", "subgraph", "é", "[", '"', "\\"])
+    names = draw(st.lists(st.text(min_size=1, max_size=6) | odd, min_size=2, max_size=6, unique=True))
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     directed = draw(st.lists(st.sampled_from(pairs), unique=True))
     bidirected = draw(st.lists(st.sampled_from(pairs), unique=True))
@@ -143,6 +144,9 @@ WRONG = [
     ("CQ834", 'X -> "Y', '`"`'),
     ("CQ834", "-> Y", "`->`"),
     ("CQ834", "X > Y", "`>`"),
+    ("CQ834", "pag { X o-> Y }", "`o->`"),
+    ("CQ834", "pag { X o-o Y }", "`o-o`"),
+    ("CQ834", "digraph { subgraph c { X -> Y } }", "`subgraph`"),
     ("CQ834", "dag { P [selection] X -> P }", "X into a population"),
     ("CQ834", "dag { P [selection] P <-> X }", "`P <-> X`"),
 ]

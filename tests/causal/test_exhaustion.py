@@ -15,7 +15,7 @@ from causalcircuit.causal.rendering import tidy
 from causalcircuit.causal.steps import Trace
 from tests.causal import fixing
 from tests.causal.helping import by_id, mixed, on
-from tests.causal.models import Drawn, Model, graphs
+from tests.causal.models import Drawn, Model, graphs, random_graph
 
 TOLERANCE = 1e-9
 
@@ -110,6 +110,23 @@ def test_a_formula_that_nests_six_deep() -> None:
         if not isinstance(found, NotIdentified):
             assert np.abs(on(model, found) - model.effect({11}, {x})).max() < TOLERANCE
     assert {True, False} == set(kinds)
+
+
+def test_sets_of_variables_with_three_values() -> None:
+    """Two outcomes, two treatments, three values each, latents of three."""
+    rng = np.random.default_rng(4)
+    identified = 0
+    for seed in range(60):
+        graph = random_graph(rng, 5, 0.5, 0.2)
+        order = [int(v) for v in rng.permutation(5)]
+        y, x = set(order[:2]), set(order[2:4])
+        model = Model(graph, np.random.default_rng(seed), size=3, levels=3)
+        found = by_id(mixed(graph), y, x)
+        assert isinstance(found, NotIdentified) is not fixing.identified(graph, y, x)
+        if not isinstance(found, NotIdentified):
+            identified += 1
+            assert np.abs(on(model, found) - model.effect(y, x)).max() < TOLERANCE
+    assert 15 < identified < 60
 
 
 def test_every_step_of_the_derivations_of_three_and_some_of_four() -> None:

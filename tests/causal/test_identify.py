@@ -160,6 +160,13 @@ def test_advice_is_the_smallest_and_true() -> None:
     assert asked > 50
 
 
+def test_without_a_treatment_it_is_what_is_seen() -> None:
+    assert str(identify(BACK, "Y").estimand) == "P(Y)"
+    assert str(identify(BACK, "Y", given="X").estimand) == "P(Y | X)"
+    assert str(identify(BACK, "Y", given="X").effect) == "P(Y | X)"
+    assert str(identify(BACK, "Y", do="X", given="Z").estimand) == "P(Y | Z, X)"
+
+
 def test_no_path_is_said() -> None:
     found = identify("Y -> X, X <-> Y", "Y", do="X")
     assert str(found.estimand) == "P(Y)"

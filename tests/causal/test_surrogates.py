@@ -15,6 +15,7 @@ from causalcircuit.causal.surrogate import Unreached, general
 from causalcircuit.causal.terms import Prob
 from tests.causal import fixing
 from tests.causal.models import Drawn, Model, random_graph
+from tests.causal.test_exhaustion import apart
 
 TOLERANCE = 1e-9
 
@@ -118,6 +119,7 @@ def ask(seed: int) -> bool:
     for step in trace:
         gap = values(step.before, world, sizes) - values(step.after, world, sizes)
         assert np.abs(gap).max() < TOLERANCE, (seed, step)
+        assert all(apart(graph, claim) for claim in step.claims), (seed, step)
     return True
 
 
