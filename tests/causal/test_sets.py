@@ -126,6 +126,26 @@ def test_the_optimal_set_has_the_smallest_variance_of_all() -> None:
     assert compared > 100
 
 
+def test_the_set_nearest_to_the_outcome_is_the_best_of_the_minimal_ones() -> None:
+    """With bidirected edges, and with vertices that may not be used."""
+    rng = np.random.default_rng(12)
+    compared = 0
+    for graph in some(700, 7, 9, 13):
+        x, y = graph.n - 3, graph.n - 1
+        allowed = mixed(graph).all & ~(4 if graph.n == 8 else 0)
+        problem = Backdoor.of(mixed(graph), 1 << y, 1 << x, allowed)
+        if not problem.causal or not problem.cut().possible:
+            continue
+        nearest = problem.cut().near_b()
+        for _ in range(3):
+            covariance, _ = linear(graph, rng)
+            score = variance(covariance, x, y, nearest)
+            for z in problem.cut().minimal():
+                compared += z != nearest
+                assert score <= variance(covariance, x, y, z) * (1 + 1e-9), (graph, nearest, z)
+    assert compared > 60
+
+
 def linear(graph: Drawn, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The covariance of a random linear model, and its matrix of total effects (column causes row)."""
     n = graph.n
