@@ -202,4 +202,5 @@ def node_circuit(
         failure = f"resampled rows choose other nodes: {overlap:.0%} alike"
         notes = ("faithfulness is measured of wires, and these are nodes",)
         trust = Trust(jaccard=overlap, failures=(failure,) if overlap < STABLE else (), notes=notes)
-    return Circuit("", question.model, (), nodes, origin=origin, trust=trust, over=tuple(over))
+    considered = tuple(Site(s.address, s.position) for s in found.sites) if over else ()
+    return Circuit("", question.model, (), nodes, origin=origin, trust=trust, over=considered)

@@ -234,3 +234,43 @@ def test_numbers_that_overflow_name_the_layer(pair: tuple[LoadedModel, Dataset])
         norms[0].weight.data.copy_(kept)
     assert said.startswith(("CQ787", "CQ701"))
     assert "layer" in said
+
+
+def test_nodes_of_a_circuit_are_assigned_together() -> None:
+    text = """
+node A = gpt2.layer[1].head[3].out @ all
+node B = gpt2.layer[0].head[2].out @ all
+node M = gpt2.layer[*].mlp.out @ all
+circuit C = attribute(LD, over = [A, B, M], from = corrupt, method = exact_nodes, keep = 2 nodes) on few
+estimate E[LD | do(C = (C | corrupt))], E[LD | do(outside(C) = (outside(C) | corrupt))] on few
+show C
+"""
+    found = run_program(check_text(HEAD + text, folder=EXAMPLES), keep="off")
+    kept = [str(n.site.address) for n in found.circuits[0].circuits[0].nodes]
+    others = {
+        f"gpt2.layer[{i}].{p}" for i, p in ((1, "head[3].out"), (0, "head[2].out"), (0, "mlp.out"), (1, "mlp.out"))
+    }
+    assert len(kept) == 2
+    assert set(kept) < others
+    by_hand = "".join(
+        f"let w{i} = do({', '.join(f'N{i}_{j} = (N{i}_{j} | corrupt)' for j in range(2))})\n" for i in range(2)
+    )
+    nodes = "".join(
+        f"node N{i}_{j} = {name} @ all\n"
+        for i, names in enumerate((kept, sorted(others - set(kept)))) for j, name in enumerate(names)
+    )  # fmt: skip
+    again = run_program(
+        check_text(HEAD + nodes + by_hand + "estimate E[LD | w0], E[LD | w1] on few", folder=EXAMPLES), keep="off"
+    )
+    assert [e.value for e in found.estimates] == pytest.approx([e.value for e in again.estimates], rel=1e-6)
+    twice = text.replace("do(C = (C | corrupt))", "do(C = (C | corrupt), N = 0)").replace(
+        "estimate", f"node N = {kept[0]} @ all\nestimate"
+    )
+    with pytest.raises(DiagnosticError) as problem:
+        run_program(check_text(HEAD + twice, folder=EXAMPLES), keep="off")
+    assert problem.value.diagnostics[0].code == "CQ301"
+    mixed = text + "circuit W = attribute(LD, from = corrupt, method = eap, keep = 3 edges) on few\n"
+    mixed += "circuit U = union(C, W)\nestimate E[LD | do(U = (U | corrupt))] on few\n"
+    with pytest.raises(DiagnosticError) as problem:
+        run_program(check_text(HEAD + mixed, folder=EXAMPLES), keep="off")
+    assert problem.value.diagnostics[0].code == "CQ264"
