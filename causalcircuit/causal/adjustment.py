@@ -73,8 +73,8 @@ class Backdoor:
         """The valid set of smallest asymptotic variance, and among which sets it is that; None where no set is valid.
 
         Without bidirected edges, the parents of the causal vertices (Henckel, Perković and Maathuis 2022; Rotnitzky and
-        Smucler 2020) are best of all. With them no set need be best of all; for one treatment, the minimal one nearest to
-        the outcome is best of the minimal ones (Smucler, Sapienza and Rotnitzky 2022).
+        Smucler 2020) are best of all. With them no set need be that; for one treatment, the minimal one nearest to the
+        outcome is best of the minimal ones (Smucler, Sapienza and Rotnitzky 2022).
         """
         if not any(self.graph.sp):
             z = self.graph.parents(self.causal) & ~self.forbidden
