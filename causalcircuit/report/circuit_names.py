@@ -10,8 +10,8 @@ from causalcircuit.query.circuit import Circuit
 
 READOUT = "readout"
 _HEAD = re.compile(r"layer\[(\d+)\]\.(cross\.)?(head|kv)\[(\d+)\]\.(\w+)$")
-_PART = re.compile(r"layer\[(\d+)\]\.(attn|cross|mlp|expert\[\d+\])\.(in|out)$")
-_NEURON = re.compile(r"layer\[(\d+)\]\.mlp\.neuron\[(\d+)\]$")
+_PART = re.compile(r"layer\[(\d+)\]\.(attn|cross|mlp)\.(in|out)$")
+_NEURON = re.compile(r"layer\[(\d+)\]\.(mlp\.neuron|expert)\[(\d+)\](?:\.out)?$")
 _LOOKED = re.compile(r"\.[kv]$")
 _LAYER = re.compile(r"layer\[(\d+)\]\.")
 
@@ -63,10 +63,10 @@ def _bare(local: str) -> str:
         return name if what == "out" else f"{name}.{what}"
     part = _PART.match(local)
     if part is not None:
-        return f"{part.group(2)} {part.group(1)}".replace("[", " ").replace("]", "")
+        return f"{part.group(2)} {part.group(1)}"
     neuron = _NEURON.match(local)
     if neuron is not None:
-        return f"{neuron.group(1)}.mlp[{neuron.group(2)}]"
+        return f"{neuron.group(1)}.{neuron.group(2).removesuffix('.neuron')}[{neuron.group(3)}]"
     return re.sub(r"^(\w+)\.feature(\[\d+\])$", r"\1\2", local).removesuffix(".out")
 
 
