@@ -12,7 +12,7 @@ from causalcircuit.causal.law import Observed
 from causalcircuit.causal.sources import Given, Setting, setting
 from causalcircuit.causal.steps import Trace
 from causalcircuit.causal.surrogate import Unreached, general
-from causalcircuit.causal.terms import Term
+from causalcircuit.causal.terms import Term, prob
 from causalcircuit.diagnostics import error
 
 
@@ -80,7 +80,12 @@ class Question:
             joint = identify(context, self.y | z, x, Observed(graph, everything), everything)
         else:
             joint = general(self.setting, self.y | z, x, trace)
-        return divided(self.y, z, x, joint, trace)
+        found = divided(self.y, z, x, joint, trace)
+        if trace:
+            whole = prob(self.y, self.z, self.x)
+            if (trace[-1].before, trace[-1].after) != (whole, found):
+                trace.add("substitution", whole, found, note="put together")
+        return found
 
 
 def obstacle(diagram: Diagram, effect: Effect, given: tuple[Given, ...] | None) -> tuple[str, ...] | None:

@@ -88,6 +88,8 @@ def test_every_method_is_right_on_every_graph_of_three(by: str) -> None:
                 assert np.abs((cells if y < x else cells.T) - truth).max() < 1e-9
                 if answer.derivation:
                     assert answer.derivation[0].before == str(answer.effect)
+                    assert answer.derivation[-1].before == str(answer.effect)
+                    assert answer.derivation[-1].after == answer.estimand.text.partition("  (at any")[0]
     assert found > 100
 
 

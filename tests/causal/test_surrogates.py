@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from causalcircuit.causal.steps import Trace
 from causalcircuit.causal.surrogate import Unreached, general
 from causalcircuit.causal.terms import Prob
 from tests.causal import fixing
-from tests.causal.models import Drawn, Model, random_graph
+from tests.causal.models import Drawn, Model, graphs, random_graph
 from tests.causal.test_exhaustion import apart
 
 TOLERANCE = 1e-9
@@ -86,6 +88,7 @@ def gives(graph: Drawn, district: set[int], one: Given, differs: dict[str, set[i
 
 
 def ask(seed: int) -> bool:
+    """A random question of a random diagram, with one to three random experiments in one or two populations."""
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, int(rng.integers(3, 6)), rng.uniform(0.4, 0.8), rng.uniform(0.2, 0.7))
     differs = {"p": {int(v) for v in np.flatnonzero(rng.random(graph.n) < 0.3)}} if seed % 2 else {}
@@ -97,30 +100,58 @@ def ask(seed: int) -> bool:
     for _ in range(int(rng.integers(1, 4))):
         do = {int(v) for v in range(graph.n) if v not in y and rng.random() < 0.35}
         sources.append(full(graph, do, "p" if differs and rng.random() < 0.5 else ""))
-    diagram = named(graph, differs)
-    question = Question.of(diagram, Effect(tuple(f"v{v}" for v in y), tuple(f"v{v}" for v in x)), tuple(sources))
-    order_of = [int(name[1:]) for name in question.setting.frame.names]
-    assert order_of == list(range(graph.n))
+    return judged(graph, y, x, sources, differs, World(graph, differs, rng))
+
+
+def judged(
+    graph: Drawn, y: set[int], x: set[int], sources: list[Given], differs: dict[str, set[int]], world: World
+) -> bool:
+    """Whether an effect is identified, which has to be so by fixing too, and by a formula that is right."""
+    effect = Effect(tuple(f"v{v}" for v in y), tuple(f"v{v}" for v in x))
+    question = Question.of(named(graph, differs), effect, tuple(sources))
+    assert [int(name[1:]) for name in question.setting.frame.names] == list(range(graph.n))
     assert question.setting.complete
     trace = Trace()
     expected = reachable(graph, y, x, sources, differs)
     try:
         found = general(question.setting, mask_of(y), mask_of(x), trace)
     except Unreached:
-        assert not expected, (seed, graph, y, x, sources, differs)
+        assert not expected, (graph, y, x, sources, differs)
         return False
-    assert expected
-    world = World(graph, differs, rng)
+    assert expected, (graph, y, x, sources, differs)
     sizes = [2] * graph.n
     allowed = {(mask_of(int(v[1:]) for v in one.do), one.population) for one in sources}
     assert atoms(found) <= allowed
     truth = world.models[""].effect(y, x)
-    assert np.abs(values(found, world, sizes) - truth).max() < TOLERANCE, (seed, graph, y, x, sources, found)
+    assert np.abs(values(found, world, sizes) - truth).max() < TOLERANCE, (graph, y, x, sources, found)
     for step in trace:
         gap = values(step.before, world, sizes) - values(step.after, world, sizes)
-        assert np.abs(gap).max() < TOLERANCE, (seed, step)
-        assert all(apart(graph, claim) for claim in step.claims), (seed, step)
+        assert np.abs(gap).max() < TOLERANCE, (graph, y, x, sources, step)
+        assert all(apart(graph, claim) for claim in step.claims), (graph, step)
     return True
+
+
+def every_choice(part: int, parts: int) -> int:
+    """Every diagram of three variables, every pair, every choice of observation and single experiments; how many."""
+    asked = 0
+    for seed, graph in enumerate(itertools.islice(graphs(3), part, None, parts)):
+        world = World(graph, {}, np.random.default_rng(seed))
+        for x, y in itertools.permutations(range(3), 2):
+            possible = [full(graph, set()), *(full(graph, {v}) for v in range(3) if v != y)]
+            for count in range(1, 4):
+                for sources in itertools.combinations(possible, count):
+                    judged(graph, {y}, {x}, list(sources), {}, world)
+                    asked += 1
+    return asked
+
+
+def test_every_choice_of_experiments_on_some_diagrams_of_three() -> None:
+    assert every_choice(3, 8) == 8 * 6 * 7
+
+
+@pytest.mark.slow
+def test_every_choice_of_experiments_on_every_diagram_of_three() -> None:
+    assert every_choice(0, 1) == 64 * 6 * 7
 
 
 def atoms(term: object) -> set[tuple[int, str]]:
