@@ -207,7 +207,7 @@ def question(tmp_path_factory: pytest.TempPathFactory):
     model = load_model(ModelRef(M, "./hand", write_handmade(folder / "model"), dtype="float64"))
     rng = np.random.default_rng(0)
     lines = []
-    for _ in range(40):
+    for _ in range(20):
         n = int(rng.integers(2, 6))
         clean, corrupt = (" ".join([*rng.choice(["A", "B"], n, p=[p, 1 - p]), "END"]) for p in (0.8, 0.2))
         lines.append(f'{{"clean": "{clean}", "corrupt": "{corrupt}"}}')
@@ -238,7 +238,7 @@ def test_the_true_circuit_of_the_model_by_hand(question) -> None:
     assert found.value == 0.5
     assert found.p == pytest.approx(0, abs=1e-6)
     for kind in ("sufficient", "minimal"):
-        found = found_of(claim(kind, draws=60), lab, 1, ALPHA)
+        found = found_of(claim(kind, draws=32), lab, 1, ALPHA)
         assert found.p is not None
         assert found.p <= ALPHA, kind
     found = found_of(claim("jointly_necessary"), lab, None, ALPHA)
@@ -250,7 +250,7 @@ def test_a_false_circuit_of_the_model_by_hand(question) -> None:
     model, data, asked = question
     lab = Lab(model, data, asked, drawn(*FALSE))
     assert np.allclose(lab.kept, lab.none, atol=1e-9)
-    assert found_of(claim("sufficient", draws=60), lab, 1, ALPHA).p_refute <= ALPHA
+    assert found_of(claim("sufficient", draws=32), lab, 1, ALPHA).p_refute <= ALPHA
     found = found_of(claim("jointly_necessary"), lab, None, ALPHA)
     assert found.value == pytest.approx(1, abs=1e-9)
     assert found.p_refute <= ALPHA

@@ -60,13 +60,13 @@ test ok(G) on ioi.test
     assert [m["region"] for m in made] == ["within [0.1, 0.9]", "< 20%", "not < 20%"]
 
 
-def test_random_circuits_the_same_for_a_seed() -> None:
-    one, other = (run("test sufficient(C, draws = 30) on ioi.test seed 5\n").hypotheses[0] for _ in range(2))
-    assert one.value == other.value
-    assert one.p == other.p
-    assert one.verdict == "supported"
-    assert "30 random circuits of 30 wires" in one.method
-    assert any("rows are held fixed" in a for a in one.assumptions)
+def test_a_circuit_against_random_ones() -> None:
+    (found,) = run("test sufficient(C, draws = 29) on ioi.test seed 5\n").hypotheses
+    assert found.value == 1.0
+    assert found.p == pytest.approx(0.9**29)
+    assert found.verdict == "supported"
+    assert "29 random circuits of 30 wires" in found.method
+    assert any("rows are held fixed" in a for a in found.assumptions)
 
 
 def test_python_states_the_same() -> None:
