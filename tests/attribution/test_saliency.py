@@ -8,19 +8,21 @@ import torch
 from PIL import Image
 from transformers import AutoModelForCausalLM, AutoTokenizer, VisionEncoderDecoderModel
 
+import causalcircuit as cq
+from causalcircuit import do, last, row
 from causalcircuit.attribution.saliency import published, signed
 from causalcircuit.check import check_text
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query.saliency import HeatMaps
 from causalcircuit.rows import load
-from causalcircuit.runs import run_program
+from causalcircuit.runs import check, run_program
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAPTIONER = f"""
 model cap = hf("{EXAMPLES}/models/captioner") with dtype = float64
 data scenes = jsonl("{EXAMPLES}/data/scenes.jsonl") with prefix = "a" cluster row.figure sample 24 seed 3
 node W = cap.logit["woman"] @ last - cap.logit["man"] @ last
-node Out = cap.encoder.layer[0].resid @ all
+node Out = cap.encoder.layer[0].resid @ cq.all
 let kitchen = do(cap.image = row.kitchen)
 let office = do(cap.image = row.office)
 """
@@ -211,3 +213,18 @@ show saliency(LD, at = gpt2.layer[0].resid @ all, inside = row.io) on ioi
     with pytest.raises(DiagnosticError) as found:
         maps_of(text)
     assert found.value.diagnostics[0].code == "CQ784"
+
+
+def test_python_builds_the_same_maps_as_the_example() -> None:
+    program = check(EXAMPLES / "saliency.cq")
+    result = run_program(program, keep="off")
+    assert [m.signed for m in result.maps] == [True, False]
+    cap = cq.model(str(EXAMPLES / "models/captioner"), name="cap")
+    scenes = cq.data(EXAMPLES / "data/scenes.jsonl", prefix="a", cluster=row.figure, sample=60, seed=1)
+    woman, man = (cap.logit[w] @ last for w in ("woman", "man"))
+    kitchen, office = (do({cap.image: c}) for c in (row.kitchen, row.office))
+    seen = cap.encoder.layer[1].resid @ cq.all
+    ours = cq.saliency(woman - man, at=seen, on=scenes, start=office, end=kitchen, inside=row.background_mask)
+    assert ours.rows == result.maps[0].rows
+    assert ours.lit == result.maps[0].lit
+    assert cq.saliency((woman - man) | kitchen, at=seen, on=scenes).mean == result.maps[1].mean
