@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,8 @@ torch.set_num_threads(1)
 BOUND = 1e-6
 READOUT = read("logit", " Mary", position=LAST)
 Pair = tuple[LoadedModel, Dataset]
+Table = dict[tuple[Site, Site | None], Any]
+"""By both ends of a wire its scores on the rows."""
 
 
 def at(k: int) -> Position:
@@ -61,13 +64,13 @@ def end() -> World:
     return do((e, op(op(e, "*", 1.3), "+", 0.02)))
 
 
-def table(found: Scores) -> dict[tuple[Site, Site | None], np.ndarray]:
+def table(found: Scores) -> Table:
     """By both ends the scores of the rows."""
     w = found.wiring
     return {(w.source(i), w.target(i)): found.table[:, i] for i in range(len(w))}
 
 
-def asked(pair: Pair, end: World, over: Sequence[Site], method: str = "eap", *numbers: float) -> dict:
+def asked(pair: Pair, end: World, over: Sequence[Site], method: str = "eap", *numbers: float) -> Table:
     return table(scores(*pair, Question(M, READOUT, FACTUAL, end), method, numbers, over=over))
 
 
@@ -75,16 +78,16 @@ def whole(end: Site | None, rename: Callable[[Site], Site]) -> Site | None:
     return None if end is None else Site(rename(end).address, ALL)
 
 
-def summed(found: dict, rename: Callable[[Site], Site] = lambda s: s) -> dict:
+def summed(found: Table, rename: Callable[[Site], Site] = lambda s: s) -> Table:
     """Wires with the same whole ends, added up."""
-    out: dict = {}
+    out: Table = {}
     for (a, b), value in found.items():
-        key = whole(a, rename), whole(b, rename)
+        key = Site(rename(a).address, ALL), whole(b, rename)
         out[key] = out.get(key, 0) + value
     return out
 
 
-def agree(parts: dict, wholes: dict, near: float = 1e-12) -> None:
+def agree(parts: Table, wholes: Table, near: float = 1e-12) -> None:
     assert parts
     for key, value in parts.items():
         np.testing.assert_allclose(value, wholes[key], rtol=0, atol=near, err_msg=str([str(k) for k in key]))
@@ -134,7 +137,7 @@ def test_what_changes_at_one_position_only(pair: Pair) -> None:
         if a.address == e.address and a != e:
             assert not value.any()
         else:
-            np.testing.assert_allclose(value, wholes[whole(a, lambda s: s), whole(b, lambda s: s)], atol=1e-14)
+            np.testing.assert_allclose(value, wholes[Site(a.address, ALL), whole(b, lambda s: s)], atol=1e-14)
 
 
 def mlp_of(end: Site) -> Site:
@@ -196,9 +199,9 @@ def held(pair: Pair, readout: Expr, end: World, over: Sequence[Site], inside: Ca
         a, b = found.wiring.source(i), found.wiring.target(i)
         wires.append((a, readout if b is None else b, None if b is None else inside(b)))
     wide, narrow = (slopes(model, data, readout, wires, end, h) for h in (2e-3, 1e-5))
-    for i, (a, b, _), one, other in zip(chosen, wires, wide, narrow, strict=True):
+    for i, (source, target, _), one, other in zip(chosen, wires, wide, narrow, strict=True):
         near = min(float(np.abs(found.table[:, i] - x).max()) for x in (one, other))
-        assert near <= BOUND * max(size, 1), (str(a), str(b), found.table[:, i], one)
+        assert near <= BOUND * max(size, 1), (str(source), str(target), found.table[:, i], one)
     return len(chosen)
 
 

@@ -20,7 +20,7 @@ from causalcircuit.query.circuits.wires import nodes_of
 from causalcircuit.rows import Dataset
 from causalcircuit.runs import check_text
 from tests.attribution.slopes import Ends, slopes
-from tests.attribution.test_ends import agree, table
+from tests.attribution.test_ends import Table, agree, table
 from tests.dictionaries.conftest import drawn, fitted, passed
 from tests.truth import tiny
 from tests.truth.say import M, do, op, site
@@ -93,11 +93,6 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return load_model(program.models["m"]), data, named["Y"], named["e"]  # type: ignore[return-value]
 
 
-def wholes(case: Case) -> dict:
-    model, data, readout, end = case
-    return table(scores(model, data, Question(M, readout, FACTUAL, end), "eap"))
-
-
 @pytest.mark.parametrize(
     ("name", "writes", "reads"),
     [
@@ -115,8 +110,8 @@ def test_features_and_error_add_up_to_what_they_describe(
     parts = [found_in(name), *(found_in(name, k) for k in range(COUNT))]
     fine = table(scores(model, data, question, method, over=[*nodes_of(model.sites, M), *parts]))
     known = table(scores(model, data, question, method))
-    out: dict = {}
-    into: dict = {}
+    out: Table = {}
+    into: Table = {}
     for (a, b), value in fine.items():
         mine = a in parts, b in parts
         if mine == (True, False):
