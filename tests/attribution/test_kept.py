@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +11,8 @@ import torch
 
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.kept import Kept, readouts
-from causalcircuit.attribution.stations import Layout
 from causalcircuit.attribution.passes import Question, Rows
-from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.attribution.stations import Layout
 from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
@@ -37,17 +34,12 @@ from causalcircuit.query import (
     world_of,
 )
 from causalcircuit.rows import Dataset, load
-from tests.attribution.test_wires import model_and_rows, moved
+from tests.attribution.test_wires import moved
 from tests.truth.say import M, do, read, row, site
 from tests.wires.conftest import Pair, doubled, doubles, gpt2, llama  # noqa: F401  fixtures
 
 torch.set_num_threads(1)
 BOUND = 1e-9
-SUMS = ("falcon", "granite", "mixtral", "vision_encoder_decoder")
-MORE_SUMS = ("gpt_neox", "gptj", "bloom", "opt", "qwen3", "t5")
-NO_SUMS = ("bart", "olmo2")
-INSIDE = {"gptj": 1e-4, "bloom": 1e-4}
-"""How near those are to single wires that cast to float32 inside."""
 
 
 def assigned(bench: Bench, kept: torch.Tensor, readout: Expr, start: World, end: World) -> World:
@@ -132,42 +124,3 @@ def test_parts_without_kept_wires_take_what_from_has() -> None:
     for mask, mine in zip(masks, found, strict=True):
         assert np.allclose(mine.numpy(), copied.readout(mask).numpy(), rtol=0, atol=BOUND)
     assert np.ptp(found[:, 0].numpy()) > 0.1
-
-
-@pytest.mark.parametrize("name", [*SUMS, *(pytest.param(n, marks=pytest.mark.slow) for n in MORE_SUMS)])
-def test_against_single_wires(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    # GPT-J and BLOOM are watched at work: a softmax of another name would not be seen. They cast to float32 inside.
-    with warnings.catch_warnings(action="ignore"), nullcontext() if name in INSIDE else doubled():
-        model, data, word = model_and_rows(name, tmp_path_factory)
-        start, readout = moved(model), read("logit", word, position=LAST)
-        bench = Bench(Rows(model, data, Question(M, readout, start, FACTUAL)))
-        n = len(bench.wiring)
-        draw = torch.Generator().manual_seed(3)
-        some = torch.ones(n, dtype=torch.bool)
-        some[torch.randperm(n, generator=draw)[:8]] = False
-        masks = [torch.zeros(n, dtype=torch.bool), some, torch.ones(n, dtype=torch.bool)]
-        found, _ = readouts(bench, masks)
-        truth = ask(
-            model,
-            data,
-            [
-                Cell(readout, start),
-                Cell(readout, assigned(bench, some, readout, start, FACTUAL)),
-                Cell(readout, FACTUAL),
-            ],
-        )
-    for mine, theirs in zip(found, truth, strict=True):
-        assert np.allclose(mine.numpy(), theirs, rtol=0, atol=INSIDE.get(name, BOUND))
-    assert len({round(float(f[0]), 7) for f in found}) == 3
-
-
-@pytest.mark.parametrize(
-    "name", ["bert", "gemma2", "llava", *(pytest.param(n, marks=pytest.mark.slow) for n in NO_SUMS)]
-)
-def test_streams_that_are_no_sums(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with warnings.catch_warnings(action="ignore"):
-        model, data, word = model_and_rows(name, tmp_path_factory)
-        bench = Bench(Rows(model, data, Question(M, read("logit", word, position=LAST), moved(model), FACTUAL)))
-        with pytest.raises(DiagnosticError) as caught:
-            readouts(bench, [torch.ones(len(bench.wiring), dtype=torch.bool)])
-    assert caught.value.diagnostics[0].code == "CQ795"

@@ -240,3 +240,9 @@ def test_mistakes_are_the_same_diagnostics(code: str, build) -> None:  # type: i
         build()
     assert caught.value.diagnostics[0].code == code
     assert caught.value.diagnostics[0].help
+
+
+def test_a_method_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("causalcircuit.attribution.METHODS", {})
+    with pytest.raises(DiagnosticError, match="CQ265"):
+        cq.attribute(LD, start=corrupt, on=ioi, method="eap").circuit  # noqa: B018
