@@ -72,11 +72,13 @@ class _Work:
         return tell
 
     def rows(self, what: str, cost: float, share: float = 1.0) -> list[int] | None:
-        """Rows for a measurement that takes so many passes a row, within a share of what is left; else a note."""
+        """Rows for what takes so many passes each, paid by a share of what is left, or the fewest; else a note."""
         n = self.subject.data.n
+        least = min(_FEWEST, n)
         most = min(_MOST, n, int(min(self.left * share / max(cost, 1), n)))
-        if most < min(_FEWEST, n):
-            need = math.ceil(cost * min(_FEWEST, n))
+        most = least if most < least and cost * least <= self.left else most
+        if most < least:
+            need = math.ceil(cost * least)
             self.note(f"{what}: not measured, {need:,} passes are too many to do unasked (`trust = full` makes them)")
             return None
         found = even(n, most)

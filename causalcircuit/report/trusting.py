@@ -19,7 +19,9 @@ def trust_facts(circuit: Circuit) -> list[Fact]:
     found: list[Fact] = []
     if point is not None:
         inside = f" {bounds(point.interval, 2)}" if point.interval is not None else ""
-        found.append(("faithfulness", figure(point.faithful, 2) + inside, f"of the effect by its {kept:,} wires alone"))
+        found.append(
+            ("faithfulness", figure(point.faithful, 2) + inside, f"of the effect by {count(kept, 'wire')} alone")
+        )
     listed: list[tuple[str, float | None, str]] = [
         ("CPR", trust.cpr, "integral of faithfulness over the share of wires"),
         ("CMD", trust.cmd, "integral of |1 − faithfulness|; 0 is best"),

@@ -14,6 +14,7 @@ import torch
 from causalcircuit.attribution import METHODS, Question, Scores, circuit, method, scores, trusted
 from causalcircuit.attribution.bench import Bench, Chunk
 from causalcircuit.attribution.passes import Rows
+from causalcircuit.attribution.summary import Floats
 from causalcircuit.attribution.trust_curve import faithfulness, sizes_of
 from causalcircuit.attribution.trust_others import held_against_exact
 from causalcircuit.attribution.trust_sample import agreement, draw
@@ -24,7 +25,7 @@ from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
 from causalcircuit.query import ALL, Cell, ModelRef, Site, World
-from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuit import Circuit, SizePoint
 from causalcircuit.query.circuits.formulas import Attributed, Method
 from causalcircuit.rows import Dataset, load
 from tests.attribution.test_kept import assigned
@@ -193,7 +194,7 @@ def test_a_weight_counts_as_often_as_its_row_would(tmp_path: Path) -> None:
     times = [1, 3, 2, 1, 1, 4, 1, 2]
     weighed = [{**x, "w": w, "id": i} for i, (x, w) in enumerate(zip(lines, times, strict=True))]
     repeated = [x for x in weighed for _ in range(x["w"])]
-    points = []
+    points: list[tuple[list[int], tuple[SizePoint, ...], Floats, Circuit]] = []
     for name, rows, more in (("w", weighed, " weight row.w"), ("r", repeated, ""), ("e", weighed, "")):
         path = tmp_path / f"{name}.jsonl"
         path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
