@@ -36,7 +36,7 @@ class Scores:
         wiring: the wires. table: [rows, wires]; of no rows where all of them would be too many.
         passes: of single rows that were made. seconds: they took. over: the nodes, one position each.
         tally: sums over the rows, where there is no table. stored: rows that were known. halved: chunks that memory
-            did not hold at once.
+            did not hold at once. limit, places: bytes that it was held within, and so positions a pass.
     """
 
     wiring: Wiring
@@ -47,6 +47,8 @@ class Scores:
     tally: Tally | None = None
     stored: int = 0
     halved: int = 0
+    limit: int | None = None
+    places: int | None = None
 
     def means(self, data: Dataset, own: np.ndarray) -> tuple[Floats, Floats]:
         """[n] the means of some wires over the rows, and [n] half the width of their intervals."""
@@ -101,7 +103,8 @@ def scores(
     room = room_of(bench.rows, len(bench.wiring), by.limit)
     asked = METHODS[method]
     if asked.whole:
-        return _whole(bench, asked, numbers, heard, over, by, began)
+        made = _whole(bench, asked, numbers, heard, over, by, began)
+        return made if by.limit is None else replace(made, limit=by.limit, places=room.places)
     seed = by.seed if size_of(data.n, len(bench.wiring), by.seed) <= room.table else None
     summed = data.n * len(bench.wiring) * 8 > room.table
     ordered = side_by_side(data) if summed else data
@@ -122,7 +125,8 @@ def scores(
     if not (found.table if found.tally is None else found.tally.means()[0]).any():
         raise zero(bench, next(iter(bench.chunks(room.places))))
     spent = time.perf_counter() - began
-    return Scores(bench.wiring, found.table, found.passes, spent, bench.over, found.tally, found.stored, found.halved)
+    made = Scores(bench.wiring, found.table, found.passes, spent, bench.over, found.tally, found.stored, found.halved)
+    return made if by.limit is None else replace(made, limit=by.limit, places=room.places)
 
 
 def _whole(

@@ -9,6 +9,7 @@ from causalcircuit.attribution.passes import Rows
 
 def chunks_of(rows: Rows, places: int, copies: int = 1) -> Iterator[range]:
     """Rows that fill a pass of so many places, where it holds so many copies of each row."""
+    places = min(places, rows.most or places)
     both = (rows.question.start, rows.question.end)
     setups = [rows.prepared.setups[rows.index[w]] for w in both]
     row, n = 0, rows.data.n

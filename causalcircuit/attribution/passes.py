@@ -69,7 +69,7 @@ class Rows:
     """Runs the two worlds of a question on rows, and all worlds that their values need.
 
     `kept` and `positions` are for methods that run worlds by the engine: outcomes that last between runs, and the size
-    of a pass.
+    of a pass. `most` positions may others have, where memory is limited.
     """
 
     def __init__(self, model: LoadedModel, data: Dataset, question: Question) -> None:
@@ -87,6 +87,7 @@ class Rows:
         self._check()
         self.kept: Kept | None = None
         self.positions = USUAL
+        self.most: int | None = None
         self.reads = Reads(self.prepared)
         if self.plan.references or self.plan.elsewhere:
             self.reads.means.update(references(self.prepared))

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from causalcircuit.attribution.bench import Bench, Chunk
-from causalcircuit.attribution.passes import Recorded
 from causalcircuit.attribution.summary import Floats
 from causalcircuit.attribution.walk import Wiring, gradients_of
 from causalcircuit.diagnostics import DiagnosticError, error
@@ -63,8 +62,7 @@ def _overflows(bench: Bench, row: range) -> str:
         for name, value in here.nodes.items():
             if not bool(torch.isfinite(value).all()):
                 return f"{_place(name)} is not finite in `{world}`"
-    here: Recorded = chunk.start
-    for name, gradient in reversed(list(gradients_of(here).items())):
+    for name, gradient in reversed(list(gradients_of(chunk.start).items())):
         if not bool(torch.isfinite(gradient).all()):
             return f"the gradient overflows on its way back to {_place(name)}"
     return ""

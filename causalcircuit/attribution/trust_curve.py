@@ -97,6 +97,7 @@ def faithfulness(subject: Subject, asked: Sizes, data: Dataset) -> tuple[tuple[S
         DiagnosticError: CQ795, CQ797: what `readouts` finds.
     """
     bench = Bench(Rows(subject.model, data, subject.question), quick=False)
+    bench.rows.most = subject.found.places
     outcomes, passes = readouts(bench, asked.masks)
     rows = outcomes.detach().double().cpu().numpy()
     unit = units(clusters(data), data.n)

@@ -35,6 +35,7 @@ def held_against_exact(
     data = subject.data.take(list(rows))
     fine = subject.found.wiring.fine
     bench = Bench(Rows(subject.model, data, subject.question), quick=False, over=subject.over if fine else ())
+    bench.rows.limit(subject.found.limit)
     own = torch.tensor(subject.wires(drawn.held.tolist()), dtype=torch.long)
     wiring = subject.found.wiring
     some = replace(wiring, writers=wiring.writers[own], readers=wiring.readers[own])

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from causalcircuit.attribution.attribute import Scores, considered, scores
+from causalcircuit.attribution.attribute import Means, Scores, considered, scores
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.summary import Floats, means, units
@@ -95,7 +95,8 @@ class Subject:
 
     def beside(self, method: Method, data: Dataset, model: LoadedModel | None = None) -> tuple[Floats, int]:
         """[wires considered] the scores of a method on some rows, perhaps of another model; and its passes."""
-        found = scores(model or self.model, data, self.question, method.name, method.arguments, over=self.over)
+        by = Means(self.found.limit)
+        found = scores(model or self.model, data, self.question, method.name, method.arguments, over=self.over, by=by)
         place = {ends: i for i, ends in enumerate(_ends(found.wiring))}
         own = list(_ends(self.found.wiring))
         at = np.array([place[own[i]] for i in self.chosen.tolist()], dtype=np.intp)

@@ -17,6 +17,7 @@ import torch
 import causalcircuit.attribution as room
 import causalcircuit.rows as rows
 from causalcircuit.attribution import Means, Question, Scores, scores
+from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.models import LoadedModel, load
 from causalcircuit.query import Program
 from causalcircuit.query.circuits.formulas import Attributed, Method
@@ -259,3 +260,13 @@ def test_half_precision_is_scored_in_float32(folder: Path) -> None:
     assert made.origin.dtype == "bfloat16"
     assert made.trust is not None
     assert any("calculated in float32" in n for n in made.trust.notes)
+
+
+def test_packed_half_precision_is_refused(folder: Path) -> None:
+    program = check_text(text().replace('ioi")', 'ioi") with dtype = bfloat16', 1), "t.cq", folder)
+    formula = program.circuits["C"].formula
+    assert isinstance(formula, Attributed)
+    model = load(program.models["gpt2"])
+    model.hf.config.quantization_config = {"quant_method": "none of these"}
+    with pytest.raises(DiagnosticError, match="CQ822"):
+        scored(formula, program, rows.load(formula.data), lambda _: model, Keeping.opened("off"))
