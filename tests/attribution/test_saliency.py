@@ -22,7 +22,7 @@ CAPTIONER = f"""
 model cap = hf("{EXAMPLES}/models/captioner") with dtype = float64
 data scenes = jsonl("{EXAMPLES}/data/scenes.jsonl") with prefix = "a" cluster row.figure sample 24 seed 3
 node W = cap.logit["woman"] @ last - cap.logit["man"] @ last
-node Out = cap.encoder.layer[0].resid @ cq.all
+node Out = cap.encoder.layer[0].resid @ all
 let kitchen = do(cap.image = row.kitchen)
 let office = do(cap.image = row.office)
 """
