@@ -222,18 +222,35 @@ def test_scores_that_are_all_zero_say_why(pair: tuple[LoadedModel, Dataset]) -> 
     assert "the gradient of the readout is zero there" in refused(pair, start=do((site("final_norm"), 0.5)))
 
 
-def test_numbers_that_overflow_name_the_layer(pair: tuple[LoadedModel, Dataset]) -> None:
-    model, _ = pair
-    norms = [m for m in model.stacks[0].blocks[0].module.modules() if isinstance(m, nn.LayerNorm)]
-    kept = norms[0].weight.data.clone()
+OVERFLOWN = (site("embed"), site("layer[0].head[0].out"), site("layer[1].head[0].out"))
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_values_that_overflow_name_the_layer(layer: int, pair: tuple[LoadedModel, Dataset]) -> None:
+    block = pair[0].stacks[0].blocks[layer].module
+    weight = next(m for m in block.modules() if isinstance(m, nn.LayerNorm)).weight
+    kept = weight.data.clone()
     try:
-        # Huge values go through a softmax, which stands: forward all is finite, and slopes are not.
-        norms[0].weight.data.fill_(1e300)
-        said = refused(pair, site("embed"), site("layer[0].head[0].out"), site("layer[1].head[0].out"))
+        weight.data.fill_(1e300)
+        said = refused(pair, *OVERFLOWN)
     finally:
-        norms[0].weight.data.copy_(kept)
-    assert said.startswith(("CQ787", "CQ701"))
-    assert "layer" in said
+        weight.data.copy_(kept)
+    assert said.startswith("CQ787")
+    assert f"`m.layer[{layer}].head[0].out` is not finite in `from`" in said
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_gradients_that_overflow_name_the_layer(layer: int, pair: tuple[LoadedModel, Dataset]) -> None:
+    def root(_module: object, _args: object, out: torch.Tensor) -> torch.Tensor:
+        return out + (0 * out).abs().sqrt()  # the same number, with a slope that is none
+
+    hook = pair[0].stacks[0].blocks[layer].module.register_forward_hook(root)
+    try:
+        said = refused(pair, *OVERFLOWN)
+    finally:
+        hook.remove()
+    assert said.startswith("CQ787")
+    assert said.endswith(f"the gradient overflows on its way back to layer {layer}")
 
 
 def test_nodes_of_a_circuit_are_assigned_together() -> None:
