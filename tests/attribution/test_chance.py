@@ -106,5 +106,6 @@ def test_a_seed_draws_the_same() -> None:
 
 
 def test_more_wires_than_there_are() -> None:
-    with pytest.raises(DiagnosticError, match="no random circuit has 6 wires"):
+    with pytest.raises(DiagnosticError, match="no random circuit has 6 wires") as problem:
         random_circuit(web_of_three(), 6, np.random.default_rng(0))
+    assert problem.value.diagnostics[0].code == "CQ811"

@@ -169,8 +169,9 @@ def test_independence_is_refuted_and_never_supported() -> None:
         assert found.p_refute is not None
         assert (found.p_refute <= ALPHA) == refuted
     few = Readings(lambda m: np.arange(6.0), [0, 1], 3, 6, np.array([0, 0, 1, 1, 2, 2]))
-    with pytest.raises(DiagnosticError, match="6 permutations of clusters"):
+    with pytest.raises(DiagnosticError, match="6 permutations of clusters") as problem:
         found_of(claim("independent"), few, 1, ALPHA)
+    assert problem.value.diagnostics[0].code == "CQ812"
 
 
 def test_joint_necessity_and_who_takes_over() -> None:
