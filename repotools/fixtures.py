@@ -12,7 +12,8 @@ from pathlib import Path
 from causalcircuit.check import Checker
 from causalcircuit.check.questions import region_text
 from causalcircuit.diagnostics import DiagnosticError, Source, render_all
-from causalcircuit.query import Claim, DataRef, Estimation, Program, Query, Testing, render, unit_of
+from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
+from causalcircuit.query.identification import Identified
 from causalcircuit.runs.check import check_program
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
@@ -45,10 +46,24 @@ def outcome(path: Path) -> str:
 def describe(program: Program) -> str:
     """Every question of a program in canonical text: first by the declared names, then in full."""
     parts = ["\n".join(_command(c, program)) for c in program.commands]
-    parts += [f"graph {g.name}: {sorted(g.directed)} {sorted(g.bidirected)}" for g in program.graphs.values()]
+    parts += ["\n".join(_identified(i)) for i in program.identifications]
+    parts += [_graph(g) for g in program.graphs.values()]
     if program.warnings:
         parts.append(render_all(program.warnings))
     return "\n\n".join(parts)
+
+
+def _identified(found: Identified) -> list[str]:
+    comments = [f"## {c}" for c in found.comments]
+    head = f"identify {found.name} in {found.graph}" + "".join(f", from {g}" for g in found.given)
+    effects = [f"  {e.effect} {f'= {e.estimand} (by {e.by})' if e.identified else e.verdict}" for e in found.effects]
+    return [*comments, head, f"  {found.query}", *effects]
+
+
+def _graph(graph: Graph) -> str:
+    more = [f"latent {sorted(graph.latents)}"] if graph.latents else []
+    more += [f"selections {sorted(graph.selections)}"] if graph.selections else []
+    return " ".join([f"graph {graph.name}:", str(sorted(graph.directed)), str(sorted(graph.bidirected)), *more])
 
 
 def _command(command: Estimation | Testing, program: Program) -> list[str]:

@@ -17,6 +17,7 @@ from causalcircuit.api.addresses import (
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
+from causalcircuit.api.diagrams import Drawing, graph, identify
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.maps import saliency
@@ -47,6 +48,7 @@ __all__ = [
     "Circuit",
     "Data",
     "Do",
+    "Drawing",
     "E",
     "Hypothesis",
     "Model",
@@ -68,8 +70,10 @@ __all__ = [
     "estimate",
     "except_",
     "first",
+    "graph",
     "high_level",
     "hypothesis",
+    "identify",
     "inside",
     "kl",
     "known",

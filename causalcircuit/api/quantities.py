@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from causalcircuit.check import claim as make_claim
 from causalcircuit.check.assign import world as make_world
@@ -85,6 +85,8 @@ class Quantity:
 
     expr: Expr
     models: Models = field(default_factory=dict)
+    drawn: ClassVar[bool] = False
+    """Whether it is a vertex of a diagram, and may be set there whatever it is."""
 
     def __repr__(self) -> str:
         """The canonical text."""
@@ -282,7 +284,8 @@ def do(assignments: Any = (), *more: tuple[Any, Any]) -> Do:
     else:
         pairs = [*assignments, *more]
     targets = [(quantity(t), quantity(v)) for t, v in pairs]
-    made = make_world(Assignment(t.expr, v.expr) for t, v in targets)
+    free = {t.expr for t, _ in pairs if isinstance(t, Quantity) and t.drawn}
+    made = make_world((Assignment(t.expr, v.expr) for t, v in targets), drawn=free.__contains__)
     return Do(made, merge(*(q.models for pair in targets for q in pair)))
 
 

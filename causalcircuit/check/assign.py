@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from causalcircuit.check import draws, wires
@@ -34,19 +34,29 @@ from causalcircuit.query import (
     walk,
     world_of,
 )
+from causalcircuit.query.identification import Variable
 
 
-def world(given: Iterable[Assignment], span: Span | None = None) -> World:
+def world(
+    given: Iterable[Assignment], span: Span | None = None, drawn: Callable[[Expr], bool] = lambda _: False
+) -> World:
     """The world of these assignments; a set of nodes as target stands for its members, one by one.
+
+    Args:
+        given: the assignments. span: of them all. drawn: what a diagram has as a vertex and may therefore be set in
+            questions of identification; other questions refuse it (`undrawable`).
 
     Raises:
         DiagnosticError: CQ215, a target that cannot be assigned; CQ216, a value that cannot be given to it.
     """
     unfolded: list[Assignment] = []
     for a in given:
+        if isinstance(a.target, Variable) or drawn(a.target):
+            unfolded.append(a)
+            continue
         for target, whole, member in _members(a.target):
             value = _drawn(_member(a.value, whole, member))
-            _assignable(target, a)
+            assignable(target, a)
             draws.check_row(target, value, a.span)
             _givable(target, value, a)
             unfolded.append(Assignment(target, value, span=a.span))
@@ -83,7 +93,12 @@ def _drawn(value: Expr) -> Expr:
     return draws.named(rebuild(value, _drawn))
 
 
-def _assignable(target: Expr, a: Assignment) -> None:
+def assignable(target: Expr, a: Assignment) -> None:
+    """Demand a target that a model can be given.
+
+    Raises:
+        DiagnosticError: CQ215.
+    """
     if isinstance(target, Site | Input | OwnRow | Wires):
         return
     if isinstance(target, Wire):

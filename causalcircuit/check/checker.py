@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalcircuit.check import declarations, draws, loading, questions
+from causalcircuit.check import declarations, draws, graphs, loading, questions
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Poisoned, Scope
@@ -28,6 +28,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
+from causalcircuit.query.identification import Identified
 from causalcircuit.query.saliency import Saliency
 from causalcircuit.query.trials import Trial
 from causalcircuit.syntax import Statement, cut, parse
@@ -38,9 +39,9 @@ _USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
 _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
-_ROOMS = {"model": loading, "data": loading, "draw": draws}
+_ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs}
 """Where statements are read that are no plain declarations."""
-_QUESTIONS = ("estimate", "test", "show")
+_QUESTIONS = ("estimate", "test", "show", "identify")
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Checker:
     savings: list[Saving] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     maps: list[Saliency] = field(default_factory=list)
+    identifications: list[Identified] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Checker:
             tuple(self.savings),
             tuple(self.trials),
             tuple(self.maps),
+            tuple(self.identifications),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
@@ -121,7 +124,11 @@ class Checker:
         word, tree = statement.word, statement.tree
         before = len(self.found)
         try:
-            if word in _QUESTIONS:
+            if word == "identify":
+                from causalcircuit.check import identifying  # most programs have none
+
+                identifying.identify(self, tree, low, comments)
+            elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
             elif word in ("hypothesis", "family"):
                 getattr(questions, word)(self, tree, low)

@@ -1,4 +1,4 @@
-"""Statements that declare: node, let, graph, use."""
+"""Statements that declare: node, let, use."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.foreign import functions
-from causalcircuit.check.highs import calculated
 from causalcircuit.check.measure import unit
 from causalcircuit.check.values import Function, Module, Value
-from causalcircuit.diagnostics import Span, error
+from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     Expr,
-    Graph,
     World,
     is_estimand,
     is_event,
 )
-from causalcircuit.query.highs import variables_in
-from causalcircuit.syntax.trees import Node, inner, operators, tree_of, unquote
+from causalcircuit.syntax.trees import Node, inner, tree_of, unquote
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
@@ -91,56 +88,6 @@ def _self(checker: Checker, word: str, body: Node, low: Lowering) -> Value:
         "inside its own declaration",
         help="a world is built from others; name the factual one `do()`, or declare a second name",
     )
-
-
-def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`graph G { X -> M, M -> Y, X <-> Y } assume "…"`."""
-    name, *rest = inner(tree)
-    vertices: dict[str, Span] = {}
-    directed: list[tuple[str, str]] = []
-    bidirected: list[tuple[str, str]] = []
-    drawn_in: dict[tuple[str, str], Span] = {}
-    formulas: list[Tree[Token]] = []
-    assume = ""
-    for part in rest:
-        if isinstance(part, Token):
-            assume = unquote(str(part))
-            continue
-        if part.data == "formula":
-            formulas.append(part)
-            continue
-        items = [low.word(c) for c in part.children if isinstance(c, Tree) and c.data == "name"]
-        for c in part.children:
-            if isinstance(c, Tree) and c.data == "name":
-                low.scope.find(low.word(c), low.span(c))
-                vertices.setdefault(low.word(c), low.span(c))
-        arrows = [operators(c)[0] for c in part.children if isinstance(c, Tree) and c.data == "arrow"]
-        for a, arrow, b in zip(items, arrows, items[1:], strict=False):
-            if a == b:
-                raise error("CQ313", f"`{a}` has an arrow into itself", low.span(part), help="remove it")
-            if arrow == "<->":
-                bidirected.append((min(a, b), max(a, b)))
-            else:
-                directed.append((a, b) if arrow == "->" else (b, a))
-                drawn_in[directed[-1]] = low.span(part)
-    made_by = calculated(formulas, drawn_in, vertices, low) if formulas else ()
-    directed += [(cause, name) for name, formula in made_by for cause in variables_in(formula)]
-    import networkx as nx  # only here: its import costs more than the rest of a check
-
-    drawn = nx.DiGraph(directed)
-    if not nx.is_directed_acyclic_graph(drawn):
-        loop = nx.find_cycle(drawn)
-        raise error(
-            "CQ313",
-            f"the graph has a cycle: {' -> '.join([*(a for a, _ in loop), loop[0][0]])}",
-            max((drawn_in.get(edge, low.statement) for edge in loop), key=lambda place: place.start),
-            "closes the cycle",
-            help="causes come before effects: remove one of these arrows",
-        )
-    word = low.word(name)
-    made = Graph(word, tuple(vertices), tuple(directed), tuple(bidirected), assume, low.span(name), made_by)
-    checker.scope.declare(word, made, low.span(name), again=checker.redefine)
-    checker.graphs[word] = made
 
 
 def use(checker: Checker, tree: Tree[Token], low: Lowering) -> None:

@@ -39,6 +39,7 @@ from causalcircuit.query import (
     unite,
 )
 from causalcircuit.query.expr import ArithmeticOp, ComparisonOp
+from causalcircuit.query.identification import AnyValue
 from causalcircuit.query.trials import CircuitClaim
 from causalcircuit.syntax.trees import Node, inner, operators, span_of, tree_of, unquote
 
@@ -115,6 +116,9 @@ class Lowering:
 
     def _percent(self, node: Tree[Token]) -> Number:
         return Number(float(str(node.children[0])[:-1]) / 100, "%", span=self.span(node))
+
+    def _any_value(self, node: Tree[Token]) -> Expr:
+        return AnyValue(span=self.span(node))
 
     def _string(self, node: Tree[Token]) -> Text:
         return Text(unquote(str(node.children[0])), span=self.span(node))
@@ -255,7 +259,7 @@ class Lowering:
             else:
                 of = self.expr(value)
             given.append(assignment(to, of, self.span(child), self.scope))
-        return world(given, self.span(node))
+        return world(given, self.span(node), self.scope.in_diagram)
 
     def _target(self, node: Node) -> Expr:
         """What is assigned: a wire is one, and no value."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from causalcircuit.check.sources import sites
 from causalcircuit.check.values import Builtin, Foreign, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
-from causalcircuit.query import ModelRef, SiteTable
+from causalcircuit.query import Expr, ModelRef, SiteTable
 from causalcircuit.query.functions import arity, registered
 
 FUNCTIONS = (
@@ -35,7 +35,8 @@ class Scope:
     """The names of a file, or of a function's call inside it (`parent`).
 
     `columns` are those of all declared data;
-    `folder` is what the file's relative paths are relative to; `models` are those of the program.
+    `folder` is what the file's relative paths are relative to; `models` are those of the program; `drawn` are the
+    values that are vertices of a diagram, which `do` may set there.
     """
 
     names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Scope:
     columns: set[str] = field(default_factory=set)
     folder: Path | None = None
     models: Mapping[str, ModelRef] = field(default_factory=dict)
+    drawn: set[Expr] = field(default_factory=set)
 
     def sites(self, model: str) -> SiteTable:
         """The sites of a declared model, by the name that its addresses start with."""
@@ -52,6 +54,13 @@ class Scope:
         while scope.parent is not None:
             scope = scope.parent
         return sites(scope.models[model])
+
+    def in_diagram(self, value: Expr) -> bool:
+        """Whether a diagram of this file has `value` as a vertex."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return value in scope.drawn
 
     def resolve(self, path: str) -> str:
         """A path as this file means it, absolute."""

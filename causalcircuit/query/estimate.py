@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causalcircuit.query.circuits.shown import CircuitShown
+    from causalcircuit.query.identification import Identified
     from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
@@ -168,7 +169,7 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
-    `circuits` and `maps` those that it asked for, and `saved` the files that were written.
+    `circuits`, `maps` and `identifications` those that it asked for, and `saved` the files that were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed).
     """
@@ -185,6 +186,7 @@ class Result:
     circuits: tuple[CircuitShown, ...] = ()
     saved: tuple[str, ...] = ()
     maps: tuple[HeatMaps, ...] = ()
+    identifications: tuple[Identified, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -224,6 +226,8 @@ class Result:
             out["circuits"] = [c.to_json() for c in self.circuits]
         if self.maps:
             out["maps"] = [m.to_json() for m in self.maps]
+        if self.identifications:
+            out["identifications"] = [i.to_json() for i in self.identifications]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

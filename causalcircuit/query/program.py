@@ -13,6 +13,7 @@ from causalcircuit.query.expr import Column, Expr, World
 
 if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
+    from causalcircuit.query.identification import Identified
     from causalcircuit.query.saliency import Saliency
     from causalcircuit.query.trials import Trial
 
@@ -197,7 +198,9 @@ class Testing:
 class Graph:
     """A declared causal diagram over names; `<->` edges stand for latent common causes.
 
-    With `formulas`, a high-level model: how each variable is calculated from columns and other variables.
+    With `formulas`, a high-level model: how each variable is calculated from columns and other variables. Otherwise
+    `nodes` has what each vertex stands for. `latents` are never measured; `selections` are (population, vertex): its
+    mechanism differs there.
     """
 
     name: str
@@ -207,6 +210,9 @@ class Graph:
     assume: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
     formulas: tuple[tuple[str, Expr], ...] = ()
+    nodes: tuple[tuple[str, Expr], ...] = ()
+    latents: tuple[str, ...] = ()
+    selections: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +265,7 @@ class Program:
         circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
         trials: tests of claims about circuits.
         maps: heat maps over images and texts.
+        identifications: answers that diagrams give; the check has them, since nothing has to run.
     """
 
     models: Mapping[str, ModelRef]
@@ -274,8 +281,10 @@ class Program:
     savings: tuple[Saving, ...] = ()
     trials: tuple[Trial, ...] = ()
     maps: tuple[Saliency, ...] = ()
+    identifications: tuple[Identified, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
-        return bool(self.commands or self.views or self.savings or self.trials or self.maps)
+        asked = (self.commands, self.views, self.savings, self.trials, self.maps, self.identifications)
+        return any(asked)

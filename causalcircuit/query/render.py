@@ -41,6 +41,7 @@ from causalcircuit.query.expr import (
     World,
 )
 from causalcircuit.query.given import Noise, Vector
+from causalcircuit.query.identification import AnyValue, Variable
 from causalcircuit.query.statistics import Component, Direction
 
 Names = Mapping[Expr | World, str]
@@ -80,6 +81,10 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"[{', '.join(_expr(i, names, 0) for i in items)}]"
         case Column(name=name):
             return f"row.{name}"
+        case Variable(name=name):
+            return name
+        case AnyValue():
+            return "*"
         case Site(address=address, position=position):
             return f"{address} @ {position}"
         case Input(model=model, channel=channel):

@@ -14,7 +14,10 @@ from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept,
 from causalcircuit.report.circuits import circuit_block
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
 from causalcircuit.report.figures import count
+from causalcircuit.report.identified import PLAIN as SIGNS
+from causalcircuit.report.identified import identified_block
 from causalcircuit.report.paper import paper, written
+from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
 from causalcircuit.report.saliency import heat_block
 from causalcircuit.report.shown import shown_block
@@ -40,7 +43,7 @@ def to_text(
     console, out = paper(width, colour=colour, system="256")
     for i, part in enumerate(_parts(result, width, brief)):
         console.print(*([Text()] if i else []), part, sep="\n")
-    return written(out, ascii_only)
+    return written(out, ascii_only, {**PLAIN, **SIGNS})
 
 
 def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
@@ -77,6 +80,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = maps.comments
             yield _paragraphs(said)
         yield heat_block(maps, width, brief)
+    for found in result.identifications:
+        if found.comments not in ((), said) and not brief:
+            said = found.comments
+            yield _paragraphs(said)
+        yield identified_block(found, brief)
 
 
 def _title(comments: Sequence[str], width: int) -> Group:

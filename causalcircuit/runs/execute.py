@@ -91,6 +91,8 @@ class Runner:
                 result = self._with_circuits(circuits, result)
             if program.maps and not tests_only and not result.interrupted:
                 result = self._with_maps(program, result, progress)
+            if program.identifications and not tests_only:
+                result = replace(result, identifications=program.identifications)
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
         except DiagnosticError as problem:
@@ -210,7 +212,7 @@ class Runner:
             tuple(tested),
             tuple(dict.fromkeys(found)),
             _labelled(tables),
-            program.comments if commands or program.views or program.trials or program.maps else (),
+            program.comments if program.asks and (commands or not program.commands) else (),
             interrupted=interrupted,
             shown=tuple(displays),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},

@@ -134,6 +134,7 @@ def summary(program: Program) -> str:
     estimates = sum(len(c.queries) for c in program.commands if not isinstance(c, Testing))
     counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
     counts |= {"circuit": len(program.circuits)} if program.circuits else {}
+    counts |= {"identification": len(program.identifications)} if program.identifications else {}
     return "sound; " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 
 

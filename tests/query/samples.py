@@ -57,6 +57,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.circuit import Circuit, CircuitEdge
 from causalcircuit.query.circuits.formulas import Known
+from causalcircuit.query.identification import AnyValue, Variable
 
 
 def site(*steps: Part | str, model: str = "m", position: Position = LAST) -> Site:
@@ -76,6 +77,8 @@ EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
     Number: (Number(0.1, "logit"), "0.1 logit"),
     Text: (Text(' "a"\n'), '" \\"a\\"\\n"'),
     Truth: (Truth(True), "true"),
+    Variable: (Variable("season"), "season"),
+    AnyValue: (AnyValue(), "*"),
     Items: (Items((Text("a"), Column("b"))), '["a", row.b]'),
     Column: (Column("io"), "row.io"),
     Site: (HEAD, "m.layer[1].head[3].out @ last"),

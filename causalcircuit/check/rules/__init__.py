@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
+from causalcircuit.check.drawn import in_diagrams_only
 from causalcircuit.check.rules.context import RULES, Context, rule
 from causalcircuit.check.sources import sites
 from causalcircuit.check.templates import has_template
@@ -26,7 +27,10 @@ def queries_of(command: Command) -> tuple[Query, ...]:
 
 
 def examine(command: Command, models: Mapping[str, ModelRef]) -> list[Diagnostic]:
-    """Everything that the rules have to say of a command; equal remarks once."""
+    """Everything that the rules have to say of a command; equal remarks once; of what no row has, nothing further."""
+    drawn = in_diagrams_only(queries_of(command))
+    if drawn:
+        return drawn
     try:
         tables = {name: sites(ref) for name, ref in models.items()}
     except DiagnosticError as problem:

@@ -1,0 +1,89 @@
+"""Diagrams, and what follows from them: `cq.graph("X -> M, M -> Y, X <-> Y")`, `cq.identify(…)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from causalcircuit.api.quantities import Models, Quantity, merge
+from causalcircuit.check.identifying import drawn, given, identified, remarks
+from causalcircuit.diagnostics import did_you_mean, error
+from causalcircuit.query import Graph, Result, is_estimand
+from causalcircuit.query.identification import Variable
+
+
+@dataclass(frozen=True, eq=False)
+class Vertex(Quantity):
+    """A variable of a diagram, which `do` may set there even where no model lets it be set."""
+
+    drawn: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A diagram; `G["X"]` is one of its variables.
+
+    Attributes:
+        graph: the noun that the language builds for `graph`. models: of the nodes in it.
+    """
+
+    graph: Graph
+    models: Models = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> Vertex:
+        """A variable, to be read, set by `do`, and conditioned on.
+
+        Raises:
+            DiagnosticError: CQ832, the diagram has none of that name.
+        """
+        nodes = dict(self.graph.nodes)
+        if name not in nodes:
+            raise error("CQ832", f"the diagram has no variable `{name}`", help=did_you_mean(name, list(nodes)))
+        bound = nodes[name]
+        return Vertex(bound, {} if isinstance(bound, Variable) else self.models)
+
+
+def graph(text: str, *, name: str = "G", assume: str = "", **nodes: Quantity) -> Drawing:
+    """A diagram from `"X -> M, M -> Y, X <-> Y"`, DOT or dagitty.
+
+    Args:
+        text: the diagram; latents and populations in the form of DOT or dagitty. name: how answers call it.
+        assume: what it takes for granted, for reports. nodes: what variables stand for; others are bound to nothing.
+
+    Raises:
+        DiagnosticError: CQ280 a latent that is measured, CQ830 a cycle, CQ831, CQ832, CQ834 a text that is no diagram.
+    """
+    made = drawn(text, name, {v: q.expr for v, q in nodes.items()}, assume)
+    return Drawing(made, merge(*(q.models for q in nodes.values())))
+
+
+def identify(
+    *estimands: Quantity,
+    diagram: Drawing,
+    by: str = "auto",
+    sources: Sequence[str] | None = None,
+    **named: Quantity,
+) -> Result:
+    """Whether estimands follow from a diagram, and how: `identify(E[G["Y"] | do({G["X"]: 1})], diagram=G)`.
+
+    Args:
+        estimands, named: arithmetic of `E` and `P` over the diagram's variables. diagram: made by `graph`.
+        by: `adjustment`, `frontdoor`, `iv`, `id`, or `auto`.
+        sources: distributions that are known, as the language writes them: `["P(A, B)", "P[trial](B | do(A = *))"]`.
+
+    Returns:
+        A result with `identifications`; those without a formula have a warning, CQ843.
+
+    Raises:
+        DiagnosticError: CQ214 no estimand, CQ281 what the diagram does not have, CQ282 what it does not answer; what
+            is wrong with the question or the sources (CQ833, CQ835, CQ836, CQ841, CQ842).
+    """
+    known = None if sources is None else given(sources)
+    asked = [*(("", q) for q in estimands), *named.items()]
+    found = []
+    for name, q in asked:
+        if not is_estimand(q.expr):
+            raise error("CQ214", f"`{q}` has a value on each row", help=f"write `E[{q}]` for its mean")
+        found.append(identified(q.expr, diagram.graph, name, by, known))
+    return Result(diagnostics=tuple(d for one in found for d in remarks(one)), identifications=tuple(found))

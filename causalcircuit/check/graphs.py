@@ -1,0 +1,180 @@
+"""The statement `graph`: vertices, arrows, latents and selections, or formulas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lark import Token, Tree
+
+from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.highs import calculated
+from causalcircuit.check.scope import CLAIMS, FUNCTIONS, Poisoned
+from causalcircuit.check.values import Value, kind_of
+from causalcircuit.diagnostics import Diagnostic, Fix, Label, Span, error, nearest
+from causalcircuit.query import Expr, Graph, is_estimand
+from causalcircuit.query.functions import registered
+from causalcircuit.query.highs import variables_in
+from causalcircuit.query.identification import Variable
+from causalcircuit.syntax.trees import inner, operators, unquote
+
+if TYPE_CHECKING:
+    from causalcircuit.check.checker import Checker
+
+POPULATION = "population"
+"""The name from which arrows lead to what differs in another population."""
+
+
+def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
+    """`graph G { X -> M -> Y, X <-> Y, latent U, population -> L } assume "…"`."""
+    name, *rest = inner(tree)
+    vertices: dict[str, Span] = {}
+    latents: dict[str, Span] = {}
+    directed: list[tuple[str, str]] = []
+    bidirected: list[tuple[str, str]] = []
+    selections: dict[tuple[str, str], None] = {}
+    drawn_in: dict[tuple[str, str], Span] = {}
+    formulas: list[Tree[Token]] = []
+    assume = ""
+    for part in rest:
+        if isinstance(part, Token):
+            assume = unquote(str(part))
+            continue
+        if part.data == "formula":
+            formulas.append(part)
+            continue
+        names = [c for c in part.children if isinstance(c, Tree) and c.data == "name"]
+        items = [low.word(c) for c in names]
+        if part.data == "selection":
+            vertices.setdefault(items[1], low.span(names[1]))
+            selections[items[0], items[1]] = None
+            continue
+        if part.data == "latent":
+            latents[items[0]] = low.span(names[0])
+        for c, word in zip(names, items, strict=True):
+            if not _selects(word, low):
+                vertices.setdefault(word, low.span(c))
+        arrows = [operators(c)[0] for c in part.children if isinstance(c, Tree) and c.data == "arrow"]
+        for a, arrow, b in zip(items, arrows, items[1:], strict=False):
+            cause, effect = (a, b) if arrow != "<-" else (b, a)
+            if a == b:
+                raise error("CQ313", f"`{a}` has an arrow into itself", low.span(part), help="remove it")
+            if _selects(effect, low) or (_selects(cause, low) and arrow == "<->"):
+                way = f"write `{POPULATION} -> {b if _selects(a, low) else a}`, or `{POPULATION} trial -> …` to name it"
+                raise error("CQ280", "a population has no causes in a diagram", low.span(part), help=way)
+            if _selects(cause, low):
+                selections[POPULATION, effect] = None
+            elif arrow == "<->":
+                bidirected.append((min(a, b), max(a, b)))
+            else:
+                directed.append((cause, effect))
+                drawn_in[directed[-1]] = low.span(part)
+    made_by = calculated(formulas, drawn_in, vertices, low) if formulas else ()
+    directed += [(cause, name) for name, formula in made_by for cause in variables_in(formula)]
+    nodes = () if made_by else _bound(checker, vertices, latents)
+    _acyclic(directed, drawn_in, low)
+    word = low.word(name)
+    made = Graph(
+        word,
+        tuple(vertices),
+        tuple(directed),
+        tuple(bidirected),
+        assume,
+        low.span(name),
+        made_by,
+        nodes,
+        tuple(latents),
+        tuple(selections),
+    )
+    checker.scope.declare(word, made, low.span(name), again=checker.redefine)
+    checker.graphs[word] = made
+
+
+def _selects(word: str, low: Lowering) -> bool:
+    """Whether a name in a diagram is that of the other population; a declared one is a variable like any other."""
+    return word == POPULATION and word not in low.scope.names
+
+
+def _acyclic(directed: list[tuple[str, str]], drawn_in: dict[tuple[str, str], Span], low: Lowering) -> None:
+    import networkx as nx  # only here: its import costs more than the rest of a check
+
+    drawn = nx.DiGraph(directed)
+    if not nx.is_directed_acyclic_graph(drawn):
+        loop = nx.find_cycle(drawn)
+        raise error(
+            "CQ313",
+            f"the graph has a cycle: {' -> '.join([*(a for a, _ in loop), loop[0][0]])}",
+            max((drawn_in.get(edge, low.statement) for edge in loop), key=lambda place: place.start),
+            "closes the cycle",
+            help="causes come before effects: remove one of these arrows",
+        )
+
+
+# ---- what stands behind the vertices
+
+
+def _bound(checker: Checker, vertices: dict[str, Span], latents: dict[str, Span]) -> tuple[tuple[str, Expr], ...]:
+    """What each vertex stands for; a name that is bound to nothing becomes a variable of its own."""
+    found: dict[str, Expr] = {}
+    twins: dict[Expr, str] = {}
+    for word, span in vertices.items():
+        value = _value(checker, word, span)
+        if value is None:
+            value = Variable(word)
+            checker.found.extend(_misspelt(word, span, vertices, checker))
+            checker.scope.declare(word, value, span)
+        if word in latents and not isinstance(value, Variable):
+            labels = [Label(checker.scope.names[word][1], "measured here")]
+            way = "leave `latent` out, or give the latent another name"
+            raise error("CQ280", f"`{word}` is latent and is measured", latents[word], labels=labels, help=way)
+        if value in twins:
+            way = "one vertex for each: two names of one thing are one variable"
+            raise error("CQ280", f"`{twins[value]}` and `{word}` are the same thing", span, help=way)
+        twins[value] = word
+        found[word] = value
+    checker.scope.drawn.update(twins)
+    return tuple(found.items())
+
+
+def _value(checker: Checker, word: str, span: Span) -> Expr | None:
+    """What a vertex is declared as; `None` where it is not."""
+    scope = checker.scope
+    if word in scope.later or word in scope.failed or word in scope.names:
+        value = scope.find(word, span)
+        if value is None:
+            raise Poisoned
+        return _row_value(word, value, span)
+    if word in ("true", "false", "row", *FUNCTIONS, *CLAIMS) or registered(word) is not None:
+        raise error("CQ280", f"`{word}` is a word of the language, and no variable", span, help="choose another name")
+    return None
+
+
+def _row_value(word: str, value: Value, span: Span) -> Expr:
+    if isinstance(value, Expr) and not is_estimand(value):
+        return value
+    kind = "an estimand" if isinstance(value, Expr) else kind_of(value)
+    way = f"a variable has a value on each row: `node {word} = …`; or choose a name that is not declared"
+    raise error("CQ280", f"`{word}` is {kind}, and no variable", span, help=way)
+
+
+def _misspelt(word: str, span: Span, vertices: dict[str, Span], checker: Checker) -> list[Diagnostic]:
+    """A warning where a name that is bound to nothing looks like one that is declared and not in the diagram."""
+    declared = {
+        name: place
+        for name, (value, place) in checker.scope.names.items()
+        if name not in vertices and isinstance(value, Expr) and not isinstance(value, Variable)
+    }
+    near = nearest(word, [*declared])
+    if near is None:
+        return []
+    return [
+        Diagnostic(
+            "CQ283",
+            f"`{word}` is bound to nothing: it is a variable of the diagram that nobody measures",
+            span,
+            "not declared above",
+            (Label(declared[near], "a similar name is declared here"),),
+            (f"did you mean `{near}`?",),
+            fix=Fix(span, near),
+            severity="warning",
+        )
+    ]
