@@ -26,7 +26,11 @@ def trust_facts(circuit: Circuit) -> list[Fact]:
         ("CPR", trust.cpr, "integral of faithfulness over the share of wires"),
         ("CMD", trust.cmd, "integral of |1 - faithfulness|; 0 is best"),
         *_agreement(circuit, trust),
-        ("Jaccard", trust.jaccard, "mean overlap of the wires chosen on resampled rows"),
+        (
+            "Jaccard",
+            trust.jaccard,
+            f"mean overlap of the {'wires' if circuit.edges else 'nodes'} chosen on resampled rows",
+        ),
         *(("overlap", x, f"of the strongest wires by {m} with these") for m, x in sorted(trust.across.items())),
         ("shuffled weights", trust.randomised, _shuffled(trust)),
     ]
