@@ -21,9 +21,8 @@ from causalcircuit.attribution.summary import Floats, means, stability, stronges
 from causalcircuit.attribution.tally import Tally, size_of
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.models import LoadedModel
-from causalcircuit.query import ALL, Site
+from causalcircuit.query import Site
 from causalcircuit.query.circuit import Circuit, CircuitEdge, Origin, Score, Trust
-from causalcircuit.query.circuits.routes import belongs
 from causalcircuit.query.estimate import Interval
 from causalcircuit.rows import Dataset, clusters
 
@@ -142,7 +141,7 @@ def _whole(
     data = bench.rows.data
     wiring = bench.wiring
     if over and not wiring.fine:
-        wiring = _part(wiring, between(wiring, over))
+        wiring = _part(wiring, wiring.between(over))
     if by.lasting is not None:
         bench.rows.kept = by.lasting.outcomes
         known = by.lasting.scores(len(wiring))
@@ -206,18 +205,8 @@ def considered(found: Scores, over: Sequence[Site]) -> tuple[Floats, np.ndarray]
     numbers = np.arange(len(found.wiring))
     if not over or found.wiring.fine:
         return found.table, numbers
-    own = between(found.wiring, over)
+    own = found.wiring.between(over)
     return found.table[:, own], numbers[own]
-
-
-def between(wiring: Wiring, over: Sequence[Site]) -> np.ndarray:
-    """[wires] which lead from one of some nodes to one of them, or to the readout."""
-    names = {s.address for s in over}
-    writes = np.array([w in names for w in wiring.writes])
-    sites = [Site(a, ALL) for a in names]
-    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in wiring.reads])
-    chosen: np.ndarray = writes[wiring.writers.numpy()] & reads[wiring.readers.numpy()]
-    return chosen
 
 
 def _part(wiring: Wiring, chosen: np.ndarray) -> Wiring:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.query import ALL, Address, Position, Site, SiteTable
 from causalcircuit.query.circuit import CircuitEdge
-from causalcircuit.query.circuits.routes import belongs
 
 Ends = tuple[Site, Site | None]
 """A wire: where it leaves, and where it ends; `None` is the readout."""
@@ -55,17 +53,6 @@ def placed(wiring: Wiring, table: SiteTable, wires: Iterable[Ends]) -> tuple[Ten
         mask = regions.setdefault(region, torch.zeros_like(whole)) if region else whole
         mask[index.of(source, target)] = True
     return whole, {region: mask & ~whole for region, mask in regions.items()}
-
-
-def considered_of(wiring: Wiring, over: Sequence[Site]) -> Tensor:
-    """[wires] which lie between nodes, or lead from one to the readout; all where no nodes are named."""
-    if not over:
-        return torch.ones(len(wiring), dtype=torch.bool)
-    names = {s.address for s in over}
-    sites = [Site(a, ALL) for a in names]
-    writes = np.array([w in names for w in wiring.writes])
-    reads = np.array([r is None or any(belongs(Site(r, ALL), s) for s in sites) for r in wiring.reads])
-    return torch.from_numpy(writes[wiring.writers.numpy()] & reads[wiring.readers.numpy()])
 
 
 class _Index:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from causalcircuit.attribution.attribute import between
 from causalcircuit.attribution.ends import fine
 from causalcircuit.attribution.layout import Event, Read, Write, events
 from causalcircuit.attribution.methods import METHODS
@@ -77,7 +76,7 @@ def predicted(
     order = {t.name: (_order(model),) * t.layers for t in model.sites.towers}
     every = events(model.sites, question.model, order)
     wiring = wiring_of(replace(Streams.of(model), events=every))
-    considered = int(between(wiring, over).sum()) if over else len(wiring)
+    considered = int(wiring.between(over).sum()) if over else len(wiring)
     scored = considered if METHODS[method.name].whole else len(wiring)
     at = {w: plan.run_of(question.model, projected(w, question.model)) for w in (question.start, question.end)}
     setups = [ready.setups[i] for i in at.values()]

@@ -95,13 +95,7 @@ class Lab:
     @cached_property
     def considered(self) -> Bools:
         """[wires] those between nodes that were considered, and from these to the readout."""
-        wiring, over = self.bench.wiring, {s.address for s in self.circuit.over}
-        if not over:
-            return np.ones(len(wiring), dtype=bool)
-        writes = np.array([w in over for w in wiring.writes])
-        reads = np.array([own is None or any(writes[i] for i in own) for own in self.owners])
-        found: Bools = writes[wiring.writers.numpy()] & reads[wiring.readers.numpy()]
-        return found
+        return self.bench.wiring.between(self.circuit.over)
 
     @cached_property
     def web(self) -> Web:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.choices import UnknownWireError, considered_of, ends_of, placed
+from causalcircuit.attribution.choices import UnknownWireError, ends_of, placed
 from causalcircuit.attribution.kept import Kept, prepared
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.stations import Layout, Regional, streamed
@@ -58,7 +58,7 @@ def left_alone(wiring: Wiring, table: SiteTable, taken: Sequence[Taken]) -> Regi
     turned: list[tuple[frozenset[Position], Tensor]] = []
     for each in taken:
         own, regions = placed(wiring, table, ends_of(each.circuit.edges))
-        kept &= (~considered_of(wiring, each.circuit.over) | own) if each.complement else ~own
+        kept &= (~torch.from_numpy(wiring.between(each.circuit.over)) | own) if each.complement else ~own
         turned += regions.items()
     # A wire that is kept (or not) at all positions is not turned back at some of them.
     back = ~kept if taken[0].complement else kept

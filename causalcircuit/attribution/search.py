@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from causalcircuit.attribution.bench import Bench
-from causalcircuit.attribution.choices import chosen, considered_of, ends_of
+from causalcircuit.attribution.choices import chosen, ends_of
 from causalcircuit.attribution.kept import Kept, prepared, readouts
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.summary import Floats, units
@@ -186,7 +186,7 @@ def smallest(
     weights = np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
     bench = Bench(Rows(model, data, question), quick=False)
     own = [int(chosen(bench.wiring, model.sites, [e]).nonzero()) for e in ends_of(circuit.edges)]
-    considered = considered_of(bench.wiring, circuit.over)
+    considered = torch.from_numpy(bench.wiring.between(circuit.over))
     considered[own] = True
     trials = Trials(bench, tuple(own), ~considered, weights, heard)
 

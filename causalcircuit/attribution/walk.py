@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from causalcircuit.attribution.layout import Norm, Read, Write
 from causalcircuit.attribution.passes import Recorded
 from causalcircuit.attribution.streams import Meeting, Streams
 from causalcircuit.query import ALL, Address, Position, Site
+from causalcircuit.query.circuits.routes import belongs
+from causalcircuit.query.circuits.wires import shared_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Wiring:
         writes, reads: the nodes, in order of computation; `None` is the readout.
         writers, readers: of each wire the numbers of both ends.
         starts, stops: the positions of `writes` and of `reads`; empty where each node is meant at all positions.
+        shared: by tower, how many query heads read one head of keys and values, where it is more than one.
     """
 
     writes: tuple[Address, ...]
@@ -30,11 +35,23 @@ class Wiring:
     readers: Tensor
     starts: tuple[Position, ...] = ()
     stops: tuple[Position, ...] = ()
+    shared: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fine(self) -> bool:
         """Whether its nodes are finer than whole parts: those asked for, and no others."""
         return bool(self.starts)
+
+    def between(self, over: Sequence[Site]) -> NDArray[np.bool_]:
+        """[wires] those that lead from one of some whole parts to one, or to the readout; all where none are named."""
+        if not over:
+            return np.ones(len(self), dtype=bool)
+        sites = [Site(a, ALL) for a in dict.fromkeys(s.address for s in over)]
+        names = {s.address for s in sites}
+        writes = np.array([w in names for w in self.writes])
+        reads = np.array([r is None or any(belongs(Site(r, ALL), s, self.shared) for s in sites) for r in self.reads])
+        found: NDArray[np.bool_] = writes[self.writers.numpy()] & reads[self.readers.numpy()]
+        return found
 
     def source(self, wire: int) -> Site:
         """Where a wire leaves."""
@@ -68,7 +85,8 @@ def wiring_of(streams: Streams) -> Wiring:
                 pairs.extend((w, len(reads)) for w in own)
                 reads.append(node)
     both = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2)
-    return Wiring(tuple(writes), tuple(reads), both[:, 0], both[:, 1])
+    shared = shared_in(streams.model.sites)
+    return Wiring(tuple(writes), tuple(reads), both[:, 0], both[:, 1], shared=shared)
 
 
 def gradients_of(here: Recorded) -> dict[str, Tensor]:

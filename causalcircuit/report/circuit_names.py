@@ -24,6 +24,15 @@ def short(site: Site | None) -> str:
     return f"{name}{at}"
 
 
+def wire_name(source: Site, target: Site | None, readout: str = READOUT) -> str:
+    """A wire: `0.2 -> 1.3.q`. Keys and values are read where what is written stands: it is said once."""
+    if target is None:
+        return f"{short(source)} -> {readout}"
+    name, at = _parts(target)
+    once = source.position == target.position and _LOOKED.search(name)
+    return f"{short(source)} -> {name}{'' if once else at}"
+
+
 def _parts(site: Site) -> tuple[str, str]:
     """The name of a node, and of its position."""
     local = site.address.local

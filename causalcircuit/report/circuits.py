@@ -12,7 +12,7 @@ from rich.text import Text
 from causalcircuit.query.circuit import Circuit, Score, Trust
 from causalcircuit.query.circuits.compare import Comparison
 from causalcircuit.query.circuits.shown import CircuitShown
-from causalcircuit.report.circuit_names import READOUT, lines, short
+from causalcircuit.report.circuit_names import READOUT, lines, short, wire_name
 from causalcircuit.report.details import grid
 from causalcircuit.report.figures import bounds, count, decimals, figure, percent
 from causalcircuit.report.safe import clean, words
@@ -99,7 +99,7 @@ def _items(circuit: Circuit) -> list[Item]:
     """Wires, or where there are none the nodes, with their scores."""
     if circuit.edges:
         last = _readout(circuit)
-        return [(f"{short(e.source)} -> {short(e.target) if e.target else last}", e.score) for e in circuit.edges]
+        return [(wire_name(e.source, e.target, last), e.score) for e in circuit.edges]
     return [(short(n.site), n.score) for n in circuit.nodes]
 
 

@@ -24,10 +24,14 @@ def trust_facts(circuit: Circuit) -> list[Fact]:
         )
     listed: list[tuple[str, float | None, str]] = [
         ("CPR", trust.cpr, "integral of faithfulness over the share of wires"),
-        ("CMD", trust.cmd, "integral of |1 − faithfulness|; 0 is best"),
+        ("CMD", trust.cmd, "integral of |1 - faithfulness|; 0 is best"),
         *_agreement(circuit, trust),
-        ("Jaccard", trust.jaccard, "mean overlap of the wires chosen on resampled rows"),
-        *((m, x, "overlap of that method's strongest wires with these") for m, x in sorted(trust.across.items())),
+        (
+            "Jaccard",
+            trust.jaccard,
+            f"mean overlap of the {'wires' if circuit.edges else 'nodes'} chosen on resampled rows",
+        ),
+        *(("overlap", x, f"of the strongest wires by {m} with these") for m, x in sorted(trust.across.items())),
         ("shuffled weights", trust.randomised, _shuffled(trust)),
     ]
     for name, x, meaning in listed:

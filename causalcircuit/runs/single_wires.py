@@ -98,16 +98,16 @@ def _ends(wires: Wires, model: LoadedModel) -> list[tuple[Site, Site | None]]:
 def _others(
     wires: Wires, model: LoadedModel, own: list[tuple[Site, Site | None]]
 ) -> Iterator[tuple[Site, Site | None]]:
-    from causalcircuit.attribution.choices import UnknownWireError, chosen, considered_of
+    from causalcircuit.attribution.choices import UnknownWireError, chosen
     from causalcircuit.attribution.streams import Streams
     from causalcircuit.attribution.walk import wiring_of
 
     wiring = wiring_of(Streams.of(model))
     over = wires.circuit.circuit.over if isinstance(wires.circuit, Known) else ()
     try:
-        left = considered_of(wiring, over) & ~chosen(wiring, model.sites, own)
+        left = wiring.between(over) & ~chosen(wiring, model.sites, own).numpy()
     except UnknownWireError as problem:
         raise TooManyError(f"what else there is cannot be named: {problem}") from None
-    for i in left.nonzero().flatten().tolist():
+    for i in left.nonzero()[0].tolist():
         read = wiring.reads[int(wiring.readers[i])]
         yield Site(wiring.writes[int(wiring.writers[i])], ALL), None if read is None else Site(read, ALL)

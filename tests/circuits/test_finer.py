@@ -12,7 +12,7 @@ from causalcircuit.query.circuits import paths, read, write
 from causalcircuit.query.circuits.routes import belongs
 from causalcircuit.query.circuits.shown import CircuitShown
 from causalcircuit.report import to_text
-from causalcircuit.report.circuit_names import node_of, place_name, short
+from causalcircuit.report.circuit_names import node_of, place_name, short, wire_name
 from tests.circuits.samples import circuit, edge, site
 
 SUBJ = Position("token", words=(Word("subj"),))
@@ -60,7 +60,9 @@ def test_a_node_stands_where_it_writes_not_where_it_looks() -> None:
     said = to_text(Result(circuits=(CircuitShown((circuit(*wires),)),)), width=100)
     assert "1.3@last" in said
     assert "layer 1  1.3@last\n" in said.replace(" \n", "\n")
-    assert "embed@subj -> 1.3.k@subj" in said
+    assert "embed@subj -> 1.3.k\n" in said.replace(" \n", "\n")
+    assert wire_name(at("embed", SUBJ), at("layer[1].head[3].k", LAST)) == "embed@subj -> 1.3.k@last"
+    assert wire_name(at("embed", LAST), at("layer[1].head[3].q", LAST)) == "embed@last -> 1.3.q@last"
 
 
 def test_routes_go_on_through_what_reads_by_itself() -> None:

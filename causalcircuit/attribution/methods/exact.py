@@ -37,9 +37,7 @@ def exact(bench: Bench, wiring: Wiring, heard: Callable[[int, int], None] | None
             if heard is not None and total:
                 heard(int(n * (first + share * done / total) / len(worlds)), n)
 
-        found = execute(
-            prepare(plan, {question.model: rows.model}, rows.data), told, rows.positions, kept=rows.kept
-        )
+        found = execute(prepare(plan, {question.model: rows.model}, rows.data), told, rows.positions, kept=rows.kept)
         if not found.complete:
             raise KeyboardInterrupt
         for i, cell in enumerate(cells):

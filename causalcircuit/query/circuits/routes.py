@@ -55,8 +55,8 @@ def belongs(read: Site, write: Site, shared: Mapping[str, int] | None = None) ->
     Args:
         read: where a wire ends. write: where one leaves. shared: as in `Circuit`.
     """
-    if read.address == write.address:  # a neuron, an expert or a feature, which reads by itself; a projector
-        return _near(read, write)
+    if read.address == write.address:
+        return _reads(read) and _near(read, write)
     reader, writer = place_of(read), place_of(write)
     if reader is None or writer is None or reader[0] != writer[0]:
         return False
@@ -72,6 +72,12 @@ def belongs(read: Site, write: Site, shared: Mapping[str, int] | None = None) ->
             return False
     mixing = what in ("k", "v") or (reader[0][2] == "attn" and what == "in")
     return mixing or _near(read, write)
+
+
+def _reads(site: Site) -> bool:
+    """Whether a wire may end in what writes: a neuron, an expert, a feature, a projector; no head and no embedding."""
+    names = [p.name for p in site.address.path]
+    return names[-1] != "embed" and names[-2:] != ["head", "out"]
 
 
 def _near(read: Site, write: Site) -> bool:
