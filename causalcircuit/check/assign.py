@@ -36,6 +36,9 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.identification import Variable
 
+_SET = (Site, Input, OwnRow, Wires)
+"""What a model can be given, or a row be."""
+
 
 def world(
     given: Iterable[Assignment], span: Span | None = None, drawn: Callable[[Expr], bool] = lambda _: False
@@ -44,15 +47,15 @@ def world(
 
     Args:
         given: the assignments. span: of them all. drawn: what a diagram has as a vertex and may therefore be set in
-            questions of identification; other questions refuse it (`undrawable`).
+            questions of identification; other questions refuse it (`in_diagrams_only`).
 
     Raises:
         DiagnosticError: CQ215, a target that cannot be assigned; CQ216, a value that cannot be given to it.
     """
     unfolded: list[Assignment] = []
     for a in given:
-        if isinstance(a.target, Variable) or drawn(a.target):
-            unfolded.append(a)
+        if isinstance(a.target, Variable) or (not isinstance(a.target, (*_SET, Wire, Items)) and drawn(a.target)):
+            unfolded.append(a)  # what a model can be given is read as ever, vertex or not
             continue
         for target, whole, member in _members(a.target):
             value = _drawn(_member(a.value, whole, member))
@@ -99,7 +102,7 @@ def assignable(target: Expr, a: Assignment) -> None:
     Raises:
         DiagnosticError: CQ215.
     """
-    if isinstance(target, Site | Input | OwnRow | Wires):
+    if isinstance(target, _SET):
         return
     if isinstance(target, Wire):
         wires.check(target, a.span)

@@ -18,6 +18,7 @@ from causalcircuit.query import (
     Expr,
     Generated,
     Input,
+    Items,
     Logic,
     Negative,
     Number,
@@ -106,15 +107,24 @@ class Reader:
 
     def _set(self, world: World) -> tuple[str, ...]:
         """The vertices that a world sets, each to a value that is the same for all rows."""
-        out = []
-        for a in world.assignments:
-            if a.target not in self.vertices:
+        sets = {whole: v for whole, v in self.vertices.items() if isinstance(whole, Items)}
+        targets = [a.target for a in world.assignments]
+        out: list[str] = []
+        for i, a in enumerate(world.assignments):
+            # A set of nodes is assigned member by member.
+            names = [self.vertices[a.target]] if a.target in self.vertices else []
+            names += [v for whole, v in sets.items() if a.target in whole.items and set(whole.items) <= set(targets)]
+            if not names:
                 raise self._unknown(a.target)
+            if a.target in targets[:i]:
+                way = "assignments are simultaneous: keep one, or make two worlds"
+                said = f"`{names[0]}` is assigned twice in one world"
+                raise error("CQ301", said, within(a.span, self.span), "again here", help=way)
             if not _fixed(a.value):
                 way = "set one value for all rows, `do(X = 1)`, or every value, `do(X = *)`"
                 raise self._no_effect("it differs from row to row", a.value, way)
-            out.append(self.vertices[a.target])
-        return tuple(out)
+            out += names
+        return tuple(dict.fromkeys(out))
 
     def _given(self, condition: Expr | None) -> Iterator[str]:
         """The vertices that a condition fixes."""

@@ -41,7 +41,8 @@ def identify(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
                 "a row value",
                 help="ask of an effect: `E[Y | do(X = 1)]`, `P(Y | do(X = 1))`",
             )
-        places = {"CQ841": method, "CQ835": options.get("from_"), "CQ836": options.get("from_")}
+        # Names of the question itself are known to be vertices by then: CQ832 is about what `from` names.
+        places = {"CQ841": method, **dict.fromkeys(("CQ832", "CQ835", "CQ836"), options.get("from_"))}
         try:
             made = identified(value, graph, text_of(head, low.statement), by, sources, comments, low.span(head))
         except DiagnosticError as problem:

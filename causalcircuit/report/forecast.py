@@ -44,7 +44,7 @@ def forecast_text(forecast: Forecast, *, width: int = 80, colour: bool = False, 
     console, out = paper(width, colour=colour)
     if not forecast.data and not forecast.circuits:
         circuits = any(d.code == "CQ266" for d in forecast.diagnostics)
-        console.print(words("Only circuits are asked for." if circuits else "Nothing is asked, so nothing would run."))
+        console.print(words("Only circuits are asked for." if circuits else "Nothing is asked that has to run."))
     for model in forecast.models:
         console.print(_model(model))
     for each in forecast.data:

@@ -97,6 +97,10 @@ def _hints(token: Token, expected: set[str], bracket: Span | None, statement: Sp
     outside = before[: bracket.start - statement.start] if bracket is not None else ""
     if token.type == "COMMA" and re.search(r"\b[EP]$", outside):
         yield "what is given stands after a bar: `E[Y | do(X = 1)]`, `P(Y > 0 | do(X = 1))`"
+        if not re.match(r"\s*do\b", statement.source.text[start + 1 :]):
+            yield "events that happen together are joined by `and`: `P(A and B | do(X = 1))`"
+    elif token.type in ("RPAR", "COMMA") and "EQUALS" in expected and re.search(r"\bdo$", outside):
+        yield "`do` says the value that is set: `do(X = 1)`; in `identify`, `do(X = *)` is every value"
     elif token.type in ("RPAR", "RSQB", "RBRACE") and bracket is None:
         yield "no bracket is open here: remove it"
     elif token.type in ("RPAR", "RSQB", "RBRACE") and bracket is not None and _CLOSERS[bracket.text] != token:

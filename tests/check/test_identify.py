@@ -138,6 +138,24 @@ def test_conditions_fix_variables_and_effects_among_them_are_told() -> None:
         assert codes(f"graph G {{ X -> M -> Y, Z -> Y }}\nidentify E[Y | do(X = 1), {condition}] in G") == ["CQ282"]
 
 
+def test_what_a_model_can_be_given_is_read_as_ever_where_it_is_a_vertex() -> None:
+    head = (
+        'model gpt2 = hf("./models/ioi")\ndata ioi = jsonl("./data/ioi.jsonl") with prompt = row.clean\n'
+        "node NM = gpt2.layer[1].head[3].out @ last\nnode All = gpt2.layer[*].head[0].out @ last\n"
+        "node LD = gpt2.logit[row.io] @ last\n"
+    )
+    graph = "graph G { NM -> LD, All -> LD }\n"
+    asks = "estimate E[LD | do(NM = resample(NM, seed = 3))], E[LD | do(All = mean(All))] on ioi\n"
+    plain, drawn = (check_text(head + more + asks, folder=FIXTURES).commands for more in ("", graph))
+    assert plain == drawn
+    for wrong, code in (('NM = "text"', "CQ216"), ("NM = 1, NM = 2", "CQ301"), ("LD = 1", "CQ215")):
+        assert codes(f"{head}{graph}estimate E[LD | do({wrong})] on ioi") == [code]
+    found = asked(f"{head}{graph}identify E[LD | do(All = mean(All), NM = 0)] in G")
+    assert [e.effect for e in found.effects] == ["P(LD | do(All, NM))"]
+    assert codes(f"{head}{graph}identify E[LD | do(gpt2.layer[0].head[0].out @ last = 0)] in G") == ["CQ281"]
+    assert codes(f"{graph.replace('All', 'X')}identify E[LD | do(X = 1, X = 2)] in G") == ["CQ301"]
+
+
 def test_populations() -> None:
     graph = "graph G { X -> Y, L -> Y, population -> L }\n"
     found = asked(f"{graph}identify E[Y | do(X = 1)] in G from P(L), P[population](L, Y | do(X = *))")
