@@ -11,7 +11,7 @@ from causalcircuit.check.highs import calculated
 from causalcircuit.check.scope import CLAIMS, FUNCTIONS, Poisoned
 from causalcircuit.check.values import Value, kind_of
 from causalcircuit.diagnostics import Diagnostic, Fix, Label, Span, error, nearest
-from causalcircuit.query import Expr, Graph, is_estimand
+from causalcircuit.query import Expr, Graph, Number, Text, Truth, is_estimand
 from causalcircuit.query.functions import registered
 from causalcircuit.query.highs import variables_in
 from causalcircuit.query.identification import Variable
@@ -48,6 +48,9 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             vertices.setdefault(items[1], low.span(names[1]))
             selections[items[0], items[1]] = None
             continue
+        if len(items) == 1 and _selects(items[0], low):
+            way = f"write `{POPULATION} -> X`: the mechanism of X differs there"
+            raise error("CQ280", "a population is known by what differs in it", low.span(part), help=way)
         if part.data == "latent":
             latents[items[0]] = low.span(names[0])
         for c, word in zip(names, items, strict=True):
@@ -149,9 +152,10 @@ def _value(checker: Checker, word: str, span: Span) -> Expr | None:
 
 
 def _row_value(word: str, value: Value, span: Span) -> Expr:
-    if isinstance(value, Expr) and not is_estimand(value):
+    constant = isinstance(value, Number | Text | Truth)
+    if isinstance(value, Expr) and not constant and not is_estimand(value):
         return value
-    kind = "an estimand" if isinstance(value, Expr) else kind_of(value)
+    kind = "a constant" if constant else kind_of(value)
     way = f"a variable has a value on each row: `node {word} = …`; or choose a name that is not declared"
     raise error("CQ280", f"`{word}` is {kind}, and no variable", span, help=way)
 

@@ -165,7 +165,9 @@ def test_populations() -> None:
     assert declared.effects[0].effect == "P(L | do(population))"  # a declared name is a variable like any other
 
 
-@pytest.mark.parametrize("line", ["population <-> X", "X -> population", "population <- X"])
+@pytest.mark.parametrize(
+    "line", ["population <-> X", "X -> population", "population <- X", "latent population", "population"]
+)
 def test_a_population_is_a_root(line: str) -> None:
     assert codes(f"graph G {{ {line} }}") == ["CQ280"]
 
