@@ -173,6 +173,19 @@ def test_weights_and_clusters_mean_what_they_say() -> None:
     assert estimate(t, SHOP, "X", "Y", weight=none).interval.low == pytest.approx(part.interval.low, abs=1e-9)
 
 
+def test_strata_row_by_row_are_those_of_units() -> None:
+    """Each row as a cluster of its own goes the general way: the same deviations, with other degrees of freedom."""
+    rng = np.random.default_rng(6)
+    z, x = rng.integers(0, 4, 300), rng.integers(0, 3, 300)
+    t = {"Z": z, "X": x, "Y": x * z + rng.exponential(size=300), "w": rng.uniform(0.2, 3, 300)}
+    short = []
+    for cluster in (None, np.arange(300)):
+        found = estimate(t, "Z -> X, Z -> Y, X -> Y", "X", "Y", values=(0, 2), how="cells", weight="w", cluster=cluster)
+        q = sm.stats.stattools.stats.t.ppf(0.975, found.df)
+        short.append(min(found.value - found.interval.low, found.interval.high - found.value) / q)
+    assert short[0] == pytest.approx(short[1], rel=1e-9)
+
+
 def test_a_bootstrap_draws_units_and_repeats_itself() -> None:
     t = rows(300)
     one = estimate(t, SHOP, "X", "Y", resamples=999, seed=4)
