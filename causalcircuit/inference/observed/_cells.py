@@ -82,7 +82,14 @@ class Cells:
                 out[at, size + self.code[of]] = weight[of] * outcome[of]
             return out
 
-        return Sums.of(data, rows, width)
+        whole = np.bincount(self.code, weight, size)
+        if outcome is not None:
+            whole = np.append(whole, np.bincount(self.code, weight * outcome, size))
+            return Sums.of(data, rows, width, whole)
+        kinds = np.unique(
+            np.stack([self.code, np.unique(weight, return_inverse=True)[1]]), axis=1, return_inverse=True
+        )[1]
+        return Sums.of(data, rows, width, whole, kinds.astype(np.intp))
 
     def grids(self, sums: Floats) -> tuple[Floats, Floats]:
         """[B, …] weights and sums of the outcome; rounding below 0 is 0, where a unit was the only one of its cell."""

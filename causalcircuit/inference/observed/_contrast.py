@@ -56,7 +56,7 @@ class Contrast:
 
     @property
     def scaled(self) -> Floats:
-        """[n] the treatment, 0 at the low value and 1 at the high one.
+        """[n] the treatment in steps from the low value to the high one, counted from its mean.
 
         Raises:
             DiagnosticError: CQ859, text of more than the two labels has no such scale.
@@ -67,7 +67,7 @@ class Contrast:
                 f"`{self.treatment.name}` holds text of more than two labels: it has no slope",
                 help="use `how='cells'`, or keep the rows of the two labels",
             )
-        return np.asarray((self.treatment.values - self.low) / self.step)
+        return np.asarray((self.treatment.values - self.treatment.values.mean()) / self.step)
 
     def treated(self, method: str) -> Floats:
         """[n] 1 where the treatment is high, 0 where it is low.

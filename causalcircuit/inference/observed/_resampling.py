@@ -27,19 +27,29 @@ class Sums:
 
     Attributes:
         rows: of row numbers. width: m. order: rows by unit. starts: where each unit begins in it, and the end.
+        whole: [m] over all rows, where that is known. same: [n] equal where rows have equal parts.
     """
 
     rows: Callable[[Numbers], Floats]
     width: int
     order: Numbers
     starts: Numbers
+    whole: Floats | None = None
+    same: Numbers | None = None
 
     @classmethod
-    def of(cls, data: Data, rows: Callable[[Numbers], Floats], width: int) -> Sums:
+    def of(
+        cls,
+        data: Data,
+        rows: Callable[[Numbers], Floats],
+        width: int,
+        whole: Floats | None = None,
+        same: Numbers | None = None,
+    ) -> Sums:
         """The sums over the units of a table."""
         order = np.argsort(data.unit, kind="stable")
         starts = np.append(np.flatnonzero(np.diff(data.unit[order], prepend=-1)), len(order))
-        return cls(rows, width, order, starts)
+        return cls(rows, width, order, starts, whole, None if data.clustered else same)
 
     @property
     def units(self) -> int:
@@ -57,6 +67,8 @@ class Sums:
 
     def total(self) -> Floats:
         """[m] over all rows."""
+        if self.whole is not None:
+            return self.whole
         found: Floats = np.sum([part.sum(axis=0) for _, part in self.chunks()], axis=0)
         return found
 
@@ -68,7 +80,12 @@ class Sums:
     def left_out(self, functional: Functional) -> Floats:
         """[G] or [G, k] the estimate without each unit."""
         total = self.total()
-        return np.concatenate([functional(total - part) for _, part in self.chunks()])
+        if self.same is None:
+            return np.concatenate([functional(total - part) for _, part in self.chunks()])
+        first, kind = np.unique(self.same, return_index=True, return_inverse=True)[1:]
+        step = max(1, _AT_ONCE // self.width)
+        parts = (self.rows(first[low : low + step]) for low in range(0, len(first), step))
+        return np.asarray(np.concatenate([functional(total - part) for part in parts])[kind])
 
     def resampled(self, functional: Functional, resamples: int, seed: int) -> Floats:
         """[B] or [B, k] the estimate in resamples of units, the same draws for all estimates of as many units."""

@@ -46,7 +46,7 @@ class Asked:
         """Refuse what cannot be.
 
         Raises:
-            DiagnosticError: CQ602 a bootstrap without a seed, CQ605 too few resamples, CQ859 no level.
+            DiagnosticError: CQ859, no level, a bootstrap without a seed, or of too few resamples.
         """
         if not 0 < self.level < 1:
             raise error("CQ859", f"a level of {self.level} is no share", help="a level lies between 0 and 1: 0.95")
@@ -89,6 +89,8 @@ def from_sums(
 ) -> Observed:
     """The estimate of a function of sums: the jackknife's t interval, or the bootstrap's where it is asked for."""
     value = float(sums.value(functional))
+    if not math.isfinite(value):
+        return replace(found, reason="undefined: a fit without a solution, or a division by 0")
     if asked.resamples is None:
         return from_deviations(found, data, value, value - sums.left_out(functional), parameters, asked)
     drawn = np.sort(sums.resampled(functional, asked.resamples, int(asked.seed or 0)))

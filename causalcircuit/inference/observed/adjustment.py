@@ -11,7 +11,7 @@ from causalcircuit.inference.observed._cells import Cells, no_rows
 from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._linear import Regression, features, standardised
 from causalcircuit.inference.observed._overlap import extrapolated, holes
-from causalcircuit.inference.observed._result import Asked, Observed, blank, from_sums
+from causalcircuit.inference.observed._result import Asked, Observed, blank, from_deviations, from_sums
 from causalcircuit.inference.observed._table import Column, Data, Floats
 
 
@@ -47,7 +47,32 @@ def stratified(data: Data, contrast: Contrast, given: Sequence[Column], asked: A
     strata = int((sums.total()[: cells.size].reshape(cells.shape[0], -1).sum(axis=0) > 0).sum())
     words = f"stratification into {strata} strata" if given else "difference of means"
     result = blank(data, asked, words, ("consistency: the value set and the value seen are the same thing",))
-    return from_sums(result, data, sums, effect, 2 * strata, asked)
+    if data.clustered or asked.resamples is not None:
+        return from_sums(result, data, sums, effect, 2 * strata, asked)
+    d = _row_by_row(data, cells, low, high, contrast.outcome.values - centre)
+    return from_deviations(result, data, float(sums.value(effect)), d, 2 * strata, asked)
+
+
+def _row_by_row(data: Data, cells: Cells, low: int | None, high: int | None, outcome: Floats) -> Floats:
+    """[n] what the estimate loses with each row: a row moves its own stratum, so that no other is looked at."""
+    heavy = data.weight / data.weight.sum()
+    weight = np.bincount(cells.code, heavy, cells.size).reshape(cells.shape[0], -1)
+    total = np.bincount(cells.code, heavy * outcome, cells.size).reshape(cells.shape[0], -1)
+    count = np.bincount(cells.code, minlength=cells.size)[cells.code]
+    share = weight.sum(axis=0)
+    arm, stratum = np.divmod(cells.code, weight.shape[1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = total / weight
+        left = (total[arm, stratum] - heavy * outcome) / (weight[arm, stratum] - heavy)
+        left = np.where(count > 1, left, np.nan)
+        own = means[high] - means[low]
+        one = np.where(arm == high, left, means[high, stratum])
+        zero = np.where(arm == low, left, means[low, stratum])
+        gone = (share[stratum] - heavy) <= 1e-12
+        part = np.where(gone, 0.0, (share[stratum] - heavy) * (one - zero))
+        whole = np.where(share > 0, share * own, 0.0)
+        rest = (whole.sum() - whole[stratum] + part) / (1 - heavy)
+    return np.asarray(whole.sum() - rest)
 
 
 def regressed(data: Data, contrast: Contrast, given: Sequence[Column], asked: Asked) -> Observed:

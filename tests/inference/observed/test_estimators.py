@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import statsmodels.api as sm
 from benchmarks.observed import CASES, simulate
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.inference.observed import Learners, estimate
+from causalcircuit.query import Region
 
 SHOP = "A -> X, A -> Y, B -> X, B -> Y, X -> Y"
 
@@ -173,6 +176,51 @@ def test_weights_and_clusters_mean_what_they_say() -> None:
     assert estimate(t, SHOP, "X", "Y", weight=none).interval.low == pytest.approx(part.interval.low, abs=1e-9)
 
 
+def test_strata_row_by_row_are_those_of_units() -> None:
+    """Each row as a cluster of its own goes the general way: the same deviations, with other degrees of freedom."""
+    rng = np.random.default_rng(6)
+    z, x = rng.integers(0, 4, 300), rng.integers(0, 3, 300)
+    t = {"Z": z, "X": x, "Y": x * z + rng.exponential(size=300), "w": rng.uniform(0.2, 3, 300)}
+    short = []
+    for cluster in (None, np.arange(300)):
+        found = estimate(t, "Z -> X, Z -> Y, X -> Y", "X", "Y", values=(0, 2), how="cells", weight="w", cluster=cluster)
+        q = sm.stats.stattools.stats.t.ppf(0.975, found.df)
+        short.append(min(found.value - found.interval.low, found.interval.high - found.value) / q)
+    assert short[0] == pytest.approx(short[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("how", ["regression", "weighting", "doubly_robust", "cells"])
+def test_far_origins_and_small_units_change_nothing(how: str) -> None:
+    t = rows(300)
+    t["A"], t["B"] = (np.rint(t["A"]), np.sign(t["B"])) if how == "cells" else (t["A"], t["B"])
+    t["A"] = np.clip(t["A"], -1, 1) if how == "cells" else t["A"]
+    base = estimate(t, SHOP, "X", "Y", how=how)
+    far = {**t, "A": 1e7 + t["A"], "Y": 1e6 + 1e-3 * t["Y"]}
+    far["B"] = t["B"] if how == "cells" else 1e-6 * t["B"]
+    far["X"] = 1e8 + t["X"]
+    moved = estimate(far, SHOP, "X", "Y", how=how)
+    for one, other in ((moved.value, base.value), (moved.interval.low, base.interval.low)):
+        assert 1e3 * one == pytest.approx(other, abs=1e-5)
+
+
+def test_a_dose_far_from_its_origin() -> None:
+    t = rows(300)
+    dose = t["A"] + t["X"]
+    base = estimate({**t, "X": dose}, SHOP, "X", "Y", values=(0, 1))
+    far = estimate({**t, "X": 1e10 + dose}, SHOP, "X", "Y", values=(0, 1))
+    assert far.interval.low == pytest.approx(base.interval.low, abs=1e-4)
+
+
+def test_no_heavy_library_is_imported() -> None:
+    code = (
+        "import sys; from causalcircuit.inference.observed import bounds, estimate, sensitivity;"
+        "estimate({'X': [0, 1, 0, 1, 1, 0], 'Y': [0, 1, 2, 3, 4, 5]}, 'X -> Y', 'X', 'Y');"
+        "print(sorted({'torch', 'pandas', 'statsmodels', 'transformers', 'dowhy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_bootstrap_draws_units_and_repeats_itself() -> None:
     t = rows(300)
     one = estimate(t, SHOP, "X", "Y", resamples=999, seed=4)
@@ -185,6 +233,9 @@ def test_a_bootstrap_draws_units_and_repeats_itself() -> None:
 
 def test_levels_are_nested_and_claims_are_read_off() -> None:
     found = estimate(rows(), SHOP, "X", "Y")
+    p = found.p_inside(Region(0.0, float("inf")))
+    assert p is not None
+    assert found.interval_at(1 - 2 * p * 1.01).low > 0 > found.interval_at(1 - 2 * p * 0.99).low
     ends = [found.interval_at(level) for level in (0.5, 0.9, 0.99)]
     assert ends[0].low > ends[1].low > ends[2].low
     assert ends[0].high < ends[1].high < ends[2].high

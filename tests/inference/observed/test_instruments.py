@@ -157,6 +157,21 @@ def test_bounds_are_those_of_balke_and_pearl_and_hold_the_effect(seed: int) -> N
     assert found.bounds.low - 1e-6 <= effect <= found.bounds.high + 1e-6
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_bounds_of_several_values_hold_the_effect(seed: int) -> None:
+    """Three values of instrument and outcome, a confounder of eight values."""
+    rng = np.random.default_rng(seed)
+    u = rng.dirichlet(np.ones(8))
+    x = rng.dirichlet(np.ones(2), (3, 8))
+    y = rng.dirichlet(np.ones(3), (2, 8))
+    p = np.einsum("u,zux,xuy->zxy", u, x, y)
+    effect = float(u @ (y[1] - y[0]) @ np.arange(3))
+    found = bounds(table_of(p), IV + ", Z <-> X", "X", "Y", "Z", weight="p")
+    assert found.bounds.low - 1e-6 <= effect <= found.bounds.high + 1e-6
+    assert found.bounds.high - found.bounds.low < 4
+
+
 def drawn(n: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     z, u = rng.integers(0, 2, n), rng.integers(0, 2, n)
