@@ -34,7 +34,8 @@ class Alike:
         self.fed = fed_alike(plain) if share else {}
         self.start = self._starts()
         first: dict[object, int] = {}
-        prefix = {i: setups[i].prompts is not None and _may_prefix(setups[i]) for i in self.fed}
+        may: dict[tuple[str, frozenset[str]], bool] = {}
+        prefix = {i: setups[i].prompts is not None and _may_prefix(setups[i], may) for i in self.fed}
         self.like = {i: first.setdefault((key, prefix[i], self._firsts.form(i)), i) for i, key in self.fed.items()}
         self._prefix = {i for i in first.values() if prefix[i]}
 
@@ -105,8 +106,11 @@ class Alike:
         return out
 
 
-def _may_prefix(setup: Setup) -> bool:
+def _may_prefix(setup: Setup, known: dict[tuple[str, frozenset[str]], bool]) -> bool:
     """Whether positions of this world may come from a cache: nothing is seen inside the attention function."""
-    infos = [*(e.info for e in setup.edits), *(s.info for s in setup.sites)]
-    seen = {info.tensor.rpartition(".")[2] for info in infos}
-    return has_prefix(setup.model) and not seen & {"q", "k", "v", "pattern"}
+    tensors = frozenset([*(e.info.tensor for e in setup.edits), *(s.info.tensor for s in setup.sites)])
+    key = setup.run.model, tensors
+    if key not in known:
+        seen = {tensor.rpartition(".")[2] for tensor in tensors}
+        known[key] = has_prefix(setup.model) and not seen & {"q", "k", "v", "pattern"}
+    return known[key]

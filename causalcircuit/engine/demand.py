@@ -7,7 +7,7 @@ still adds them up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -85,7 +85,8 @@ class Demand:
 
     def add(self, item: Item, empty: Callable[[], NDArray[Any]], cell: int | None = None) -> Column:
         """A column, with what is known of it, and the references that it rests on."""
-        runs = frozenset().union(*(self._runs(f) for f in item.formulas))
+        each = [self._runs(f) for f in item.formulas]
+        runs = each[0] if len(each) == 1 else frozenset().union(*each)
         stage = self._stage(runs, cell)
         known = self.kept.outcomes(item) if self.kept is not None else None
         values = empty()
@@ -175,10 +176,11 @@ class Demand:
 
     def _runs(self, formula: Expr) -> frozenset[int]:
         """The runs that a formula is read from, and all that those need."""
-        return self._closed(self._index[model_of(e.value), e.world, said_in(e)] for e in leaves(formula))
+        return self._closed({self._index[model_of(e.value), e.world, said_in(e)] for e in leaves(formula)})
 
-    def _closed(self, runs: Iterable[int]) -> frozenset[int]:
-        return frozenset().union(*(self._whole[i] for i in runs))
+    def _closed(self, runs: Collection[int]) -> frozenset[int]:
+        whole = [self._whole[i] for i in runs]
+        return whole[0] if len(whole) == 1 else frozenset().union(*whole)
 
     def _stage(self, runs: frozenset[int], cell: int | None) -> int:
         if cell is not None:

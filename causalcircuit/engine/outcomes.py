@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalcircuit.diagnostics import error
-from causalcircuit.query import Cell, OutcomeTable, numbered, render, times, unnumbered
+from causalcircuit.query import Cell, OutcomeTable, draws_in, numbered, render, times, unnumbered
 from causalcircuit.rows import Dataset, clusters
 
 
@@ -54,7 +54,8 @@ def make_table(
 
 def stacked(cells: Mapping[Cell, NDArray[Any]]) -> dict[Cell, NDArray[Any]]:
     """Cells of single draws as one cell with an axis of draws, in order of their numbers."""
-    if all(times(cell) is None for cell in cells):
+    parts = {part for cell in cells for part in (cell.readout, cell.world)}
+    if not any(d.times > 1 for part in parts for d in draws_in(part)):
         return dict(cells)
     found: dict[Cell, dict[Cell, NDArray[Any]]] = {}
     for cell, values in cells.items():

@@ -49,8 +49,11 @@ class Value:
 
     def rows(self, low: int, high: int) -> Value:
         """The rows `low` to `high` (half-open)."""
+        count = len(self.data) if self.counts is None else len(self.counts)
+        if low == 0 and high == count:
+            return self
         if self.counts is None:
-            return self if len(self.data) == 1 else Value(self.data[low:high])
+            return self if count == 1 else Value(self.data[low:high])
         start = sum(self.counts[:low])
         return Value(self.data[start : start + sum(self.counts[low:high])], self.counts[low:high])
 

@@ -82,9 +82,9 @@ class Cells:
                 out[at, size + self.code[of]] = weight[of] * outcome[of]
             return out
 
-        whole = np.bincount(self.code, weight, size)
+        whole = np.bincount(self.code, weight, size).astype(np.float64)
         if outcome is not None:
-            whole = np.append(whole, np.bincount(self.code, weight * outcome, size))
+            whole = np.hstack([whole, np.bincount(self.code, weight * outcome, size).astype(np.float64)])
             return Sums.of(data, rows, width, whole)
         kinds = np.unique(
             np.stack([self.code, np.unique(weight, return_inverse=True)[1]]), axis=1, return_inverse=True

@@ -10,6 +10,7 @@ import numpy as np
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference.observed._cells import MOST_CELLS, Cells
 from causalcircuit.inference.observed._contrast import Contrast
+from causalcircuit.inference.observed._logit import logit, shares
 from causalcircuit.inference.observed._table import Column, Data, Floats
 
 EXTREME = 0.02
@@ -64,6 +65,24 @@ def extrapolated(found: Holes | None) -> tuple[Diagnostic, ...]:
             "CQ856",
             f"the model extrapolates to rows that do not occur: {found.empty}",
             help="what it says there rests on its form alone: coarsen the columns, or collect such rows",
+        ),
+    )
+
+
+def lopsided(data: Data, contrast: Contrast, z: Floats) -> tuple[Diagnostic, ...]:
+    """A warning where a logistic propensity says that a regression on numbers extrapolates."""
+    if not contrast.two_valued or not z.shape[1]:
+        return ()
+    treated = contrast.treated("a propensity")
+    design = np.hstack([np.ones((data.n, 1)), z])
+    gamma = logit(design, treated, data.weight)
+    if gamma is not None:
+        return weights_of(data, shares(design, gamma), treated)[0]
+    return (
+        warning(
+            "CQ856",
+            f"the model extrapolates: the adjustment set determines `{contrast.treatment.name}` in some rows",
+            help="what it says there rests on its form alone: ask of the rows where both values occur",
         ),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from causalcircuit.inference.observed._cells import Cells, no_rows
 from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._linear import Regression, features, standardised
-from causalcircuit.inference.observed._overlap import extrapolated, holes
+from causalcircuit.inference.observed._overlap import extrapolated, holes, lopsided
 from causalcircuit.inference.observed._result import Asked, Observed, blank, from_deviations, from_sums
 from causalcircuit.inference.observed._table import Column, Data, Floats
 
@@ -106,5 +106,7 @@ def regressed(data: Data, contrast: Contrast, given: Sequence[Column], asked: As
             *((f"the outcome's mean is linear {shape}",) if k or not contrast.two_valued else ()),
         ),
     )
-    result = replace(result, warnings=(*result.warnings, *extrapolated(holes(data, contrast, given) if k else None)))
+    found = holes(data, contrast, given) if k else None
+    doubts = lopsided(data, contrast, z) if found is None else extrapolated(found)
+    result = replace(result, warnings=(*result.warnings, *doubts))
     return from_sums(result, data, sums, effect, fit.p, asked)

@@ -120,6 +120,14 @@ def test_little_overlap_is_said() -> None:
     assert any(w.code == "CQ856" and "X = 1, Z = 0" in w.message for w in regressed.warnings)
 
 
+def test_a_regression_says_where_it_extrapolates() -> None:
+    assert estimate(GOOD, H, "X", "Y").warnings == ()
+    apart = estimate(table(X=(A > 0).astype(int)), H, "X", "Y")
+    assert apart.value is not None
+    assert [w.code for w in apart.warnings] == ["CQ856"]
+    assert "determines `X`" in apart.warnings[0].message
+
+
 def test_one_row_in_a_cell_leaves_no_interval() -> None:
     rows = {"Z": np.array([0] * 10 + [1] * 10), "X": np.array([0, 1] * 5 + [1] + [0] * 9), "Y": np.arange(20.0)}
     found = estimate(rows, G, "X", "Y", how="cells")
