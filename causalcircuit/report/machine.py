@@ -23,9 +23,7 @@ def to_json(result: Result | None, diagnostics: Iterable[Diagnostic] = (), *, in
     shown = result or Result()
     every = (*shown.diagnostics, *(d for d in dict.fromkeys(diagnostics) if d not in shown.remarks))
     cut = shown.interrupted or interrupted
-    whole = Result(shown.estimates, shown.hypotheses, every, interrupted=cut, shown=shown.shown)
-    whole = replace(whole, circuits=shown.circuits, saved=shown.saved, identifications=shown.identifications)
-    whole = replace(whole, manifest=shown.manifest, run=shown.run)
+    whole = replace(shown, diagnostics=every, interrupted=cut)
     return json.dumps(_plain(whole.to_json()), indent=2, allow_nan=False)
 
 
