@@ -1,5 +1,6 @@
 """Heat maps of rows as they are printed and drawn."""
 
+import json
 from dataclasses import replace
 from io import BytesIO
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from causalcircuit.query.estimate import Interval
 from causalcircuit.query.saliency import HeatMaps, Lit, RowMap
 from causalcircuit.report.colours import colour
 from causalcircuit.report.figures_page import heat_maps
+from causalcircuit.report.machine import to_json
 from causalcircuit.report.pictures import pictures
 from causalcircuit.report.png import png
 from causalcircuit.report.saliency import heat_scene
@@ -110,6 +112,11 @@ def test_dark_ground_keeps_the_colours_of_values() -> None:
     for image in (light, dark):
         assert any(rgb == colour(3.75 / 5.25) for _, rgb in image.getcolors(1 << 24) or [])
     assert "prefers-color-scheme: dark" in svg(scene)
+
+
+def test_machines_are_told_of_them() -> None:
+    said = json.loads(to_json(Result(maps=(over_images(), over_texts()))))
+    assert said["maps"] == json.loads(json.dumps([over_images().to_json(), over_texts().to_json()]))
 
 
 def test_files_and_page() -> None:
