@@ -1,7 +1,8 @@
 """Attribution graphs: what every wire of a model is worth, method by method. Needs torch from the first use on."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from causalcircuit._faces import fetched
 
 if TYPE_CHECKING:
     from causalcircuit.attribution.attribute import Means, Scores, circuit, scores
@@ -38,15 +39,4 @@ _HOME = {
     "trusted": "trust",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name when it is first used (PEP 562).
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.attribution.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)
