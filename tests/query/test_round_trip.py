@@ -38,6 +38,7 @@ from causalcircuit.query import (
     world_of,
 )
 from causalcircuit.query.functions import register
+from causalcircuit.query.identification import AnyValue, Identified, Variable
 from tests.query.samples import EXAMPLES, HEAD, LOGIT, POSITIONS, arithmetic, site, worlds
 
 GPT2 = {"model_type": "gpt2", "n_layer": 3, "n_head": 4, "n_embd": 8, "architectures": ["GPT2LMHeadModel"]}
@@ -57,9 +58,9 @@ ONLY_OF_PICTURES = {"image[7]", "inside(row.mask)", "outside(row.mask)"}
 OF = {ClassScore: "judge", Similarity: "clip"}
 """The models of expressions that a language model has not."""
 
-NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector, Wire, Wires)
+NEVER_ALONE = (Text, Items, Truth, Logic, Term, Chat, Picture, OwnRow, Vector, Wire, Wires, Variable, AnyValue)
 """A text or a list is no quantity; an `or` stands in a condition; a term is of a compiled estimand; a chat of data;
-a wire is assigned."""
+a wire is assigned; a name of a diagram and its `*` stand in `identify` (test_identifications_are_read_back)."""
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +141,23 @@ def test_worlds_are_read_back(folder: Path, world: World) -> None:
 def test_estimands_are_read_back(folder: Path, one: World, other: World, value: Expr) -> None:
     estimand = Binary("-", Expect(value, one), Expect(DIMENSIONLESS, other))
     assert meaning(render(estimand), folder) == estimand
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "P(says | do(season = 1)) - P(says | do(season = 0))",
+        "P(says | do(season = *))",
+        "E[kitchen | do(season = 2)] / E[kitchen | do(season = 1)]",
+    ],
+)
+def test_identifications_are_read_back(tmp_path: Path, asked: str) -> None:
+    def question(text: str) -> Identified:
+        checker = Checker(tmp_path)
+        checker.read(Source("t.cq", f"graph G {{ season -> kitchen, kitchen -> says }}\nidentify {text} in G\n"))
+        return checker.identifications[0]
+
+    first = question(asked)
+    second = question(first.query)
+    assert second.query == first.query == asked
+    assert [e.effect for e in second.effects] == [e.effect for e in first.effects]
