@@ -18,6 +18,7 @@ GROUPS = {
     "6": "Inference",
     "7": "While running, after the first forward pass",
     "8": "Circuit claims, causal diagrams and identification",
+    "9": "Regimes, structural models, estimators and families",
 }
 
 

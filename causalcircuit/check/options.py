@@ -12,13 +12,12 @@ from causalcircuit.check.sweeps import Sweep, sweep_of
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
 from causalcircuit.query import Column, DataRef, Graph, Number, Options
+from causalcircuit.query.methods import ANALYTIC, METHODS, known
 from causalcircuit.query.showing import Form
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
 
-METHODS = ("bootstrap", "bca", "percentile", "basic", "student", "fieller", "delta", "wilson")
 CORRECTIONS = ("holm",)
 _WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in"}
-_RESAMPLED = ("bootstrap", "bca", "percentile", "basic")
 
 
 @dataclass(slots=True)
@@ -85,10 +84,10 @@ def _with(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         if isinstance(callee, Tree) and callee.data == "reference"
         else low.span(callee).text
     )
-    if name not in METHODS:
+    if not known(name):
         raise error("CQ601", f"unknown method `{name}`", low.span(callee), help=did_you_mean(name, METHODS))
     resamples: int | None = None
-    if name in _RESAMPLED and arguments:
+    if name not in ANALYTIC and arguments:
         first = arguments[0]
         if len(arguments) > 1 or not isinstance(first, Number) or not first.value.is_integer() or first.value < 1:
             raise error(

@@ -1,6 +1,6 @@
 """Intervals, tests, families: what a table of outcomes says about an estimand. Sees tables, never models."""
 
-from causalcircuit.inference import _default  # noqa: F401  registers the estimators
+from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
 from causalcircuit.inference._binomial import Share, fewest_draws
 from causalcircuit.inference._decide import Decision, claim_level, decide, holm
 from causalcircuit.inference._estimators import ESTIMATORS, Estimator, Fit, Problem, Shape, estimator
@@ -9,7 +9,7 @@ from causalcircuit.inference._finding import Finding, Judgement, judge
 from causalcircuit.inference._hsic import Dependence, dependence, rows_that_enter
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
-from causalcircuit.inference._options import check_options, check_resamples
+from causalcircuit.inference._options import check_options, check_regions, check_resamples
 from causalcircuit.inference._sample import Sample, sample_of
 from causalcircuit.inference._trial import check_trial
 from causalcircuit.inference._units import Units, units_of
@@ -30,6 +30,7 @@ __all__ = [
     "Share",
     "Units",
     "check_options",
+    "check_regions",
     "check_resamples",
     "check_trial",
     "claim_level",

@@ -7,11 +7,11 @@ interval: Davison & Hinkley (1997), "Bootstrap Methods and their Application", c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._estimators import Bounds, Fit, Problem, estimator
-from causalcircuit.inference._numpy import Floats, np
+from causalcircuit.inference._numpy import Floats, NDArray, np
 from causalcircuit.inference._special import ndtr, ndtri
 from causalcircuit.inference._student import deviations
 from causalcircuit.query import Options
@@ -26,14 +26,16 @@ def replicates(problem: Problem, resamples: int, seed: int | None) -> Floats:
 
     The same seed and number of units give the same draws, whatever is estimated: estimands stay comparable.
     """
-    generator = np.random.default_rng(seed)
-    units = len(problem.units.size)
-    chunk = max(1, _AT_ONCE // units)
-    means = [
-        problem.units.resampled(generator.integers(0, units, (min(chunk, resamples - start), units)))
-        for start in range(0, resamples, chunk)
-    ]
+    means = [problem.units.resampled(chosen) for chosen in chunks(len(problem.units.size), resamples, seed)]
     return np.sort(value_of(problem.shape.combine, np.concatenate(means)))
+
+
+def chunks(units: int, resamples: int, seed: int | None) -> Iterator[NDArray[np.intp]]:
+    """[b, units] the numbers of the units drawn, so many resamples at a time as memory holds."""
+    generator = np.random.default_rng(seed)
+    chunk = max(1, _AT_ONCE // units)
+    for start in range(0, resamples, chunk):
+        yield generator.integers(0, units, (min(chunk, resamples - start), units))
 
 
 Method = Callable[[Problem, Floats, Floats], Bounds]
@@ -79,11 +81,11 @@ def basic(problem: Problem, options: Options) -> Fit:
 
 
 def _percentile(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
-    return lambda a: (_lower(drawn, a), _upper(drawn, 1 - a))
+    return lambda a: (rank_at_most(drawn, a), rank_at_least(drawn, 1 - a))
 
 
 def _basic(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
-    return lambda a: (2 * value - _upper(drawn, 1 - a), 2 * value - _lower(drawn, a))
+    return lambda a: (2 * value - rank_at_least(drawn, 1 - a), 2 * value - rank_at_most(drawn, a))
 
 
 def _bca(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
@@ -101,16 +103,16 @@ def _bca(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
         room = 1 - acceleration * shifted
         return float(ndtr(bias + shifted / room)) if room > 0 else float(shifted > 0)
 
-    return lambda a: (_lower(drawn, share(float(ndtri(a)))), _upper(drawn, share(-float(ndtri(a)))))
+    return lambda a: (rank_at_most(drawn, share(float(ndtri(a)))), rank_at_least(drawn, share(-float(ndtri(a)))))
 
 
-def _lower(drawn: Floats, share: float) -> Floats:
+def rank_at_most(drawn: Floats, share: float) -> Floats:
     """The replicate with at most `share` of B + 1 ranks at or below it; −∞ where there is none so low."""
     rank = math.floor((len(drawn) + 1) * share + 1e-9)
     return np.asarray(drawn[min(rank, len(drawn)) - 1] if rank >= 1 else -np.inf)
 
 
-def _upper(drawn: Floats, share: float) -> Floats:
+def rank_at_least(drawn: Floats, share: float) -> Floats:
     """The replicate with at least `share` of B + 1 ranks at or below it; ∞ where there is none so high."""
     rank = math.ceil((len(drawn) + 1) * share - 1e-9)
     return np.asarray(drawn[max(rank, 1) - 1] if rank <= len(drawn) else np.inf)

@@ -8,11 +8,11 @@ from typing import Literal
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
-from causalcircuit.inference._estimators import ESTIMATORS
+from causalcircuit.inference._estimators import ESTIMATORS, is_estimator
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
 from causalcircuit.inference._numpy import np
-from causalcircuit.inference._options import check_resamples
+from causalcircuit.inference._options import check_regions, check_resamples
 from causalcircuit.inference._sample import Sample
 from causalcircuit.query import Claim, Interval, Options, Region, Verdict
 
@@ -59,9 +59,12 @@ def decide(
     if not 0 < alpha < 0.5:
         raise error("CQ613", f"α = {alpha:g} is no error rate", help="an α lies between 0 and 0.5: `alpha 0.05`")
     family = len(claims) if correction == "holm" else 1
-    if not options.population and options.method in ESTIMATORS and ESTIMATORS[options.method].random:
+    if not options.population and is_estimator(options.method) and ESTIMATORS[options.method].random:
         two_sided = any(c.region.outside for c in claims)
-        DiagnosticError.raise_if(check_resamples(family, alpha, two_sided, options.resamples or DEFAULT_RESAMPLES))
+        DiagnosticError.raise_if(
+            check_resamples(family, alpha, two_sided, options.resamples or DEFAULT_RESAMPLES, options.method)
+        )
+    DiagnosticError.raise_if(check_regions((c.region for c in claims), options))
     levels = [claim_level(c.region, alpha / family) for c in claims]
     inferred = [
         infer(sample, Options(options.method, options.resamples, level, options.seed, options.population))
@@ -102,7 +105,7 @@ def _judged(
 ) -> Decision:
     seen = _by_interval(x.interval, claim.region)
     verdict: Verdict = seen
-    if correction != "none":
+    if correction != "none" or (x.interval is None and p is not None and x.tests_zero):
         verdict = (
             "supported" if _reaches(p_adjusted, alpha) else "refuted" if _reaches(q_adjusted, alpha) else "inconclusive"
         )

@@ -9,6 +9,7 @@ from causalcircuit.inference._arithmetic import terms_in
 from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._units import Units
 from causalcircuit.query import Expr, Options
+from causalcircuit.query.methods import offered
 
 Bounds = Callable[[float], tuple[Floats, Floats]]
 
@@ -68,6 +69,7 @@ class Fit:
             −∞ and ∞ where the data bound nothing.
         method: in words. df: degrees of freedom, where there are any.
         reason: why there is no interval at the one-sided error `a`; empty where there is one.
+        tails: of a test of 0, its p for the claims that the estimand is above and below 0.
     """
 
     value: Floats
@@ -75,6 +77,7 @@ class Fit:
     method: str
     df: Floats | None = None
     reason: Callable[[float], str] = lambda a: ""
+    tails: tuple[float, float] | None = None
 
 
 Fitter = Callable[[Problem, Options], Fit]
@@ -89,23 +92,46 @@ class Estimator:
         name: as `with NAME` says.
         fit: does it. refuse: why it cannot do a problem of this shape; empty where it can.
         random: whether it needs resamples and a seed.
+        tests_zero: whether it tests 0 and no other number, exactly for few units too, and gives no interval.
     """
 
     name: str
     fit: Fitter
     refuse: Refusal
     random: bool
+    tests_zero: bool = False
 
 
-ESTIMATORS: dict[str, Estimator] = {}
+class _Register(dict[str, Estimator]):
+    """Estimators by name; one that is not here is looked for among those that installed packages offer."""
+
+    def __missing__(self, name: str) -> Estimator:
+        if name in offered():
+            offered()[name].load()  # its decorator registers it
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
 
 
-def estimator(*names: str, random: bool = False, refuse: Refusal = lambda shape: "") -> Callable[[Fitter], Fitter]:
+ESTIMATORS: dict[str, Estimator] = _Register()
+
+
+def is_estimator(name: str) -> bool:
+    """Whether there is an estimator of that name, here or in an installed package."""
+    try:
+        return ESTIMATORS[name].name == name
+    except KeyError:
+        return False
+
+
+def estimator(
+    *names: str, random: bool = False, refuse: Refusal = lambda shape: "", tests_zero: bool = False
+) -> Callable[[Fitter], Fitter]:
     """Register a function as the estimator of these names."""
 
     def register(fit: Fitter) -> Fitter:
         for name in names:
-            ESTIMATORS[name] = Estimator(name, fit, refuse, random)
+            ESTIMATORS[name] = Estimator(name, fit, refuse, random, tests_zero)
         return fit
 
     return register

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference._arithmetic import constant, corner_in, guards, terms_in, value_of
-from causalcircuit.inference._estimators import ESTIMATORS, FEW_CLUSTERS, MANY_CLUSTERS, Fit, Problem, Shape
+from causalcircuit.inference._estimators import (
+    ESTIMATORS,
+    FEW_CLUSTERS,
+    MANY_CLUSTERS,
+    Fit,
+    Problem,
+    Shape,
+    is_estimator,
+)
 from causalcircuit.inference._inferred import Inferred
 from causalcircuit.inference._numpy import np
 from causalcircuit.inference._options import refusals, unknown_method
@@ -39,8 +47,7 @@ def infer(sample: Sample, options: Options) -> Inferred:
     if not terms_in(shape.combine):
         return _known(blank, value)
     if int(problem.df) < 1:
-        reason = f"an interval needs at least two {'clusters' if shape.clustered else 'rows'} in every mean"
-        return replace(blank, value=value if math.isfinite(value) else None, reason=reason)
+        return _alone(blank, value, problem)
     if not math.isfinite(value):
         return replace(blank, reason=_no_value(problem))
     fit = ESTIMATORS[method].fit(problem, options)
@@ -51,8 +58,9 @@ def infer(sample: Sample, options: Options) -> Inferred:
         method=fit.method,
         df=None if fit.df is None else float(fit.df),
         warnings=(*warnings, *_notes(problem)),
-        _ends=guarded.ends,
+        _ends=None if ESTIMATORS[method].tests_zero else guarded.ends,
         _why=guarded.reason,
+        _tails=fit.tails,
     )
     interval, reason = done.interval_at(options.level), done.reason_at(options.level)
     undefined = bool(guarded.blocked((1 - options.level) / 2))
@@ -67,12 +75,25 @@ def _known(blank: Inferred, value: float) -> Inferred:
     return replace(blank, value=value, interval=point, method="a number", _ends=lambda a: (value, value))
 
 
+def _alone(blank: Inferred, value: float, problem: Problem) -> Inferred:
+    """A mean over one sampling unit: a value, and nothing that says how it would vary."""
+    unit = "cluster" if problem.shape.clustered else "row"
+    reason = f"an interval needs at least two {unit}s in every mean"
+    only = warning(
+        "CQ916",
+        f"a mean rests on one {unit}: nothing shows how much {unit}s differ, so there is no interval",
+        help="add rows of other clusters" if problem.shape.clustered else "add rows, or look at the condition",
+    )
+    kept = value if math.isfinite(value) else None
+    return replace(blank, value=kept, reason=reason, warnings=(*blank.warnings, only))
+
+
 EXACT = "exact: these rows are the population"
 
 
 def _method(shape: Shape, problem: Problem, options: Options) -> tuple[str, tuple[Diagnostic, ...]]:
     """The estimator that is used, and what is to be said about it."""
-    if options.method not in ESTIMATORS:
+    if not is_estimator(options.method):
         raise unknown_method(options.method)
     asked = ESTIMATORS[options.method]
     found = refusals(shape, options)
@@ -81,7 +102,7 @@ def _method(shape: Shape, problem: Problem, options: Options) -> tuple[str, tupl
     if not shape.clustered or not terms_in(shape.combine):
         return asked.name, ()
     fewest = int(problem.df) + 1
-    if fewest >= MANY_CLUSTERS:
+    if fewest >= MANY_CLUSTERS or asked.tests_zero:
         return asked.name, ()
     if asked.random and fewest < FEW_CLUSTERS:
         override = warning(

@@ -40,6 +40,12 @@ class Inferred:
     warnings: tuple[Diagnostic, ...] = ()
     _ends: Ends | None = field(default=None, repr=False, compare=False)
     _why: Callable[[float], str] | None = field(default=None, repr=False, compare=False)
+    _tails: tuple[float, float] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def tests_zero(self) -> bool:
+        """Whether its p are those of a test of 0, which gives no interval."""
+        return self._tails is not None
 
     def interval_at(self, level: float) -> Interval | None:
         """The two-sided interval at another `level` (a fraction); `None` where there is none."""
@@ -61,6 +67,8 @@ class Inferred:
 
         The interval is that of level 1 − 2α, and of 1 − α where the region is the outside of a range.
         """
+        if self._tails is not None:
+            return _about_zero(self._tails, region)[0]
         if self._ends is None:
             return None
         if region.outside:
@@ -69,11 +77,25 @@ class Inferred:
 
     def p_outside(self, region: Region) -> float | None:
         """The smallest α at which the same interval is disjoint from `region`; `None` without intervals."""
+        if self._tails is not None:
+            return _about_zero(self._tails, region)[1]
         if self._ends is None:
             return None
         if region.outside:
             return min(1.0, 2 * _within(self._ends, region, strict=not region.closed))
         return _beyond(self._ends, region, strict=region.closed)
+
+
+def _about_zero(tails: tuple[float, float], region: Region) -> tuple[float | None, float | None]:
+    """The p of a claim and of its refutation by a test of 0, from those of being above and below it."""
+    above, below = tails
+    if (region.low, region.high, region.outside) == (0, 0, True):
+        return min(1.0, 2 * min(above, below)), None
+    if region.outside:
+        return None, None
+    if (region.low, region.high) == (0, math.inf):
+        return above, below
+    return (below, above) if (region.low, region.high) == (-math.inf, 0) else (None, None)
 
 
 def _within(ends: Ends, region: Region, strict: bool) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, did_you_mean, error, warning
 from causalcircuit.inference._arithmetic import corner_in, terms_in
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
-from causalcircuit.inference._estimators import ESTIMATORS, Shape
-from causalcircuit.query import DataRef, Expr, Options, compile_estimand
+from causalcircuit.inference._estimators import ESTIMATORS, Shape, is_estimator
+from causalcircuit.query import DataRef, Expr, Options, Region, compile_estimand
 
 
 def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnostic]:
@@ -18,7 +19,7 @@ def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnosti
     CQ605 too few resamples, CQ607 and CQ608 a method that cannot do the estimand, CQ612 a population with a
     method (a warning).
     """
-    if options.method not in ESTIMATORS:
+    if not is_estimator(options.method):
         return list(unknown_method(options.method).diagnostics)
     found: list[Diagnostic] = []
     if not 0 < options.level < 1:
@@ -48,11 +49,13 @@ def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnosti
             )
         )
     if random and 0 < options.level < 1:
-        found += _few_for_level(options.resamples or DEFAULT_RESAMPLES, options.level)
+        found += _few_for_level(options.resamples or DEFAULT_RESAMPLES, options.level, options.method)
     return found
 
 
-def check_resamples(m: int, alpha: float, two_sided: bool, resamples: int) -> list[Diagnostic]:
+def check_resamples(
+    m: int, alpha: float, two_sided: bool, resamples: int, method: str = "bootstrap"
+) -> list[Diagnostic]:
     """CQ606 where no claim of a family of `m` could reach `alpha` with that many resamples.
 
     The smallest p of B resamples is about 1/B on one side: Bonferroni over the family needs B ≥ m/α, twice that
@@ -64,8 +67,20 @@ def check_resamples(m: int, alpha: float, two_sided: bool, resamples: int) -> li
     claims = "one claim" if m == 1 else f"{m} claims"
     message = f"{resamples} resamples cannot reach α = {alpha:g} over {claims}: at least {need} are needed"
     return [
-        Diagnostic("CQ606", message, help=(f"write `bootstrap({need})`, or leave it out: the default draws nothing",))
+        Diagnostic("CQ606", message, help=(f"write `{method}({need})`, or leave it out: the default draws nothing",))
     ]
+
+
+def check_regions(regions: Iterable[Region], options: Options) -> list[Diagnostic]:
+    """CQ915 where a method that tests 0 alone is asked about another number."""
+    if options.population or not is_estimator(options.method) or not ESTIMATORS[options.method].tests_zero:
+        return []
+    way = "claim `> 0` or `< 0`; any other region is read off an interval: leave the method out"
+    return [
+        Diagnostic("CQ915", f"`{options.method}` tests whether a difference is 0, and no other number", help=(way,))
+        for region in regions
+        if {region.low, region.high} not in ({0.0, math.inf}, {-math.inf, 0.0}, {0.0})
+    ][:1]
 
 
 def refusals(shape: Shape, options: Options) -> list[Diagnostic]:
@@ -99,13 +114,13 @@ def unknown_method(name: str) -> DiagnosticError:
     return error("CQ601", f"unknown method `{name}`", help=did_you_mean(name, ESTIMATORS))
 
 
-def _few_for_level(resamples: int, level: float) -> list[Diagnostic]:
+def _few_for_level(resamples: int, level: float, method: str) -> list[Diagnostic]:
     """Ten replicates beyond each end: 399 for 95% (Davison & Hinkley 1997, section 5.2)."""
     need = math.ceil(20 / (1 - level) - 1e-9) - 1
     if resamples >= need:
         return []
     message = f"{resamples} resamples are too few for a {100 * level:g}% interval: at least {need} are needed"
-    return [Diagnostic("CQ605", message, help=("write `bootstrap(2000)`",))]
+    return [Diagnostic("CQ605", message, help=(f"write `{method}(2000)`",))]
 
 
 def _idle_in_population(options: Options) -> list[Diagnostic]:

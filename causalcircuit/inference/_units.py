@@ -48,12 +48,16 @@ class Units:
 
     def resampled(self, chosen: NDArray[np.intp]) -> Floats:
         """[B, k] the means over B draws of units; `chosen` is [B, G'] unit numbers. NaN where a term is empty."""
-        draws, units = len(chosen), len(self.size)
-        flat = (chosen + units * np.arange(draws)[:, None]).ravel()
-        times = np.bincount(flat, minlength=draws * units).reshape(draws, units).astype(np.float64)
+        times = self.times(chosen)
         with np.errstate(all="ignore"):
             means: Floats = self.mean + (times @ self.total) / (times @ self.size)
         return means
+
+    def times(self, chosen: NDArray[np.intp]) -> Floats:
+        """[B, G] how often each unit was drawn; `chosen` is [B, G'] unit numbers."""
+        draws, units = len(chosen), len(self.size)
+        flat = (chosen + units * np.arange(draws)[:, None]).ravel()
+        return np.bincount(flat, minlength=draws * units).reshape(draws, units).astype(np.float64)
 
 
 def units_of(

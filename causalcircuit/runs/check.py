@@ -7,7 +7,7 @@ from pathlib import Path
 
 import causalcircuit.check as rooms
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.inference import check_options, check_resamples, check_trial
+from causalcircuit.inference import check_options, check_regions, check_resamples, check_trial
 from causalcircuit.query import Command, Estimation, Program
 from causalcircuit.query.hub import Online
 from causalcircuit.query.showing import Showing, simultaneous
@@ -58,6 +58,9 @@ def check_command(command: Command) -> list[Diagnostic]:
     if not isinstance(command, Estimation) and command.options.resamples is not None:
         family = len(command.claims) if command.correction == "holm" else 1
         two_sided = any(c.region.outside for c in command.claims)
-        remarks = check_resamples(family, command.alpha, two_sided, command.options.resamples)
+        remarks = check_resamples(family, command.alpha, two_sided, command.options.resamples, command.options.method)
         found.update({d.at(command.span): None for d in remarks})
+    if not isinstance(command, Estimation):
+        for claim in command.claims:
+            found.update({d.at(claim.span or command.span): None for d in check_regions([claim.region], options)})
     return list(found)
