@@ -14,6 +14,7 @@ from causalcircuit.check.questions import region_text
 from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
 from causalcircuit.query.identification import Identified
+from causalcircuit.query.independence import Independent
 from causalcircuit.runs.check import check_program
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
@@ -47,6 +48,7 @@ def describe(program: Program) -> str:
     """Every question of a program in canonical text: first by the declared names, then in full."""
     parts = ["\n".join(_command(c, program)) for c in program.commands]
     parts += ["\n".join(_identified(i)) for i in program.identifications]
+    parts += ["\n".join(_independent(i)) for i in program.independences]
     parts += [_graph(g) for g in program.graphs.values()]
     if program.warnings:
         parts.append(render_all(program.warnings))
@@ -58,6 +60,11 @@ def _identified(found: Identified) -> list[str]:
     head = f"identify {found.name} in {found.graph}" + "".join(f", from {g}" for g in found.given)
     effects = [f"  {e.effect} {f'= {e.estimand} (by {e.by})' if e.identified else e.verdict}" for e in found.effects]
     return [*comments, head, f"  {found.query}", *effects]
+
+
+def _independent(found: Independent) -> list[str]:
+    said = "implied" if found.implied else f"not implied: {found.path}"
+    return [*(f"## {c}" for c in found.comments), f"check {found} in {found.graph}", f"  {said}"]
 
 
 def _graph(graph: Graph) -> str:

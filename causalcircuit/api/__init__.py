@@ -17,7 +17,7 @@ from causalcircuit.api.addresses import (
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
-from causalcircuit.api.diagrams import Drawing, graph, identify
+from causalcircuit.api.diagrams import Drawing, graph, identify, independent
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.functions import readout
 from causalcircuit.api.maps import saliency
@@ -74,6 +74,7 @@ __all__ = [
     "high_level",
     "hypothesis",
     "identify",
+    "independent",
     "inside",
     "kl",
     "known",

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from causalcircuit.api.quantities import Models, Quantity, merge
 from causalcircuit.check.identifying import drawn, given, identified, remarks
+from causalcircuit.check.separating import denials
+from causalcircuit.check.separating import independent as answered
 from causalcircuit.diagnostics import did_you_mean, error
 from causalcircuit.query import Graph, Result, is_estimand
 from causalcircuit.query.identification import Variable
@@ -56,6 +58,33 @@ def graph(text: str, *, name: str = "G", assume: str = "", **nodes: Quantity) ->
     """
     made = drawn(text, name, {v: q.expr for v, q in nodes.items()}, assume)
     return Drawing(made, merge(*(q.models for q in nodes.values())))
+
+
+Named = str | Quantity | Sequence[str | Quantity]
+"""A variable of a diagram by its name or as `G["X"]`, or several."""
+
+
+def independent(a: Named, b: Named, given: Named = (), *, diagram: Drawing) -> Result:
+    """Whether a diagram implies an independence: `independent("X", "Y", given="Z", diagram=G)`.
+
+    Args:
+        a, b: the sides. given: what is conditioned on. diagram: made by `graph`.
+
+    Returns:
+        A result with one of `independences`; where it is not implied with an open path, and a warning, CQ844.
+
+    Raises:
+        DiagnosticError: CQ832 a name that the diagram does not have, CQ833 one that stands twice.
+    """
+    sides = [_vertices(side, diagram.graph) for side in (a, b, given)]
+    found = answered(sides[0], sides[1], sides[2], diagram.graph)
+    return Result(diagnostics=tuple(denials([found])), independences=(found,))
+
+
+def _vertices(names: Named, graph: Graph) -> list[str]:
+    bound = {value: vertex for vertex, value in graph.nodes}
+    each = [names] if isinstance(names, str | Quantity) else names
+    return [n if isinstance(n, str) else bound.get(n.expr, str(n)) for n in each]
 
 
 def identify(

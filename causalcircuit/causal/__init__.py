@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from causalcircuit.causal.hedge import Hedge, Thicket
     from causalcircuit.causal.identification import Identification, identify
     from causalcircuit.causal.instrumental import Instrument, instruments
+    from causalcircuit.causal.paths import OpenPath, open_path, separator
     from causalcircuit.causal.sources import Given, given
     from causalcircuit.causal.testable import Independence, independences
     from causalcircuit.causal.witness import Witness
@@ -38,6 +39,7 @@ _HOME = {
     "Independence": "testable",
     "Instrument": "instrumental",
     "Line": "derivation",
+    "OpenPath": "paths",
     "Table": "evaluating",
     "Thicket": "hedge",
     "Witness": "witness",
@@ -50,7 +52,9 @@ _HOME = {
     "independences": "testable",
     "instruments": "instrumental",
     "is_adjustment_set": "adjustment",
+    "open_path": "paths",
     "optimal_adjustment_set": "adjustment",
+    "separator": "paths",
     "to_dagitty": "writing",
     "to_dot": "writing",
     "to_networkx": "writing",
@@ -67,6 +71,7 @@ __all__ = [
     "Independence",
     "Instrument",
     "Line",
+    "OpenPath",
     "Table",
     "Thicket",
     "Witness",
@@ -79,7 +84,9 @@ __all__ = [
     "independences",
     "instruments",
     "is_adjustment_set",
+    "open_path",
     "optimal_adjustment_set",
+    "separator",
     "to_dagitty",
     "to_dot",
     "to_networkx",

@@ -29,6 +29,7 @@ from causalcircuit.query import (
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
 from causalcircuit.query.identification import Identified
+from causalcircuit.query.independence import Independent
 from causalcircuit.query.saliency import Saliency
 from causalcircuit.query.trials import Trial
 from causalcircuit.syntax import Statement, cut, parse
@@ -41,7 +42,7 @@ _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 _ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs}
 """Where statements are read that are no plain declarations."""
-_QUESTIONS = ("estimate", "test", "show", "identify")
+_QUESTIONS = ("estimate", "test", "show", "identify", "check")
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class Checker:
     trials: list[Trial] = field(default_factory=list)
     maps: list[Saliency] = field(default_factory=list)
     identifications: list[Identified] = field(default_factory=list)
+    independences: list[Independent] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -116,6 +118,7 @@ class Checker:
             tuple(self.trials),
             tuple(self.maps),
             tuple(self.identifications),
+            tuple(self.independences),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
@@ -128,6 +131,10 @@ class Checker:
                 from causalcircuit.check import identifying  # most programs have none
 
                 identifying.identify(self, tree, low, comments)
+            elif word == "check":
+                from causalcircuit.check import separating  # most programs have none
+
+                separating.check(self, tree, low, comments)
             elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
             elif word in ("hypothesis", "family"):

@@ -27,7 +27,7 @@ _OPTIONS = {"in_diagram": "in", "by": "by", "from_": "from"}
 def identify(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
     """`identify tau in G`, `identify tau in G by frontdoor`, `identify tau in G from P(A, B), P(B | do(A = *))`."""
     heads, options = _split(tree, low)
-    graph = _graph(options.get("in_diagram"), low)
+    graph = graph_of(options.get("in_diagram"), low)
     method = options.get("by")
     by = "auto" if method is None else _method(method, low)
     sources = _sources(options.get("from_"), low)
@@ -190,8 +190,12 @@ def _split(tree: Tree[Token], low: Lowering) -> tuple[list[Node], dict[str, Tree
     return heads, options
 
 
-def _graph(option: Tree[Token] | None, low: Lowering) -> Graph:
-    """The diagram that `in` names."""
+def graph_of(option: Tree[Token] | None, low: Lowering) -> Graph:
+    """The diagram that `in` names.
+
+    Raises:
+        DiagnosticError: CQ205 it is none; CQ286, none is named, or one of formulas.
+    """
     if option is None:
         graphs = [name for name, (value, _) in low.scope.names.items() if isinstance(value, Graph)]
         way = f"add `in {graphs[0]}`" if len(graphs) == 1 else "declare `graph G { X -> Y }`, and add `in G`"
@@ -205,7 +209,7 @@ def _graph(option: Tree[Token] | None, low: Lowering) -> Graph:
         way = "draw its arrows: `graph G { X -> Y }`"
         raise error(
             "CQ286",
-            f"`{value.name}` has formulas, and no unmeasured causes: nothing is left to identify",
+            f"`{value.name}` has formulas, and no unmeasured causes: it is no diagram to ask",
             place,
             help=way,
         )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from causalcircuit.query.circuits.shown import CircuitShown
     from causalcircuit.query.identification import Identified
+    from causalcircuit.query.independence import Independent
     from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
@@ -169,7 +170,8 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
-    `circuits`, `maps` and `identifications` those that it asked for, and `saved` the files that were written.
+    `circuits`, `maps`, `identifications` and `independences` those that it asked for, and `saved` the files that
+    were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed).
     """
@@ -187,6 +189,7 @@ class Result:
     saved: tuple[str, ...] = ()
     maps: tuple[HeatMaps, ...] = ()
     identifications: tuple[Identified, ...] = ()
+    independences: tuple[Independent, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -228,6 +231,8 @@ class Result:
             out["maps"] = [m.to_json() for m in self.maps]
         if self.identifications:
             out["identifications"] = [i.to_json() for i in self.identifications]
+        if self.independences:
+            out["independences"] = [i.to_json() for i in self.independences]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

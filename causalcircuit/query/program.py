@@ -14,6 +14,7 @@ from causalcircuit.query.expr import Column, Expr, World
 if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
     from causalcircuit.query.identification import Identified
+    from causalcircuit.query.independence import Independent
     from causalcircuit.query.saliency import Saliency
     from causalcircuit.query.trials import Trial
 
@@ -265,7 +266,7 @@ class Program:
         circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
         trials: tests of claims about circuits.
         maps: heat maps over images and texts.
-        identifications: answers that diagrams give; the check has them, since nothing has to run.
+        identifications, independences: answers that diagrams give; the check has them, since nothing has to run.
     """
 
     models: Mapping[str, ModelRef]
@@ -282,9 +283,10 @@ class Program:
     trials: tuple[Trial, ...] = ()
     maps: tuple[Saliency, ...] = ()
     identifications: tuple[Identified, ...] = ()
+    independences: tuple[Independent, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
-        asked = (self.commands, self.views, self.savings, self.trials, self.maps, self.identifications)
-        return any(asked)
+        asked = (self.commands, self.views, self.savings, self.trials, self.maps)
+        return any((*asked, self.identifications, self.independences))

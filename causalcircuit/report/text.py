@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -16,6 +17,7 @@ from causalcircuit.report.details import claims, details, grid, news, remarks, t
 from causalcircuit.report.figures import count
 from causalcircuit.report.identified import PLAIN as SIGNS
 from causalcircuit.report.identified import identified_block
+from causalcircuit.report.independent import independent_block
 from causalcircuit.report.paper import paper, written
 from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
@@ -85,6 +87,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = found.comments
             yield _paragraphs(said)
         yield identified_block(found, brief)
+    for same, group in groupby(result.independences, lambda i: (i.graph, i.comments)):
+        if same[1] not in ((), said) and not brief:
+            said = same[1]
+            yield _paragraphs(said)
+        yield independent_block(tuple(group), brief)
 
 
 def _title(comments: Sequence[str], width: int) -> Group:

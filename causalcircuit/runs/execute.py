@@ -93,6 +93,8 @@ class Runner:
                 result = self._with_maps(program, result, progress)
             if program.identifications and not tests_only:
                 result = replace(result, identifications=program.identifications)
+            if program.independences and not tests_only:
+                result = replace(result, independences=program.independences)
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
         except DiagnosticError as problem:

@@ -62,7 +62,7 @@ class Session:
 
         self.count += 1
         self.checker.found, self.checker.commands, self.checker.trials = [], [], []
-        self.checker.identifications = []
+        self.checker.identifications, self.checker.independences = [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(Source(f"<{self.count}>", text)))
@@ -79,7 +79,7 @@ class Session:
         before = dict(self.checker.scope.names)
         self.checker.found, self.checker.commands = [], []
         self.checker.views, self.checker.savings, self.checker.trials = [], [], []
-        self.checker.maps, self.checker.identifications = [], []
+        self.checker.maps, self.checker.identifications, self.checker.independences = [], [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))

@@ -11,7 +11,7 @@ from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
     *("fit", "discover", "observe"),
-    *("check", "repair", "revise", "freeze", "release"),
+    *("repair", "revise", "freeze", "release"),
 )
 """Opening words of the language that this version does not run yet."""
 
@@ -35,6 +35,8 @@ _HABITS: dict[str, tuple[str | None, str]] = {
     "–": ("-", "the minus is the hyphen of the keyboard: `-`"),
     "×": ("*", "a product is written `*`"),
     "·": ("*", "a product is written `*`"),
+    "⊥": ("_||_", "an independence is written `X _||_ Y | Z`"),
+    "⫫": ("_||_", "an independence is written `X _||_ Y | Z`"),
     "≤": ("<=", "at most is written `<=`"),
     "≥": (">=", "at least is written `>=`"),
     "≠": ("!=", "unequal is written `!=`"),
@@ -47,7 +49,9 @@ _HABITS: dict[str, tuple[str | None, str]] = {
 _LONGEST_FIRST = sorted(_HABITS, key=len, reverse=True)
 _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*')
 _ESCAPE = re.compile(r"\\(.)")
-_FOUND = re.compile("|".join(re.escape(h) + ("(?!=)" if h == "!" else "") for h in _LONGEST_FIRST))
+_AROUND = {"!": "!(?!=)", "||": r"(?<!_)\|\||\|\|(?!_)"}
+"""Where a habit is a part of what the language writes: `!=`, `_||_`."""
+_FOUND = re.compile("|".join(_AROUND.get(h, re.escape(h)) for h in _LONGEST_FIRST))
 _SHOWN = {"\u00a0": "a no-break space", "\ufeff": "a byte order mark"}
 _POINT = re.compile(r"(?<![\w\]).])\.\d+")
 _DO = re.compile(r"\bdo\s*([\[{])")

@@ -33,6 +33,7 @@ _SIGNS = {
     "ARROW": "->",
     "BACK_ARROW": "<-",
     "BOTH_ARROW": "<->",
+    "APART": "_||_",
     "KEY_E": "E",
     "KEY_P": "P",
 }

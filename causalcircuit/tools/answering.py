@@ -135,6 +135,7 @@ def summary(program: Program) -> str:
     counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
     counts |= {"circuit": len(program.circuits)} if program.circuits else {}
     counts |= {"identification": len(program.identifications)} if program.identifications else {}
+    counts |= {"independence": len(program.independences)} if program.independences else {}
     return "sound; " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 
 

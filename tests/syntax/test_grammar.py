@@ -38,7 +38,16 @@ def test_reserved_words_are_those_of_the_reference() -> None:
 
 def test_opening_words_are_those_of_this_version() -> None:
     declaring = {"model", "data", "node", "let", "graph", "circuit", "draw", "use"}
-    assert set(opening_words()) == declaring | {"estimate", "identify", "hypothesis", "family", "test", "show", "save"}
+    assert set(opening_words()) == declaring | {
+        "estimate",
+        "identify",
+        "check",
+        "hypothesis",
+        "family",
+        "test",
+        "show",
+        "save",
+    }
 
 
 @pytest.mark.parametrize("word", WORDS)
