@@ -39,7 +39,7 @@ from causalcircuit.api.quantities import (
     pp,
     row,
 )
-from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, program, run, test
+from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, power, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
@@ -94,6 +94,7 @@ __all__ = [
     "picture",
     "pictures",
     "plan",
+    "power",
     "pp",
     "program",
     "project_out",

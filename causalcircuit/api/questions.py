@@ -36,6 +36,7 @@ from causalcircuit.query import (
     render,
 )
 from causalcircuit.query.forecast import Forecast
+from causalcircuit.query.power import Power
 from causalcircuit.query.program import Format
 from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
@@ -251,22 +252,58 @@ def test(
             way = "give each kind a `test` of its own, with a part of alpha"
             raise error("CQ272", "claims about circuits stand beside claims about estimands", help=way)
         return tried(stated, on.ref, correct, alpha, seed, name, progress)
-    made = [h for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
+    plain = [c for c in claims if not isinstance(c, Stated)]
+    command, models, notes = _testing(plain, on, correct, alpha, Options(method, resamples, seed=seed), name)
+    return answer(command, models, progress, notes)
+
+
+def power(
+    *claims: Hypothesis | Quantity | Sweep,
+    on: Data,
+    pilot: int = 20,
+    power: float = 0.8,
+    correct: Literal["holm"] | None = None,
+    alpha: float = 0.05,
+    progress: Progress | None = None,
+) -> tuple[Power, ...]:
+    """How likely each claim is to be decided by these data, how many rows are enough, and what they could show.
+
+    Args:
+        claims, on, correct, alpha: as of `test`. pilot: so many rows are run, whole clusters of them.
+        power: the chance of a verdict that is wanted. progress: hears how far the pilot is.
+
+    Raises:
+        DiagnosticError: as `test`; CQ763, a pilot of one row; CQ945, a power that is none.
+    """
+    check_asked(on)
+    command, models, notes = _testing(claims, on, correct, alpha, Options(), "")
+    made = _checked_alone(command, models, notes)
+    found = rooms.plan_program(made, rooms.PlanWishes(pilot=pilot, power=power), progress)
+    return tuple(q.power for each in found.data for q in each.questions if q.power is not None)
+
+
+def _testing(
+    claims: Sequence[Hypothesis | Quantity | Sweep],
+    on: Data,
+    correct: Literal["holm"] | None,
+    alpha: float,
+    options: Options,
+    name: str,
+) -> tuple[Testing, Models, list[Diagnostic]]:
+    """The command that tests claims about estimands, its models, and what is to be said of members left out.
+
+    Raises:
+        DiagnosticError: CQ229, several claims without a correction.
+    """
+    made = [h for c in claims for h in _hypotheses(c)]
     models = merge(*(h.models for h in made))
     kept, _, notes = reached([h.claim.query for h in made], models)
     meant = set(map(id, kept))
     made = [h for h in made if id(h.claim.query) in meant]
     if len(made) > 1 and correct is None:
         raise error("CQ229", f"{len(made)} claims are tested together without a correction", help='`correct="holm"`')
-    command = Testing(
-        tuple(h.claim for h in made),
-        on.ref,
-        name,
-        correct or "none",
-        alpha,
-        Options(method, resamples, seed=seed),
-    )
-    return answer(command, models, progress, notes)
+    testing = Testing(tuple(h.claim for h in made), on.ref, name, correct or "none", alpha, options)
+    return testing, models, notes
 
 
 def _hypotheses(claim: Hypothesis | Quantity | Sweep) -> list[Hypothesis]:
@@ -292,10 +329,15 @@ def _query(name: str, q: Quantity) -> Query:
 
 def answer(command: Command, models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()) -> Result:
     """The answer to one command, held against the rules first."""
+    return rooms.run_program(_checked_alone(command, models, notes), progress=progress)
+
+
+def _checked_alone(command: Command, models: Models, notes: Sequence[Diagnostic]) -> Program:
+    """A program of one command, held against the rules."""
     found = [*trust_told(models), *notes, *examine(command, models)]
     DiagnosticError.raise_if(found)
     made = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
-    return rooms.run_program(rooms.check_program(made), progress=progress)
+    return rooms.check_program(made)
 
 
 def program(path_or_text: str | Path) -> Program:
@@ -337,6 +379,7 @@ def plan(
     path_or_text: str | Path | Program,
     *,
     pilot: int = 0,
+    power: float | None = None,
     analyze: bool = False,
     max_memory: int | None = None,
     plan: Literal["full", "naive"] = "full",
@@ -349,14 +392,16 @@ def plan(
     Args:
         path_or_text: as of `program`, or what that returned.
         pilot: so many rows are run, and their intervals scaled to all. analyze: everything is run.
+        power: the chance of each verdict is said, and what it takes to have this one.
         max_memory: bytes that weights and passes may take. plan: `naive` shares nothing between worlds.
         progress: hears how many rows × worlds of a pilot, or of the run, are done.
 
     Raises:
         DiagnosticError: what is wrong with the program; CQ761, the limit holds no row; CQ762, a plan that needs
-            weights which are not there; CQ763, a pilot of one row.
+            weights which are not there; CQ763, a pilot of one row; CQ945, a power that is none.
     """
-    return rooms.plan_program(_checked(path_or_text), rooms.PlanWishes(plan, max_memory, pilot, analyze), progress)
+    wishes = rooms.PlanWishes(plan, max_memory, pilot, analyze, power)
+    return rooms.plan_program(_checked(path_or_text), wishes, progress)
 
 
 def _checked(asked: str | Path | Program) -> Program:

@@ -2,20 +2,24 @@
 
 from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
 from causalcircuit.inference._binomial import Share, fewest_draws
+from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
 from causalcircuit.inference._decide import Decision, claim_level, decide, holm
-from causalcircuit.inference._estimators import ESTIMATORS, Estimator, Fit, Problem, Shape, estimator
+from causalcircuit.inference._estimators import ESTIMATORS, Estimator, Fit, Problem, Shape, estimator, is_estimator
 from causalcircuit.inference._exchange import Exchange, p_of
 from causalcircuit.inference._finding import Finding, Judgement, judge
 from causalcircuit.inference._hsic import Dependence, dependence, rows_that_enter
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
 from causalcircuit.inference._options import check_options, check_regions, check_resamples
+from causalcircuit.inference._power import Chances, Pilot, at_worst, chances, detectable, pilot_of, units_needed
 from causalcircuit.inference._sample import Sample, sample_of
 from causalcircuit.inference._trial import check_trial
 from causalcircuit.inference._units import Units, units_of
 
 __all__ = [
+    "DEFAULT_RESAMPLES",
     "ESTIMATORS",
+    "Chances",
     "Decision",
     "Dependence",
     "Estimator",
@@ -24,11 +28,14 @@ __all__ = [
     "Fit",
     "Inferred",
     "Judgement",
+    "Pilot",
     "Problem",
     "Sample",
     "Shape",
     "Share",
     "Units",
+    "at_worst",
+    "chances",
     "check_options",
     "check_regions",
     "check_resamples",
@@ -36,13 +43,17 @@ __all__ = [
     "claim_level",
     "decide",
     "dependence",
+    "detectable",
     "estimator",
     "fewest_draws",
     "holm",
     "infer",
+    "is_estimator",
     "judge",
     "p_of",
+    "pilot_of",
     "rows_that_enter",
     "sample_of",
+    "units_needed",
     "units_of",
 ]

@@ -45,14 +45,20 @@ def wilson(problem: Problem, options: Options) -> Fit:
     slope, constant = coefficients[term], coefficients[-1]
 
     def bounds(a: float) -> tuple[Floats, Floats]:
-        z = -ndtri(a)
-        middle = p + z**2 / (2 * n)
-        reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-        # at p = 0 and 1 the bound is the end itself, which rounding would miss
-        low = np.where((p == 0) & (z > 0), 0.0, (middle - reach) / (1 + z**2 / n))
-        high = np.where((p == 1) & (z > 0), 1.0, (middle + reach) / (1 + z**2 / n))
+        low, high = wilson_ends(p, n, a)
         ends = slope * low + constant, slope * high + constant
         return ends if slope > 0 else (ends[1], ends[0])
 
     counted = "clusters" if shape.clustered else "rows"
     return Fit(np.asarray(slope * p + constant), bounds, f"Wilson's score interval, {counted} counted")
+
+
+def wilson_ends(p: Floats, n: Floats, a: float) -> tuple[Floats, Floats]:
+    """[...] both ends of the score interval of a share `p` of `n` rows, at the one-sided error `a`."""
+    z = -ndtri(a)
+    middle = p + z**2 / (2 * n)
+    reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    # at p = 0 and 1 the bound is the end itself, which rounding would miss
+    low = np.where((p == 0) & (z > 0), 0.0, (middle - reach) / (1 + z**2 / n))
+    high = np.where((p == 1) & (z > 0), 1.0, (middle + reach) / (1 + z**2 / n))
+    return low, high

@@ -24,3 +24,10 @@ def stdtrit(df: Any, p: Any) -> Any:
     from scipy.special import stdtrit as function
 
     return function(df, p)
+
+
+def chdtri(df: Any, p: Any) -> Any:
+    """The x with P(χ² > x) = p, of `df` degrees of freedom."""
+    from scipy.special import chdtri as function
+
+    return function(df, p)

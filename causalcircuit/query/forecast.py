@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from causalcircuit.diagnostics import Diagnostic, to_json
+from causalcircuit.query.power import Power
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Question:
         name, symbols, where: as in an `Estimate`. estimand: canonical text. at: the member of a sweep.
         regime: how it is answered; why: why that answers it.
         worlds: how many of the data's worlds it needs. unit: of its value. width: of its interval, at `level`.
-        actual: the width that its interval had, where it was run.
+        actual: the width that its interval had, where it was run. power: where it was asked for.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Question:
     level: float
     width: Width
     actual: float | None = None
+    power: Power | None = None
 
 
 @dataclass(frozen=True, slots=True)

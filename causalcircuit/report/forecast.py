@@ -23,6 +23,7 @@ from causalcircuit.query.forecast import (
 from causalcircuit.report.figures import count
 from causalcircuit.report.paper import paper, written
 from causalcircuit.report.picture import PLAIN
+from causalcircuit.report.power import power_remarks, power_table
 from causalcircuit.report.safe import words
 
 NARROWEST, WIDEST = 60, 140
@@ -80,6 +81,11 @@ def _data(console: Console, each: DataForecast, forecast: Forecast, width: int) 
     console.print(Padding(_questions(each.questions, width), (0, 0, 0, 2)))
     for name, said in _remarks(each.questions):
         console.print(Padding(words(f"{name}: {said}", "dim"), (0, 0, 0, 2)))
+    if any(q.power is not None for q in each.questions):
+        console.print()
+        console.print(Padding(power_table(each.questions, width), (0, 0, 0, 2)))
+        for name, said in power_remarks(each.questions):
+            console.print(Padding(words(f"{name}: {said}", "dim"), (0, 0, 0, 2)))
     console.print()
     several = len(forecast.models) > 1
     console.print(Padding(_tree(each.worlds, several, width), (0, 0, 0, 2)))

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import causalcircuit.check as rooms
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.inference import check_options, check_regions, check_resamples, check_trial
+from causalcircuit.inference import (
+    DEFAULT_RESAMPLES,
+    ESTIMATORS,
+    check_options,
+    check_regions,
+    check_resamples,
+    check_trial,
+    is_estimator,
+)
 from causalcircuit.query import Command, Estimation, Program
 from causalcircuit.query.hub import Online
 from causalcircuit.query.showing import Showing, simultaneous
@@ -55,10 +63,11 @@ def check_command(command: Command) -> list[Diagnostic]:
     for query in rooms.queries_of(command):
         place = query.span or command.span
         found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})
-    if not isinstance(command, Estimation) and command.options.resamples is not None:
+    if not isinstance(command, Estimation) and is_estimator(options.method) and ESTIMATORS[options.method].random:
         family = len(command.claims) if command.correction == "holm" else 1
         two_sided = any(c.region.outside for c in command.claims)
-        remarks = check_resamples(family, command.alpha, two_sided, command.options.resamples, command.options.method)
+        resamples = options.resamples or DEFAULT_RESAMPLES
+        remarks = check_resamples(family, command.alpha, two_sided, resamples, options.method)
         found.update({d.at(command.span): None for d in remarks})
     if not isinstance(command, Estimation):
         for claim in command.claims:

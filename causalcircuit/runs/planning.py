@@ -14,6 +14,7 @@ from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelFore
 from causalcircuit.query.plan import Plan
 from causalcircuit.runs.circuit_plans import planned_circuits
 from causalcircuit.runs.execute import Progress
+from causalcircuit.runs.powers import check_power, unknown_power
 from causalcircuit.runs.rewiring import split
 from causalcircuit.runs.rewiring_plans import rewired_notes
 from causalcircuit.runs.spread import spread
@@ -40,12 +41,14 @@ class PlanWishes:
         how: whether passes share what they have in common. limit: bytes that weights and passes may take.
         pilot: so many rows are run for the width of intervals; 0 for none.
         analyze: everything is run, and what was predicted is held against it.
+        power: the chance of a verdict for which units are counted; `None`: power is not asked for.
     """
 
     how: How = "full"
     limit: int | None = None
     pilot: int = 0
     analyze: bool = False
+    power: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -110,8 +113,10 @@ def plan_program(program: Program, wishes: PlanWishes, progress: Progress | None
     Raises:
         AfterPass: something went wrong in a pilot or a run.
         DiagnosticError: something is wrong with the program, its models or data; CQ761, the limit holds no row;
-            CQ762, a plan that needs weights which are not there; CQ763, a pilot of too few rows.
+            CQ762, a plan that needs weights which are not there; CQ763, a pilot of too few rows; CQ945, a power that
+            is none.
     """
+    check_power(wishes.power)
     if wishes.pilot and wishes.pilot < 2:
         raise error(
             "CQ763", f"a pilot of {wishes.pilot} says nothing of how rows vary", help="`--pilot 20` runs 20 rows"
@@ -246,13 +251,17 @@ def _forecast(
     found = outlook.of(each, progress)
     questions: list[Question] = []
     for command in each.asked:
-        for query in queries_of(command):
+        for number, query in enumerate(queries_of(command)):
             plain, others = split([query.expr])
             own = make_plan(plain, each.data, {n: sites(ref) for n, ref in program.models.items()})
             text, where = symbols(query.expr, program.names)
             key = (id(command), query)
             per = command.per if isinstance(command, Estimation) else None
             at = query.at if per is None else (*query.at, (render(per), f"per {render(per)}"))
+            width = GROUPED if per is not None else REWIRED if others else found.widths.get(key, UNKNOWN)
+            power = found.powers.get((id(command), number))
+            if power is None and wishes.power is not None:
+                power = unknown_power(command, number, query, each.data, wishes.power, width.why)
             questions.append(
                 Question(
                     query.name,
@@ -265,8 +274,9 @@ def _forecast(
                     len(own.runs) + len({c.world for c in others}),
                     unit_of(query.expr),
                     command.options.level,
-                    GROUPED if per is not None else REWIRED if others else found.widths.get(key, UNKNOWN),
+                    width,
                     found.actual.get(key),
+                    power,
                 )
             )
     labels = rows.clusters(each.data)

@@ -11,10 +11,12 @@ import causalcircuit.rows as rows
 from causalcircuit.check import queries_of, sites
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.inference import infer, sample_of
-from causalcircuit.query import Command, OutcomeTable, Program, Query
+from causalcircuit.query import Command, Estimation, OutcomeTable, Program, Query
 from causalcircuit.query.forecast import Cost, Width
+from causalcircuit.query.power import Power
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.execute import AfterPass, Progress
+from causalcircuit.runs.powers import power_of
 from causalcircuit.runs.rewiring import plain_queries, split
 
 if TYPE_CHECKING:
@@ -32,13 +34,14 @@ class Found:
 
     Attributes:
         widths: by command and question. stored: the share of outcomes in the store, where it was asked.
-        actual: widths of a run. cost: of that run.
+        actual: widths of a run. cost: of that run. powers: by command and number of the question, where asked for.
     """
 
     widths: dict[Key, Width] = field(default_factory=dict)
     stored: float | None = None
     actual: dict[Key, float] = field(default_factory=dict)
     cost: Cost | None = None
+    powers: dict[tuple[int, int], Power] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +87,14 @@ class Outlook:
         for command in each.asked:
             for query in plain_queries(command):
                 found.widths[id(command), query] = _width(command, query, table, every, source)
+            target = self.wishes.power
+            if target is None or (isinstance(command, Estimation) and command.per is not None):
+                continue
+            known = plain_queries(command)
+            for number, query in enumerate(queries_of(command)):
+                if query in known:
+                    made = power_of(command, number, query, table, each.data, target, source)
+                    found.powers[id(command), number] = made
 
     def _run(
         self, each: Planned, data: rows.Dataset, progress: Progress | None, *, measured: bool = False

@@ -152,6 +152,7 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
     epilog=options.examples(
         "cq plan examples/mediation.cq",
         "cq plan examples/ioi.cq --pilot 20      # how wide will the intervals be?",
+        "cq plan examples/claims.cq --pilot 40 --power 0.8    # how many clusters for a verdict?",
         "cq plan examples/ioi.cq --analyze       # run it: predicted beside actual",
         "cq plan examples/ioi.cq --max-memory 4GB --plan naive",
         "cq plan --calibrate                     # measure this machine, for seconds",
@@ -159,6 +160,9 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
 )
 @click.argument("file", required=False, metavar="[FILE]")
 @click.option("--pilot", type=int, default=0, metavar="ROWS", help="Run ROWS rows, and scale their intervals to all.")
+@click.option(
+    "--power", type=float, metavar="CHANCE", help="The chance of each verdict, and what a CHANCE of one takes."
+)
 @click.option("--analyze", is_flag=True, help="Run everything, and print predicted beside actual.")
 @click.option("--calibrate", is_flag=True, help="Measure this machine first; what is found is kept.")
 @options.how
@@ -170,6 +174,7 @@ def check(files: tuple[str, ...], machine: bool, online: bool) -> int:
 def plan(
     file: str | None,
     pilot: int,
+    power: float | None,
     analyze: bool,
     calibrate: bool,
     how: Any,
@@ -185,7 +190,7 @@ def plan(
     """
     from causalcircuit.tools import planning
 
-    asked = planning.Asked(machine or as_json, pilot, analyze, memory, how, calibrate, online)
+    asked = planning.Asked(machine or as_json, pilot, analyze, memory, how, calibrate, online, power)
     return planning.plan(file, asked)
 
 

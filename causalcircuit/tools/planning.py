@@ -24,6 +24,7 @@ class Asked:
         machine: JSON instead of text. pilot: rows to run for the width of intervals. analyze: run it all.
         memory: the limit, as written. how: whether passes share what they have in common.
         calibrate: measure this machine first. online: settings of models on the hub may be downloaded.
+        power: the chance of a verdict for which rows are counted.
     """
 
     machine: bool = False
@@ -33,6 +34,7 @@ class Asked:
     how: Literal["full", "naive"] = "full"
     calibrate: bool = False
     online: bool = False
+    power: float | None = None
 
 
 def plan(file: str | None, asked: Asked) -> int:
@@ -48,7 +50,7 @@ def plan(file: str | None, asked: Asked) -> int:
         program = read(file, "all" if asked.online and (asked.pilot or asked.analyze) else _settings(asked))
         if asked.calibrate:
             _calibrated(program, asked)
-        wishes = runs.PlanWishes(asked.how, limit, asked.pilot, asked.analyze)
+        wishes = runs.PlanWishes(asked.how, limit, asked.pilot, asked.analyze, asked.power)
         passes = bool(asked.pilot or asked.analyze)
         with progress_bar(wanted=passes and not asked.machine) as heard:
             found = runs.plan_program(program, wishes, heard)
