@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SEED = 20261122
-METHODS = ("eap", "eap_ig(5)", "eap_ig(10)", "relp", "gradcam_pp", "ifr")
+METHODS = (
+    "eap", "eap_ig(5)", "eap_ig(10)", "eap_ig_activations(5)", "eap_ig_activations(10)", "relp", "gradcam_pp", "ifr",
+)  # fmt: skip
 NODE_METHODS = ("atp", "atp_star")
 QUESTIONS = {
     "ioi": """

@@ -14,9 +14,10 @@ from causalcircuit.attribution.fine import Fine
 from causalcircuit.attribution.grounds import Grounds
 from causalcircuit.attribution.passes import Recorded, Rows
 from causalcircuit.attribution.streams import Streams
+from causalcircuit.attribution.turns import Turn
 from causalcircuit.attribution.walk import Wiring, gradients_of, wiring_of
 from causalcircuit.diagnostics import error
-from causalcircuit.query import Site
+from causalcircuit.query import ALL, Site
 
 
 class Bench:
@@ -128,6 +129,24 @@ class Chunk:
 
         return self._run(end=False, graph=True, change=change)
 
+    def moved(self, turn: Turn, share: float) -> Recorded:
+        """A pass in `from` in which one tensor is `share` of the way to `to`; gradients begin there."""
+        name = turn.tensor
+        step = self.delta[name]
+        grounds = self.streams.grounds
+        if grounds is not None and grounds.answered:  # what is written at the tokens of an answer is no part of a node
+            step = step * grounds.mask(self.bench.rows.model.taps[name].stand, ALL, self.start)[:, None]
+        later = self._written_later() if turn.words else {}
+        if name in later:
+            step = step.masked_fill(later[name][:, None], 0.0)
+
+        def change(at: str, value: Tensor, owner: Mapping[str, Tensor]) -> Tensor:
+            return value + share * step if at == name else value
+
+        # What the embedding writes is told from what a projector does by the graph between both.
+        roots = self.streams.roots if turn.words else frozenset({name})
+        return self._run(end=False, graph=True, change=change, roots=roots)
+
     def _written_later(self) -> dict[str, Tensor]:
         """By root, the places that a projector writes to."""
         model = self.bench.rows.model
@@ -142,7 +161,7 @@ class Chunk:
             (back,) = torch.autograd.grad(g.sum(), u, retain_graph=True)
         return {name: back.detach() != 0}
 
-    def _run(self, *, end: bool, graph: bool, change: object = None) -> Recorded:
+    def _run(self, *, end: bool, graph: bool, change: object = None, roots: frozenset[str] | None = None) -> Recorded:
         rows = self.bench.rows
         self.passes += len(self.range) * (2 if graph else 1)
         return rows.run(
@@ -150,7 +169,7 @@ class Chunk:
             self.range,
             self.streams.taps() if graph else self.streams.settled(),
             change=change,  # type: ignore[arg-type]
-            roots=self.streams.roots,
+            roots=self.streams.roots if roots is None else roots,
             graph=graph,
             scored=graph,
         )

@@ -128,7 +128,7 @@ class Fine:
 
     def written(self) -> set[str]:
         """Tensors whose change between both worlds is asked for."""
-        return {p.tensor for step in self.steps for p in step.writes}
+        return {n for step in self.steps for p in step.writes for n in (p.tensor, p.entry.tensor)}
 
 
 def _check_trusted(streams: Streams, site: Site, tensor: str) -> None:

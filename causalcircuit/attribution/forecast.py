@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from causalcircuit.rows import Dataset
 
 _BACK = 2
 """A backward pass beside a forward one."""
+_DONE = {"embed": 0.0, "projector": 0.0, "heads": 1 / 3, "cross": 1 / 2, "mlp": 1.0}
+"""What of a block stands before what it writes."""
 _PARALLEL = ("use_parallel_residual", "parallel_attn", "new_decoder_architecture")
 _SIDE_BY_SIDE = ("gptj", "phi", "cohere", "cohere2", "codegen")
 """Families whose attention and MLP always read the same stream."""
@@ -103,11 +105,14 @@ def _costs(
     bare = predict(ready, room.places, "naive", {model.ref.name: rates})
     runs = max(1, len({id(s) for s in setups}))
     forward, seconds = bare.flops.total / runs, bare.seconds / runs
-    passes = passes_a_row(method, counts[0])
+    turns = method.name == "eap_ig_activations"  # gradients begin where a tensor stands
+    passes = passes_a_row(method, counts[0], sum(isinstance(e, Write) for e in every))
     back = 0 if METHODS[method.name].whole else (passes - 2) // 2 + (passes - 2) % 2
-    walked = sum(sum(setup.cost(i) for i in range(n)) * _walk(model, every, t.name) for t in model.sites.towers)
-    walked *= max(1, back)
-    times = passes - back + _BACK * back  # forward passes that take as long
+    places = sum(setup.cost(i) for i in range(n))
+    walked = sum(places * _walk(model, every, t.name, turns) for t in model.sites.towers)
+    walked *= int(method.arguments[0]) if turns else max(1, back)
+    behind = _behind(model, every, lengths_of(setup, number)) if turns else 1.0
+    times = passes - back + _BACK * back * behind  # forward passes that take as long
     flops = forward * times + (0 if METHODS[method.name].whole else walked)
     table = n * counts[0] * 8
     scores = size_of(n, counts[0], seed) if table > (room.table if limit is not None else TABLE) else table
@@ -126,19 +131,34 @@ def _costs(
     )
 
 
-def _walk(model: LoadedModel, every: Sequence[Event], tower: str) -> float:
-    """Operations of a position by which reads are pulled back, and meet writes."""
-    width, total, above = model.sites.tower(tower).width, 0.0, 0
+def _walk(model: LoadedModel, every: Sequence[Event], tower: str, turns: bool) -> float:
+    """Operations of a position by which reads are pulled back, anew for each write in `turns`, and meet writes."""
+    width, total, above, written = model.sites.tower(tower).width, 0.0, 0, 0
     for event in every:
         if event.tower != tower:
             continue
         if isinstance(event, Write):
             above += len(event.nodes)
+            written += 1
             total += 2.0 * len(event.nodes) * width * model.sites.tower(tower).head_dim
         elif isinstance(event, Read):
             reads = len(event.nodes)
-            total += 2.0 * reads * width * (above + model.sites.tower(tower).head_dim)
+            total += 2.0 * reads * width * (above + model.sites.tower(tower).head_dim * (written if turns else 1))
     return total
+
+
+def _behind(model: LoadedModel, every: Sequence[Event], lengths: Mapping[str, int]) -> float:
+    """The share of a pass that stands behind a write, on average over all writes."""
+    size = {t.name: float(lengths[t.name] * t.layers * t.width**2) for t in model.sites.towers}
+    whole, shares = sum(size.values()), list[float]()
+    left = whole
+    for tower in model.sites.towers:
+        left -= size[tower.name]
+        for e in every:
+            if isinstance(e, Write) and e.tower == tower.name:
+                done = max(e.layer, 0) + _DONE[e.kind]
+                shares.append((left + size[tower.name] * (1 - done / tower.layers)) / whole)
+    return sum(shares) / len(shares)
 
 
 def _order(model: LoadedModel) -> str:

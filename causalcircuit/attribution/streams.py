@@ -66,6 +66,7 @@ class Streams:
     finer: Finer | None = None
     grounds: Grounds | None = None
     together: int | None = None
+    _projected_at: int | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, model: LoadedModel) -> Streams:
@@ -140,6 +141,9 @@ class Streams:
                 out = probe.nodes[f"{lead}out" if lead.endswith(".cross.") else f"{lead}attn.out"]
                 if value.shape != out.shape or not torch.equal(value, out):
                     self.tailed.add(lead)
+        if self.model.sites.projector:
+            seen = next((t.prefix for t in self.model.sites.towers if t.modality != "text"), "")
+            self._projected_at = self.projected_from(seen, probe)
 
     def shorten(self, probe: Recorded, gradients: Mapping[str, Tensor]) -> None:
         """Find what reads in closed form, and hold it against autograd on the probe."""
@@ -199,6 +203,9 @@ class Streams:
         block = self.blocks[read.tower, read.layer]
         if read.kind == "attn" or block.order == "parallel":
             return before
+        between = here.nodes.get(f"{prefix}layer[{read.layer}].resid_mid")
+        if between is not None:  # it may have been moved, by what no part writes
+            return between.detach()
         return before + scaled(here.nodes[f"{prefix}layer[{read.layer}].attn.out"].detach(), block.attention.write)
 
     def write(self, write: Write, delta: Mapping[str, Tensor], here: Recorded) -> Tensor:
@@ -298,6 +305,8 @@ class Streams:
 
     def projected_from(self, prefix: str, here: Recorded) -> int:
         """How many blocks stand before the stream that a projector reads: LLaVA's leaves the last one out."""
+        if self._projected_at is not None:
+            return self._projected_at
         last = sum(n.startswith(f"{prefix}resid[") for n in here.nodes) - 1
         made = here.nodes["projector.out"].sum()
         for k in range(last, 0, -1):
@@ -326,6 +335,8 @@ class Streams:
 def _pulled(y: Tensor, x: Tensor, each: Tensor) -> Tensor:
     """[n, places of x, width] gradients in x of `each` [n, places of y, width] gradient in y."""
     found: list[Tensor] = []
+    if not (y.requires_grad and x.requires_grad):  # nothing between them depends on what a pass was changed by
+        return x.new_zeros(len(each), *x.shape)
     for one in each:
         (g,) = torch.autograd.grad(y, x, one, retain_graph=True, allow_unused=True)
         found.append(torch.zeros_like(x) if g is None else g)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from causalcircuit.attribution.trust_curve import Sizes, faithfulness, integrals, passes_of, sizes_of
 from causalcircuit.attribution.trust_others import against_shuffles, held_against_exact, overlaps, rivals
 from causalcircuit.attribution.trust_sample import draw, even
-from causalcircuit.attribution.trust_subject import Subject, numbers_of, passes_a_row
+from causalcircuit.attribution.trust_subject import Subject, numbers_of
 from causalcircuit.attribution.trust_weights import TIMES, why_not
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query.circuit import Circuit, SizePoint, Trust
@@ -103,7 +103,7 @@ def trusted(
         known = work.trust != Trust()
         return replace(made, trust=work.trust if known else None)
     if level.name == "quick":
-        own = passes_a_row(subject.method, len(subject.chosen)) * subject.data.n
+        own = subject.passes(subject.method) * subject.data.n
         work.left = max(own, _FLOOR / subject.work)
     if not made.edges:
         work.note("nothing is measured of a circuit without wires")
@@ -182,7 +182,7 @@ def _across(work: _Work) -> None:
     others = rivals(subject.method)
     found: dict[str, float] = {}
     for method in others if work.level.name == "full" else others[:1]:
-        rows = work.rows(f"overlap with `{method}`", passes_a_row(method, len(subject.chosen)), 1 / 3)
+        rows = work.rows(f"overlap with `{method}`", subject.passes(method), 1 / 3)
         if rows is None:
             continue
         work.told(f"beside {method}")
@@ -207,7 +207,7 @@ def _randomised(work: _Work) -> None:
     if reason is not None:
         work.note(f"{what}: not measured, {reason}")
         return
-    rows = work.rows(what, TIMES * passes_a_row(subject.method, len(subject.chosen)))
+    rows = work.rows(what, TIMES * subject.passes(subject.method))
     if rows is None:
         return
     found, passes = against_shuffles(subject, rows, work.seed, work.told(what))

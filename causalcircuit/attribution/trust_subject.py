@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from causalcircuit.attribution.attribute import Means, Scores, considered, scores
 from causalcircuit.attribution.bench import Bench
+from causalcircuit.attribution.layout import Write
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.summary import Floats, means, units
 from causalcircuit.attribution.walk import Wiring
@@ -25,10 +26,16 @@ _LOOK = 8
 """Rows that say how long rows are."""
 
 
-def passes_a_row(method: Method, wires: int) -> int:
-    """Forward and backward passes of a single row that a method takes; a backward pass counts as one."""
+def passes_a_row(method: Method, wires: int, tensors: int = 0) -> int:
+    """Forward and backward passes of a single row that a method takes; a backward pass counts as one.
+
+    Args:
+        method: it. wires: that are scored. tensors: by which nodes write into streams, for what takes them one by one.
+    """
     if method.name == "exact":
         return 2 * wires
+    if method.name == "eap_ig_activations":
+        return 3 + 2 * int(method.arguments[0]) * tensors
     # `to`, and forward and backward at `from`; a step of integrated gradients is forward and backward.
     return 3 if not method.arguments else 2 + 2 * int(method.arguments[0])
 
@@ -77,6 +84,10 @@ class Subject:
         places = float(np.mean([max(s.cost(i) for s in setups) for i in range(rows.data.n)]))
         weights: int = sum(p.numel() for p in self.model.hf.parameters())
         return places * weights + _ANY
+
+    def passes(self, method: Method) -> int:
+        """Passes of a row that a method takes."""
+        return passes_a_row(method, len(self.chosen), sum(isinstance(e, Write) for e in self.bench.streams.events))
 
     def weights(self, data: Dataset) -> Floats:
         """[rows]."""

@@ -93,9 +93,11 @@ def gradients_of(here: Recorded) -> dict[str, Tensor]:
     """The gradient of the summed readout in every tensor that is read; zero where nothing depends on it."""
     if here.score is None:
         raise TypeError("a pass without a readout")
-    names = list(here.nodes)
-    found = torch.autograd.grad(here.score.sum(), [here.nodes[n] for n in names], retain_graph=True, allow_unused=True)
-    return {n: torch.zeros_like(here.nodes[n]) if g is None else g for n, g in zip(names, found, strict=True)}
+    # What stands before the point where gradients begin has none.
+    own = {n: x for n, x in here.nodes.items() if x.requires_grad}
+    found = torch.autograd.grad(here.score.sum(), list(own.values()), retain_graph=True, allow_unused=True)
+    known = {n: g for n, g in zip(own, found, strict=True) if g is not None}
+    return {n: known[n] if n in known else torch.zeros_like(x) for n, x in here.nodes.items()}
 
 
 def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting: Meeting | None = None) -> Tensor:
@@ -112,6 +114,36 @@ def wires(streams: Streams, here: Recorded, delta: Mapping[str, Tensor], meeting
     gradients = gradients_of(here)
     parts = [_walked(streams, here, delta, gradients, meeting, own) for own in _windows(streams)]
     return torch.cat([torch.cat(each, 2).flatten(1) for each in zip(*parts, strict=True)], 1)
+
+
+def wires_out_of(
+    streams: Streams, here: Recorded, delta: Mapping[str, Tensor], tower: str, writes: range
+) -> tuple[Tensor, Tensor]:
+    """The numbers of the wires that leave some writes of a tower, and [rows, wires] their scores as of `wires`.
+
+    Args:
+        streams, here, delta: as of `wires`. tower, writes: the numbers of the writes among those of its stream.
+    """
+    gradients = gradients_of(here)
+    own = dict.fromkeys(_writes(streams), (0, 0))
+    step = streams.together or len(writes)
+    parts = [
+        _walked(streams, here, delta, gradients, None, own | {tower: (first, min(first + step, writes.stop))})
+        for first in range(writes.start, writes.stop, step)
+    ]
+    made = torch.cat([torch.cat(each, 2).flatten(1) for each in zip(*parts, strict=True)], 1)
+    columns: list[int] = []
+    above: dict[str, int] = {}
+    first = 0
+    for event in streams.events:
+        if isinstance(event, Write):
+            above[event.tower] = above.get(event.tower, 0) + len(event.nodes)
+        elif isinstance(event, Read):
+            seen = above.get(event.tower, 0)
+            for _ in event.nodes:
+                columns.extend(first + w for w in (writes if event.tower == tower else ()) if w < seen)
+                first += seen
+    return torch.tensor(columns, dtype=torch.long, device=made.device), made
 
 
 Window = Mapping[str, tuple[int, int]]

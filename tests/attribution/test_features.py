@@ -12,9 +12,10 @@ from transformers import GPT2LMHeadModel
 import causalcircuit.rows as rows
 from causalcircuit.attribution import Question, scores
 from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.engine import execute, make_plan, prepare
 from causalcircuit.models import LoadedModel
 from causalcircuit.models import load as load_model
-from causalcircuit.query import ALL, FACTUAL, LAST, Address, Expr, Part, Position, Site, World
+from causalcircuit.query import ALL, FACTUAL, LAST, Address, Cell, Counterfactual, Expr, Part, Position, Site, World
 from causalcircuit.query.address import Attached
 from causalcircuit.query.circuits.wires import nodes_of
 from causalcircuit.rows import Dataset
@@ -101,15 +102,15 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         ("head", "layer[0].head[1].out", [f"layer[0].head[1].{x}" for x in "qkv"]),
     ],
 )
-@pytest.mark.parametrize("method", ["eap", "relp"])
+@pytest.mark.parametrize(("method", "numbers"), [("eap", ()), ("relp", ()), ("eap_ig_activations", (2,))])
 def test_features_and_error_add_up_to_what_they_describe(
-    case: Case, name: str, writes: str, reads: list[str], method: str
+    case: Case, name: str, writes: str, reads: list[str], method: str, numbers: tuple[float, ...]
 ) -> None:
     model, data, readout, end = case
     question = Question(M, readout, FACTUAL, end)
     parts = [found_in(name), *(found_in(name, k) for k in range(COUNT))]
-    fine = table(scores(model, data, question, method, over=[*nodes_of(model.sites, M), *parts]))
-    known = table(scores(model, data, question, method))
+    fine = table(scores(model, data, question, method, numbers, over=[*nodes_of(model.sites, M), *parts]))
+    known = table(scores(model, data, question, method, numbers))
     out: Table = {}
     into: Table = {}
     for (a, b), value in fine.items():
@@ -122,6 +123,27 @@ def test_features_and_error_add_up_to_what_they_describe(
     agree(into, {(a, None): sum(known[a, site(r)] for r in reads) for a, _ in into}, 1e-11)
     assert out
     assert into
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("stream", "layer[0].resid"), ("mid", "layer[1].resid_mid"), ("attn", "layer[1].attn.out")]
+)
+def test_wires_out_of_features_and_error_add_up_to_what_their_site_does(case: Case, name: str, at: str) -> None:
+    """To 1/m² of the steps in which the site is moved."""
+    model, data, readout, end = case
+    parts = [found_in(name), *(found_in(name, k) for k in range(COUNT))]
+    over = [*nodes_of(model.sites, M), *parts]
+    whole = Cell(readout, do((site(at), Counterfactual(site(at), end))))
+    before = Cell(readout, FACTUAL)
+    known = execute(prepare(make_plan([whole, before], data, {M: model.sites}), {M: model}, data)).cells
+    gaps = []
+    for steps in (2, 8):
+        method = "eap_ig_activations"
+        found = table(scores(model, data, Question(M, readout, FACTUAL, end), method, (steps,), over=over))
+        own = sum(v for (a, b), v in found.items() if a in parts and b not in parts)
+        gaps.append(np.abs(own - (known[whole] - known[before])).max())
+    assert gaps[1] < max(gaps[0] / 10, 1e-9)
+    assert gaps[1] < 1e-3 * np.abs(known[whole] - known[before]).max()
 
 
 def test_all_features_as_one_node(case: Case) -> None:

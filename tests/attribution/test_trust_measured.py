@@ -129,9 +129,10 @@ def test_what_takes_a_seed_says_so_and_nothing_is_nothing(ioi: tuple[LoadedModel
 
 
 def test_passes_a_row_are_those_that_methods_take(ioi: tuple[LoadedModel, Dataset, Question]) -> None:
-    for how in (EAP, Method("gradcam_pp"), Method("relp"), Method("eap_ig", (3.0,))):
+    integrated = (Method("eap_ig", (3.0,)), Method("eap_ig_activations", (2.0,)))
+    for how in (EAP, Method("gradcam_pp"), Method("relp"), *integrated):
         subject = subject_of(*ioi, how)
-        assert subject.found.passes == passes_a_row(how, 110) * subject.data.n
+        assert subject.found.passes == subject.passes(how) * subject.data.n
 
 
 @pytest.fixture

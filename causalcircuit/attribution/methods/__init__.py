@@ -9,6 +9,7 @@ from causalcircuit.attribution.methods import (  # noqa: F401  register themselv
     atp_star,
     eap,
     eap_ig,
+    eap_ig_activations,
     exact,
     exact_nodes,
     gradcam_pp,

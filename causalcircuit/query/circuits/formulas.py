@@ -25,6 +25,7 @@ METHODS: dict[str, int] = {
     "atp_star": 0,
     "eap": 0,
     "eap_ig": 1,
+    "eap_ig_activations": 1,
     "relp": 0,
     "gradcam_pp": 0,
     "ifr": 0,
