@@ -13,13 +13,13 @@ __version__ = "0.1.0"  # the build reads it here: asking the installed metadata 
 _LAZY = {
     "api": (
         "run", "program", "plan", "model", "module", "sae", "transcoder", "data", "row",
-        "estimate", "hypothesis", "test", "power", "show", "sweep", "except_", "each", "pictures", "Sweep",
+        "estimate", "hypothesis", "family", "test", "power", "show", "sweep", "except_", "each", "pictures", "Sweep",
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "graph", "identify", "independent",
-        "Data", "Do", "Drawing", "Hypothesis", "Model", "Quantity",
+        "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),
     "runs": ("AfterPass",),

@@ -96,6 +96,7 @@ def _query(query: Query, program: Program, region: str = "") -> list[str]:
 def _claim(claim: Claim, program: Program) -> list[str]:
     lines = _query(claim.query, program, f" {region_text(claim)}")
     said = [f"    {word} {text!r}" for word, text in (("title", claim.title), ("because", claim.because)) if text]
+    said += [f"    stage {claim.stage + 1}"] if claim.stage else []
     return [*lines, *said]
 
 

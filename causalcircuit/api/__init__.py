@@ -19,6 +19,7 @@ from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit
 from causalcircuit.api.claims import aligned, claim, high_level, var
 from causalcircuit.api.diagrams import Drawing, graph, identify, independent
 from causalcircuit.api.dictionaries import sae, transcoder
+from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
 from causalcircuit.api.maps import saliency
 from causalcircuit.api.networks import module
@@ -50,6 +51,7 @@ __all__ = [
     "Do",
     "Drawing",
     "E",
+    "Family",
     "Hypothesis",
     "Model",
     "P",
@@ -69,6 +71,7 @@ __all__ = [
     "each",
     "estimate",
     "except_",
+    "family",
     "first",
     "graph",
     "high_level",

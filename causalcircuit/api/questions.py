@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import trust_told
+from causalcircuit.api.families import Family
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
-from causalcircuit.api.stated import Stated, tried
+from causalcircuit.api.stated import Hypothesis, Stated, tried
 from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
+from causalcircuit.check.families import check_family
 from causalcircuit.check.sweeps import spread
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
 from causalcircuit.query import (
     Chat,
-    Claim,
     Column,
     Command,
     DataRef,
@@ -35,6 +36,7 @@ from causalcircuit.query import (
     is_estimand,
     render,
 )
+from causalcircuit.query.families import Correction
 from causalcircuit.query.forecast import Forecast
 from causalcircuit.query.power import Power
 from causalcircuit.query.program import Format
@@ -161,14 +163,6 @@ def column_of(q: Quantity | None) -> Column | None:
     return q.expr
 
 
-@dataclass(frozen=True, eq=False)
-class Hypothesis:
-    """A named claim, with the models that it needs."""
-
-    claim: Claim
-    models: Models = field(default_factory=dict, repr=False)
-
-
 @overload
 def hypothesis(name: str, expect: Quantity, *, title: str = "", because: str = "") -> Hypothesis: ...
 @overload
@@ -228,29 +222,31 @@ def asked_of(
 
 
 def test(
-    *claims: Hypothesis | Quantity | Sweep | Stated,
+    *claims: Hypothesis | Quantity | Sweep | Stated | Family,
     on: Data,
-    correct: Literal["holm"] | None = None,
-    alpha: float = 0.05,
+    correct: Correction | None = None,
+    alpha: float | None = None,
     method: str = "default",
     resamples: int | None = None,
     seed: int | None = None,
     name: str = "",
     progress: Progress | None = None,
 ) -> Result:
-    """Verdicts on claims: hypotheses, or bare comparisons; several need `correct="holm"`.
+    """Verdicts on claims: a family, hypotheses, or bare comparisons; several need a correction, `correct="holm"`.
 
     Claims about circuits (`cq.claim`, `cq.aligned`) are tested by themselves; `method` and `resamples` are not theirs.
+    A family has its own correction and alpha, unless others are named.
 
     Raises:
-        DiagnosticError: as `estimate`; CQ229, several claims without a correction; CQ272, claims of both kinds.
+        DiagnosticError: as `estimate`; CQ228, a family among other claims; CQ229, several claims without a correction;
+            CQ272, claims of both kinds; CQ926, CQ928, a correction that is none of them.
     """
     check_asked(on)
+    claims, name, correct, alpha = _opened(claims, name, correct, alpha)
     stated = [c for c in claims if isinstance(c, Stated)]
     if stated:
-        if len(stated) < len(claims):
-            way = "give each kind a `test` of its own, with a part of alpha"
-            raise error("CQ272", "claims about circuits stand beside claims about estimands", help=way)
+        others = [h.claim for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
+        check_family([*(s.claim for s in stated), *others], [None] * len(claims), "test", correct)
         return tried(stated, on.ref, correct, alpha, seed, name, progress)
     plain = [c for c in claims if not isinstance(c, Stated)]
     command, models, notes = _testing(plain, on, correct, alpha, Options(method, resamples, seed=seed), name)
@@ -258,12 +254,12 @@ def test(
 
 
 def power(
-    *claims: Hypothesis | Quantity | Sweep,
+    *claims: Hypothesis | Quantity | Sweep | Family,
     on: Data,
     pilot: int = 20,
     power: float = 0.8,
-    correct: Literal["holm"] | None = None,
-    alpha: float = 0.05,
+    correct: Correction | None = None,
+    alpha: float | None = None,
     progress: Progress | None = None,
 ) -> tuple[Power, ...]:
     """How likely each claim is to be decided by these data, how many rows are enough, and what they could show.
@@ -276,16 +272,38 @@ def power(
         DiagnosticError: as `test`; CQ763, a pilot of one row; CQ945, a power that is none.
     """
     check_asked(on)
-    command, models, notes = _testing(claims, on, correct, alpha, Options(), "")
+    plain, _, correct, alpha = _opened(claims, "", correct, alpha)
+    command, models, notes = _testing(plain, on, correct, alpha, Options(), "")
     made = _checked_alone(command, models, notes)
     found = rooms.plan_program(made, rooms.PlanWishes(pilot=pilot, power=power), progress)
     return tuple(q.power for each in found.data for q in each.questions if q.power is not None)
 
 
+Asked = Hypothesis | Quantity | Sweep | Stated
+
+
+def _opened(
+    claims: Sequence[Asked | Family], name: str, correct: Correction | None, alpha: float | None
+) -> tuple[list[Asked], str, Correction | None, float]:
+    """The claims of a family, or those that are not in one, with what holds them together.
+
+    Raises:
+        DiagnosticError: CQ228, a family among other claims.
+    """
+    families = [c for c in claims if isinstance(c, Family)]
+    if families and len(claims) > 1:
+        raise error("CQ228", "a family is tested alone", help="give it a `test` of its own")
+    out = [c for c in claims if not isinstance(c, Family)]
+    for whole in families:
+        out, name = list(whole.claims), name or whole.name
+        correct, alpha = correct or whole.correct, whole.alpha if alpha is None else alpha
+    return out, name, correct, 0.05 if alpha is None else alpha
+
+
 def _testing(
-    claims: Sequence[Hypothesis | Quantity | Sweep],
+    claims: Sequence[Asked],
     on: Data,
-    correct: Literal["holm"] | None,
+    correct: Correction | None,
     alpha: float,
     options: Options,
     name: str,
@@ -293,9 +311,10 @@ def _testing(
     """The command that tests claims about estimands, its models, and what is to be said of members left out.
 
     Raises:
-        DiagnosticError: CQ229, several claims without a correction.
+        DiagnosticError: CQ229, several claims without a correction; CQ926, a correction that is none of them.
     """
-    made = [h for c in claims for h in _hypotheses(c)]
+    made = [h for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
+    check_family([h.claim for h in made], [None] * len(made), "test", correct)
     models = merge(*(h.models for h in made))
     kept, _, notes = reached([h.claim.query for h in made], models)
     meant = set(map(id, kept))

@@ -1,19 +1,27 @@
-"""Claims about circuits as Python objects, and their tests."""
+"""Named claims as Python objects, those about circuits too, and tests of these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import trust_told
 from causalcircuit.api.quantities import Models, merge
 from causalcircuit.check.claims import examined
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.query import DataRef, Program, Result
+from causalcircuit.query import Claim, DataRef, Program, Result
+from causalcircuit.query.families import Correction
 from causalcircuit.query.trials import CircuitClaim, Trial
 from causalcircuit.runs import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """A named claim, with the models that it needs."""
+
+    claim: Claim
+    models: Models = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +42,7 @@ class Stated:
 def tried(
     stated: Sequence[Stated],
     data: DataRef,
-    correct: Literal["holm"] | None,
+    correct: Correction | None,
     alpha: float,
     seed: int | None,
     name: str,

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalcircuit.check import declarations, draws, graphs, loading, questions
+from causalcircuit.check import declarations, draws, families, graphs, loading, questions
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Poisoned, Scope
@@ -40,7 +40,7 @@ _USED = re.compile(r'use\s+"[^"]*"\s+as\s+(\w+)')
 _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 
-_ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs}
+_ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs, "family": families}
 """Where statements are read that are no plain declarations."""
 _QUESTIONS = ("estimate", "test", "show", "identify", "check")
 
@@ -137,8 +137,8 @@ class Checker:
                 separating.check(self, tree, low, comments)
             elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
-            elif word in ("hypothesis", "family"):
-                getattr(questions, word)(self, tree, low)
+            elif word == "hypothesis":
+                questions.hypothesis(self, tree, low)
             elif word in ("circuit", "save"):
                 from causalcircuit.check import circuits  # most programs have none
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from causalcircuit.check.arguments import Given, sorted_out, whole
 from causalcircuit.check.attributing import attribution, question
@@ -150,9 +150,8 @@ def tried(checker: Checker, family: Family, given: Options, comments: tuple[str,
     if not checker.asks or given.data is None:
         return
     claims = tuple(c for c in family.claims if isinstance(c, CircuitClaim))
-    correction: Literal["none", "holm"] = "holm" if family.correction == "holm" else "none"
     seed = given.options.seed
-    made = Trial(claims, given.data, family.name, correction, family.alpha, seed, comments, low.statement)
+    made = Trial(claims, given.data, family.name, family.correction, family.alpha, seed, comments, low.statement)
     checker.found.extend(examined(made, checker.models))
     checker.trials.append(made)
 

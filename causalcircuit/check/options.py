@@ -12,11 +12,11 @@ from causalcircuit.check.sweeps import Sweep, sweep_of
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
 from causalcircuit.query import Column, DataRef, Graph, Number, Options
+from causalcircuit.query.families import CORRECTIONS, Correction
 from causalcircuit.query.methods import ANALYTIC, METHODS, known
 from causalcircuit.query.showing import Form
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
 
-CORRECTIONS = ("holm",)
 _WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in"}
 
 
@@ -29,7 +29,7 @@ class Given:
     per: Column | None = None
     sweeps: tuple[Sweep, ...] = ()
     form: Form | None = None
-    correction: str | None = None
+    correction: Correction | None = None
     alpha: float | None = None
     seen: dict[str, Span] = field(default_factory=dict)
 
@@ -169,11 +169,12 @@ def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 
 
 def _correct(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
-    word = low.word(inner(node)[0])
+    said = node.children[-1]  # `by` is a reserved word
+    word = low.word(said)
     if word not in CORRECTIONS:
-        place = low.span(inner(node)[0])
+        place = low.span(said)
         raise error("CQ223", f"unknown correction `{word}`", place, help=did_you_mean(word, CORRECTIONS))
-    given.correction = word
+    given.correction = cast(Correction, word)
 
 
 def _alpha(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:

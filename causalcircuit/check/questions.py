@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,12 @@ from lark import Token, Tree
 
 from causalcircuit.check import saliency
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.families import check_family
 from causalcircuit.check.measure import unit
 from causalcircuit.check.options import on_data, read
 from causalcircuit.check.reachable import reachable
 from causalcircuit.check.sweeps import Member, Sweep, check_sweeps, points, spread
-from causalcircuit.check.values import Family, Module, kind_of
+from causalcircuit.check.values import Family, Module
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Span, error
 from causalcircuit.query import (
@@ -274,49 +274,6 @@ def region_text(c: Claim) -> str:
     return f"{sign} {high or low}"
 
 
-def family(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`family heads = [name_mover, idle] correct holm alpha 0.05`."""
-    heads, options = _split(tree)
-    given = read(options, low, ("correct", "alpha"))
-    name, *members = heads
-    claims: list[Claim | CircuitClaim] = []
-    for member in members:
-        value = low.scope.find(low.word(member), low.span(member))
-        if value is None:
-            continue
-        if not isinstance(value, Claim | CircuitClaim):
-            raise error(
-                "CQ205",
-                f"`{low.word(member)}` is {kind_of(value)}, not a hypothesis",
-                low.span(member),
-                help="a family is made of hypotheses: `hypothesis h { expect total > 0 logit }`",
-            )
-        if low.word(member) in (c.name for c in claims):
-            raise error(
-                "CQ202", f"`{low.word(member)}` stands twice in the family", low.span(member), help="once is enough"
-            )
-        claims.append(replace(value, named=True))
-    _one_kind(claims, [low.span(m) for m in members], low.word(name))
-    made = Family(low.word(name), tuple(claims), given.correction or "holm", given.alpha or 0.05)
-    checker.scope.declare(made.name, made, low.span(name), again=checker.redefine)
-
-
-def _one_kind(claims: Sequence[Claim | CircuitClaim], spans: Sequence[Span], name: str) -> None:
-    """Refuse claims about circuits beside claims about estimands.
-
-    Raises:
-        DiagnosticError: CQ272.
-    """
-    kinds = [isinstance(c, CircuitClaim) for c in claims]
-    if any(kinds) and not all(kinds):
-        raise error(
-            "CQ272",
-            f"`{name}` holds claims about circuits and claims about estimands",
-            spans[kinds.index(False)],
-            help="give each kind a family of its own, with a part of alpha",
-        )
-
-
 def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
     """`test heads on d`, or `test effect(H) < 0 on d for H in … correct holm alpha 0.05`."""
     heads, options = _split(tree)
@@ -326,7 +283,8 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     check_sweeps(given.sweeps, heads, low)
     claims: list[Claim] = []
     tries: list[CircuitClaim] = []
-    name, correction, alpha = "", given.correction, given.alpha
+    name = ""
+    correction, alpha = given.correction, given.alpha
     for head in heads:
         for point in points(given.sweeps, low):
             value = point.low.value(head)
@@ -344,7 +302,8 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             else:
                 claims += _claims(point.low.as_expr(value, head), head, point, low)
     claims = _claims_reached(checker, claims, low)
-    _one_kind([*tries, *claims], [low.span(heads[0])] * (len(tries) + len(claims)), "test")
+    place = low.span(heads[0])
+    check_family([*tries, *claims], [place] * (len(tries) + len(claims)), "test", correction, given.seen.get("correct"))
     if len(claims) + len(tries) > 1 and correction is None:
         raise error(
             "CQ229",
@@ -364,7 +323,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             tuple(claims),
             given.data,
             name or (text_of(heads[0], low.statement) if given.sweeps else ""),
-            "holm" if correction == "holm" else "none",
+            correction or "none",
             alpha or 0.05,
             given.options,
             comments,

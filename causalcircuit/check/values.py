@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query import CircuitDecl, Claim, DataRef, Expr, Graph, ModelRef, Part, World
+from causalcircuit.query.families import Correction
 from causalcircuit.query.trials import CircuitClaim
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Family:
 
     name: str
     claims: tuple[Claim | CircuitClaim, ...]
-    correction: str
+    correction: Correction
     alpha: float
 
 

@@ -3,13 +3,15 @@
 from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
 from causalcircuit.inference._binomial import Share, fewest_draws
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
-from causalcircuit.inference._decide import Decision, claim_level, decide, holm
+from causalcircuit.inference._corrections import adjusted, errors, holm
+from causalcircuit.inference._decide import Decision, claim_level, decide
 from causalcircuit.inference._estimators import ESTIMATORS, Estimator, Fit, Problem, Shape, estimator, is_estimator
 from causalcircuit.inference._exchange import Exchange, p_of
 from causalcircuit.inference._finding import Finding, Judgement, judge
 from causalcircuit.inference._hsic import Dependence, dependence, rows_that_enter
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._max_t import Together, together
 from causalcircuit.inference._options import check_options, check_regions, check_resamples
 from causalcircuit.inference._power import Chances, Pilot, at_worst, chances, detectable, pilot_of, units_needed
 from causalcircuit.inference._sample import Sample, sample_of
@@ -33,7 +35,9 @@ __all__ = [
     "Sample",
     "Shape",
     "Share",
+    "Together",
     "Units",
+    "adjusted",
     "at_worst",
     "chances",
     "check_options",
@@ -44,6 +48,7 @@ __all__ = [
     "decide",
     "dependence",
     "detectable",
+    "errors",
     "estimator",
     "fewest_draws",
     "holm",
@@ -54,6 +59,7 @@ __all__ = [
     "pilot_of",
     "rows_that_enter",
     "sample_of",
+    "together",
     "units_needed",
     "units_of",
 ]

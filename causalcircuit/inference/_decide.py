@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
+from causalcircuit.inference._corrections import Ps, adjusted, errors
 from causalcircuit.inference._estimators import ESTIMATORS, is_estimator
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
-from causalcircuit.inference._numpy import np
+from causalcircuit.inference._max_t import together
 from causalcircuit.inference._options import check_regions, check_resamples
 from causalcircuit.inference._sample import Sample
+from causalcircuit.inference._stages import Gate, gated
 from causalcircuit.query import Claim, Interval, Options, Region, Verdict
+from causalcircuit.query.families import Correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +46,60 @@ class Decision:
 def decide(
     samples: Sequence[Sample],
     claims: Sequence[Claim],
-    correction: Literal["none", "holm"],
+    correction: Correction,
     alpha: float,
     options: Options,
 ) -> list[Decision]:
-    """Judge claims, each on its sample.
+    """Judge claims, each on its sample; the samples are of the same rows.
 
-    Without correction a verdict is read off the claim's interval; under Holm it is read off the adjusted p, and
-    the interval shown holds simultaneously (Bonferroni), so it may be wider than the verdict needs.
+    Without correction a verdict is read off the claim's interval; in a family it is read off the adjusted p, and the
+    interval shown holds simultaneously (Bonferroni; as the estimates vary together under `max_t`; of false coverage
+    rate under `bh` and `by`), so it may be wider than the verdict needs. Claims of a later stage are judged only where
+    all of the stages before it are supported.
 
     Raises:
         DiagnosticError: CQ606 too few resamples, CQ613 an alpha that is none; those of `infer`.
     """
     if not 0 < alpha < 0.5:
         raise error("CQ613", f"α = {alpha:g} is no error rate", help="an α lies between 0 and 0.5: `alpha 0.05`")
-    family = len(claims) if correction == "holm" else 1
     if not options.population and is_estimator(options.method) and ESTIMATORS[options.method].random:
         two_sided = any(c.region.outside for c in claims)
-        DiagnosticError.raise_if(
-            check_resamples(family, alpha, two_sided, options.resamples or DEFAULT_RESAMPLES, options.method)
-        )
+        resamples = options.resamples or DEFAULT_RESAMPLES
+        found = check_resamples(len(claims), alpha, two_sided, resamples, options.method, correction)
+        DiagnosticError.raise_if(found)
     DiagnosticError.raise_if(check_regions((c.region for c in claims), options))
-    levels = [claim_level(c.region, alpha / family) for c in claims]
-    inferred = [
-        infer(sample, Options(options.method, options.resamples, level, options.seed, options.population))
-        for sample, level in zip(samples, levels, strict=True)
-    ]
+    joint = None
+    if correction == "max_t" and not options.population:
+        joint = together(samples, [c.region for c in claims], options.seed)
+        each = [joint.error(alpha)] * len(claims)
+    else:
+        each = errors([None] * len(claims), [None] * len(claims), correction, alpha)
+    inferred = [_inferred(s, c, a, options) for s, c, a in zip(samples, claims, each, strict=True)]
+    stages = [c.stage for c in claims]
     if options.population:
-        return [_exact(x, c.region) for x, c in zip(inferred, claims, strict=True)]
+        exact = [_exact(x, c.region) for x, c in zip(inferred, claims, strict=True)]
+        shut = gated([d.verdict == "supported" for d in exact], [c.name for c in claims], stages)
+        return [d if not why else _untested(d, why) for d, why in zip(exact, shut, strict=True)]
+
+    def adjust(ps: Ps, places: Sequence[int]) -> list[float | None]:
+        return adjusted(ps, correction) if joint is None else joint.of(places).adjusted(ps)
+
     support = [x.p_inside(c.region) for x, c in zip(inferred, claims, strict=True)]
     refute = [x.p_outside(c.region) for x, c in zip(inferred, claims, strict=True)]
-    adjust = holm if correction == "holm" else list
-    found = zip(inferred, claims, support, adjust(support), refute, adjust(refute), strict=True)
-    return [_judged(x, c, p, p_all, q, q_all, alpha, correction) for x, c, p, p_all, q, q_all in found]
+    gate = Gate.of(support, refute, stages, [c.name for c in claims], alpha, adjust)
+    wanted = errors(gate.support, gate.refute, correction, alpha) if joint is None else each
+    out = []
+    for i, (x, claim) in enumerate(zip(inferred, claims, strict=True)):
+        shown = x if wanted[i] == each[i] else _inferred(samples[i], claim, wanted[i], options)
+        ps = (support[i], gate.support[i], refute[i], gate.refute[i])
+        made = _judged(shown, claim, ps, alpha, correction)
+        out.append(_untested(made, gate.shut[i]) if gate.shut[i] else made)
+    return out
+
+
+def _inferred(sample: Sample, claim: Claim, error_rate: float, options: Options) -> Inferred:
+    level = claim_level(claim.region, error_rate)
+    return infer(sample, Options(options.method, options.resamples, level, options.seed, options.population))
 
 
 def claim_level(region: Region, alpha: float) -> float:
@@ -84,25 +107,15 @@ def claim_level(region: Region, alpha: float) -> float:
     return 1 - alpha if region.outside else 1 - 2 * alpha
 
 
-def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Adjusted p-values (Holm 1979); a claim without a p counts in the family as one that is never rejected."""
-    p = np.array([1.0 if x is None else x for x in ps])
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    return [None if x is None else float(y) for x, y in zip(ps, adjusted, strict=True)]
-
-
 def _judged(
     x: Inferred,
     claim: Claim,
-    p: float | None,
-    p_adjusted: float | None,
-    q: float | None,
-    q_adjusted: float | None,
+    ps: tuple[float | None, float | None, float | None, float | None],
     alpha: float,
     correction: str,
 ) -> Decision:
+    """A verdict by the p of the claim, adjusted, and by those of its refutation."""
+    p, p_adjusted, q, q_adjusted = ps
     seen = _by_interval(x.interval, claim.region)
     verdict: Verdict = seen
     if correction != "none" or (x.interval is None and p is not None and x.tests_zero):
@@ -113,6 +126,11 @@ def _judged(
     if verdict != seen and x.interval is not None:
         note = f"by the adjusted p: {verdict}; the simultaneous interval shown, wider, alone would leave it {seen}"
     return Decision(verdict, x, x.interval, x.level, p, p_adjusted, q, q_adjusted, x.reason, note)
+
+
+def _untested(d: Decision, why: str) -> Decision:
+    """A claim behind a gate that is shut."""
+    return replace(d, verdict="inconclusive", note=why)
 
 
 def _reaches(p: float | None, alpha: float) -> bool:

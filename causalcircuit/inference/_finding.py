@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.inference._decide import holm
+from causalcircuit.inference._corrections import adjusted, errors
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._stages import Gate
 from causalcircuit.query import Interval, Region, Verdict
+from causalcircuit.query.families import Correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +66,41 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one finding, in its family."""
+    """The verdict on one finding, in its family; `note` says why it was not tested."""
 
     verdict: Verdict
     p_adjusted: float | None
     p_refute_adjusted: float | None
     interval: Interval | None
     level: float
+    note: str = ""
 
 
-def judge(found: Sequence[Finding], correction: Literal["none", "holm"], alpha: float) -> list[Judgement]:
-    """The verdicts of a family; the intervals hold together, each at α over the number of claims."""
-    adjust = holm if correction == "holm" else list
-    support, refute = adjust([f.p for f in found]), adjust([f.p_refute for f in found])
-    each = alpha / (len(found) if correction == "holm" else 1)
+def judge(
+    found: Sequence[Finding],
+    correction: Correction,
+    alpha: float,
+    stages: Sequence[int] = (),
+    names: Sequence[str] = (),
+) -> list[Judgement]:
+    """The verdicts of a family; the intervals hold together (see `errors`).
+
+    Args:
+        found: what was found of each claim. correction, alpha: of the family; `max_t` is none for findings.
+        stages: the stage of each claim, all one where empty. names: of the claims.
+    """
+    stages = stages or [0] * len(found)
+    names = names or [""] * len(found)
+    support, refute = [f.p for f in found], [f.p_refute for f in found]
+    gate = Gate.of(support, refute, stages, names, alpha, lambda ps, _: adjusted(ps, correction))
+    each = errors(gate.support, gate.refute, correction, alpha)
     out = []
-    for f, p, q in zip(found, support, refute, strict=True):
+    for f, p, q, shut, a in zip(found, gate.support, gate.refute, gate.shut, each, strict=True):
         verdict: Verdict = "inconclusive"
-        if p is not None and p <= alpha:
+        if not shut and p is not None and p <= alpha:
             verdict = "supported"
-        elif q is not None and q <= alpha:
+        elif not shut and q is not None and q <= alpha:
             verdict = "refuted"
-        interval = None if f.bounds is None else Interval(*f.bounds(each))
-        out.append(Judgement(verdict, p, q, interval, 1 - 2 * each))
+        interval = None if f.bounds is None else Interval(*f.bounds(a))
+        out.append(Judgement(verdict, p, q, interval, 1 - 2 * a, shut))
     return out

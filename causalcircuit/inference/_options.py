@@ -10,6 +10,7 @@ from causalcircuit.inference._arithmetic import corner_in, terms_in
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
 from causalcircuit.inference._estimators import ESTIMATORS, Shape, is_estimator
 from causalcircuit.query import DataRef, Expr, Options, Region, compile_estimand
+from causalcircuit.query.families import Correction, fewest
 
 
 def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnostic]:
@@ -54,17 +55,23 @@ def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnosti
 
 
 def check_resamples(
-    m: int, alpha: float, two_sided: bool, resamples: int, method: str = "bootstrap"
+    m: int,
+    alpha: float,
+    two_sided: bool,
+    resamples: int,
+    method: str = "bootstrap",
+    correction: Correction = "holm",
 ) -> list[Diagnostic]:
-    """CQ606 where no claim of a family of `m` could reach `alpha` with that many resamples.
+    """CQ606 where a lone claim of a family of `m` could not reach `alpha` with that many resamples.
 
     The smallest p of B resamples is about 1/B on one side: Bonferroni over the family needs B ≥ m/α, twice that
     for two-sided claims (144 two-sided claims at .05: 5,760).
     """
-    need = math.ceil(m * (2 if two_sided else 1) / alpha - 1e-9)
+    times = fewest(m, correction)
+    need = math.ceil(times * (2 if two_sided else 1) / alpha - 1e-9)
     if resamples >= need:
         return []
-    claims = "one claim" if m == 1 else f"{m} claims"
+    claims = "one claim" if m == 1 or times == 1 else f"{m} claims"
     message = f"{resamples} resamples cannot reach α = {alpha:g} over {claims}: at least {need} are needed"
     return [
         Diagnostic("CQ606", message, help=(f"write `{method}({need})`, or leave it out: the default draws nothing",))

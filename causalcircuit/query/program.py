@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
+from causalcircuit.query.families import Correction
 
 if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
@@ -155,7 +156,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A hypothesis: a query and the region it is expected in. `named` ones decide the exit code."""
+    """A hypothesis: a query and the region it is expected in. `named` ones decide the exit code.
+
+    `stage` counts the `then` before it in its family: it is tested where all claims of smaller stages are supported.
+    """
 
     name: str
     query: Query
@@ -165,6 +169,7 @@ class Claim:
     because: str = ""
     named: bool = True
     span: Span | None = field(default=None, compare=False, repr=False)
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,7 @@ class Testing:
     claims: tuple[Claim, ...]
     data: DataRef
     name: str = ""
-    correction: Literal["none", "holm"] = "none"
+    correction: Correction = "none"
     alpha: float = 0.05
     options: Options = Options()
     comments: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query.expr import Expr, World
+from causalcircuit.query.families import Correction, fewest
 from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import number
 
@@ -83,6 +84,7 @@ class CircuitClaim:
     named: bool = False
     at: tuple[tuple[str, str], ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    stage: int = 0
 
     @property
     def number(self) -> str:
@@ -113,7 +115,7 @@ class Trial:
     claims: tuple[CircuitClaim, ...]
     data: DataRef
     name: str = ""
-    correction: Literal["none", "holm"] = "none"
+    correction: Correction = "none"
     alpha: float = 0.05
     seed: int | None = None
     comments: tuple[str, ...] = ()
@@ -122,4 +124,4 @@ class Trial:
     @property
     def level(self) -> float:
         """The error that one claim of the family may have."""
-        return self.alpha / (len(self.claims) if self.correction == "holm" else 1)
+        return self.alpha / fewest(len(self.claims), self.correction)

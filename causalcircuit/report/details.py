@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested
+from causalcircuit.query.families import intervals_of
 from causalcircuit.report.blocks import Answer, by_text, label
 from causalcircuit.report.figures import count, p_value
 from causalcircuit.report.formulas import formulas, generic, labelled
@@ -48,7 +49,7 @@ def _family(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     tested = [x for x in block if isinstance(x, Tested)]
     out: list[tuple[str, Text]] = []
     if len(tested) > 1 and tested[0].correction != "none":
-        out.append(("intervals", words("hold together for all claims: one may be wider than its verdict needs")))
+        out.append(("intervals", words(intervals_of(tested[0].correction))))
     against = [t.p_refute_adjusted for t in tested if t.verdict == "refuted" and t.p_refute_adjusted is not None]
     if against:
         largest = "largest " if len(against) > 1 else ""

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Result, Tested
+from causalcircuit.query.families import title_of
 from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
 from causalcircuit.report.circuits import circuit_block
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
@@ -136,7 +137,7 @@ def _claimed(block: Sequence[Tested]) -> list[str]:
     first = block[0]
     judged = f"alpha {first.alpha:g}"
     if len(block) > 1:
-        how = "no correction" if first.correction == "none" else first.correction.title()
+        how = title_of(first.correction)
         judged = f"{how} over {len(block)} claims, {judged}"
     same = len({t.region for t in block}) == 1
     return [judged, *([f"claimed: {first.region}"] if same else [])]

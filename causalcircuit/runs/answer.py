@@ -27,6 +27,7 @@ from causalcircuit.query import (
     render,
     unit_of,
 )
+from causalcircuit.query.families import needs_of
 from causalcircuit.runs.symbols import symbols
 
 
@@ -156,7 +157,7 @@ def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, 
                 method=d.inferred.method,
                 note=d.note,
                 at=claim.query.at,
-                assumptions=_assumptions(claim.query, command, table),
+                assumptions=(*_assumptions(claim.query, command, table), *needs_of(command.correction)),
                 diagnostics=tuple(x.at(claim.span) for x in d.inferred.warnings),
                 cost=table.cost,
                 comments=command.comments,

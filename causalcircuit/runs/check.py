@@ -16,7 +16,8 @@ from causalcircuit.inference import (
     check_trial,
     is_estimator,
 )
-from causalcircuit.query import Command, Estimation, Program
+from causalcircuit.query import Command, Estimation, Program, Testing
+from causalcircuit.query.families import drawn_together
 from causalcircuit.query.hub import Online
 from causalcircuit.query.showing import Showing, simultaneous
 
@@ -60,16 +61,27 @@ def check_command(command: Command) -> list[Diagnostic]:
     options = command.options
     if isinstance(command, Showing):  # each interval is one of a family
         options = replace(options, level=simultaneous(options.level, len(command.queries)))
+    if isinstance(command, Testing) and drawn_together(command.correction):
+        found.update({d.at(command.span): None for d in _seeded(command)})
+        random = is_estimator(options.method) and ESTIMATORS[options.method].random
+        options = options if random else replace(options, seed=None)
     for query in rooms.queries_of(command):
         place = query.span or command.span
         found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})
     if not isinstance(command, Estimation) and is_estimator(options.method) and ESTIMATORS[options.method].random:
-        family = len(command.claims) if command.correction == "holm" else 1
         two_sided = any(c.region.outside for c in command.claims)
-        resamples = options.resamples or DEFAULT_RESAMPLES
-        remarks = check_resamples(family, command.alpha, two_sided, resamples, options.method)
+        m, resamples = len(command.claims), options.resamples or DEFAULT_RESAMPLES
+        remarks = check_resamples(m, command.alpha, two_sided, resamples, options.method, command.correction)
         found.update({d.at(command.span): None for d in remarks})
     if not isinstance(command, Estimation):
         for claim in command.claims:
             found.update({d.at(claim.span or command.span): None for d in check_regions([claim.region], options)})
     return list(found)
+
+
+def _seeded(command: Testing) -> list[Diagnostic]:
+    """CQ925: how estimates vary together is drawn at random."""
+    if command.options.seed is not None or command.options.population:
+        return []
+    message = "`max_t` draws how the estimates vary together, and has no seed"
+    return [Diagnostic("CQ925", message, help=("add `seed 7`",))]

@@ -10,6 +10,7 @@ from causalcircuit.check import region_text
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference import at_worst, chances, claim_level, detectable, pilot_of, sample_of, units_needed
 from causalcircuit.query import Command, Estimation, OutcomeTable, Query, Region, Testing, unit_of
+from causalcircuit.query.families import fewest, title_of
 from causalcircuit.query.power import Power
 
 DIFFERENT = Region(0.0, 0.0, closed=True, outside=True)
@@ -50,7 +51,8 @@ def power_of(
     if pilot.reason:
         return replace(blank, why=f"nothing can be said of its power: {pilot.reason}")
     found = chances(pilot, units, region, blank.level)
-    family = isinstance(command, Testing) and command.correction == "holm" and len(command.claims) > 1
+    corrected = command.correction if isinstance(command, Testing) else "none"
+    times = fewest(len(_claims(command)), corrected) if corrected != "none" else 1.0
     return replace(
         blank,
         truth=pilot.value,
@@ -62,7 +64,7 @@ def power_of(
         detectable=detectable(pilot, units, region, blank.level, target),
         why=f"{_SOURCES[source]} of {table.n} rows in {pilot.units} {blank.counted}: as if its value were the truth, "
         + ("counted over the binomial" if pilot.share is not None else "its spread known, units near to normal")
-        + (f"; at α/{len(_claims(command))}, which Holm's correction reaches at least" if family else ""),
+        + (f"; at α/{times:.4g}, which {title_of(corrected)}'s correction reaches at least" if times > 1 else ""),
     )
 
 
@@ -70,7 +72,7 @@ def _blank(command: Command, number: int, query: Query, target: float, units: in
     """A question of whose power nothing is known."""
     if isinstance(command, Testing):
         claim = command.claims[number]
-        alpha = command.alpha / (len(command.claims) if command.correction == "holm" else 1)
+        alpha = command.alpha / fewest(len(command.claims), command.correction)
         text, level = region_text(claim), claim_level(claim.region, alpha)
     else:
         text, level = "≠ 0", command.options.level

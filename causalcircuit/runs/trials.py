@@ -10,6 +10,7 @@ from causalcircuit.inference import Finding, Judgement, judge
 from causalcircuit.query import Tested, render
 from causalcircuit.query.circuits.formulas import circuit_from, model_of, named
 from causalcircuit.query.circuits.wording import text_of
+from causalcircuit.query.families import needs_of
 from causalcircuit.query.trials import AGAINST, CircuitClaim, Trial
 from causalcircuit.runs.circuits import check_weights
 
@@ -34,7 +35,8 @@ def tried(trial: Trial, circuits: Circuits) -> list[Tested]:
             found.append(_found(claim, trial, data, circuits, labs, meter))
         except DiagnosticError as problem:
             raise DiagnosticError(*(d.at(claim.span or trial.span) for d in problem.diagnostics)) from None
-    judged = judge(found, trial.correction, trial.alpha)
+    stages, names = [c.stage for c in trial.claims], [c.name or c.kind for c in trial.claims]
+    judged = judge(found, trial.correction, trial.alpha, stages, names)
     each = zip(trial.claims, found, judged, strict=True)
     return [_tested(c, f, j, trial, circuits, meter) for c, f, j in each]
 
@@ -125,9 +127,13 @@ def _tested(
         data=trial.data.label,
         target=sampled,
         method=found.method,
-        note="; ".join(found.notes),
+        note="; ".join(n for n in (judged.note, *found.notes) if n),
         at=claim.at,
-        assumptions=(*([] if claim.kind in AGAINST else [independent]), *found.assumptions),
+        assumptions=(
+            *([] if claim.kind in AGAINST else [independent]),
+            *found.assumptions,
+            *needs_of(trial.correction),
+        ),
         diagnostics=tuple(d.at(claim.span) for d in found.warnings),
         cost={"row_passes": meter.passes} if meter.passes else {},
         comments=trial.comments,
