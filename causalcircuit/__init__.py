@@ -18,7 +18,7 @@ _LAZY = {
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
-        "claim", "aligned", "high_level", "var", "graph", "identify", "independent",
+        "claim", "aligned", "high_level", "var", "graph", "identify", "independent", "std",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

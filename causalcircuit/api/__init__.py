@@ -44,6 +44,7 @@ from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypoth
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
+from causalcircuit.api.vocabulary import std
 
 __all__ = [
     "Circuit",
@@ -110,6 +111,7 @@ __all__ = [
     "show",
     "smallest",
     "span",
+    "std",
     "sweep",
     "test",
     "token",

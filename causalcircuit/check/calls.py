@@ -13,9 +13,9 @@ from causalcircuit.check.foreign import applied
 from causalcircuit.check.generation import generated
 from causalcircuit.check.outputs import divergence
 from causalcircuit.check.scope import CLAIMS, FUNCTIONS, Scope
-from causalcircuit.check.values import Builtin, Foreign, Function, Path, Value, kind_of
+from causalcircuit.check.values import Builtin, Foreign, Function, Path, Standard, Value, kind_of
 from causalcircuit.check.wording import counted, shown
-from causalcircuit.diagnostics import Span, error
+from causalcircuit.diagnostics import DiagnosticError, Span, error
 from causalcircuit.query import (
     Call,
     Column,
@@ -24,7 +24,7 @@ from causalcircuit.query import (
     Text,
     World,
 )
-from causalcircuit.syntax.trees import Node, inner, tree_of
+from causalcircuit.syntax.trees import Node, inner, named, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.expressions import Lowering
@@ -90,19 +90,56 @@ def call(low: Lowering, node: Tree[Token]) -> Value:
         raise error(
             "CQ208", f"`{callee.name}` calls itself without end", span, help="functions are unfolded: no recursion"
         )
-    if len(arguments) != len(callee.parameters):
-        raise error(
-            "CQ207",
-            f"`{callee.name}` takes {counted(len(callee.parameters), 'argument')}, not {len(arguments)}",
-            span,
-            help=f"write `{callee.name}({', '.join(callee.parameters)})`",
-        )
+    return unfolded(low, callee, arguments, span)
+
+
+def unfolded(low: Lowering, callee: Function, arguments: list[Node], span: Span) -> Value:
+    """The body of a declared function, its parameters replaced by the arguments.
+
+    Raises:
+        DiagnosticError: CQ207, other arguments than it takes; what is wrong with them.
+    """
     local = Scope(parent=callee.scope)
-    for name, argument in zip(callee.parameters, arguments, strict=True):
+    for name, argument in _matched(low, callee, arguments, span).items():
         local.names[name] = (low.value(argument), low.span(argument))
     inside = replace(low, statement=callee.statement, scope=local, depth=low.depth + 1)
+    for name, default in callee.defaults:
+        if name not in local.names:
+            local.names[name] = (inside.value(default), span)
+    if isinstance(callee, Standard):
+        from causalcircuit.check.vocabulary import unfold  # most programs call none
+
+        return unfold(inside, callee, span)
     result = inside.value(callee.body)
     return replace(result, span=span) if isinstance(result, Expr | World) else result
+
+
+def _matched(low: Lowering, callee: Function, arguments: list[Node], span: Span) -> dict[str, Node]:
+    """Which argument each parameter is given: in order, or by name."""
+    found: dict[str, Node] = {}
+    by_name = False
+    for at, node in enumerate(arguments):
+        name, value = named(node) if isinstance(node, Tree) and node.data == "named" else ("", node)
+        by_name = by_name or bool(name)
+        word = name or (callee.parameters[at] if at < len(callee.parameters) else "")
+        if word not in callee.parameters or word in found or (by_name and not name):
+            raise _other_arguments(callee, len(arguments), low.span(node) if name else span)
+        found[word] = value
+    optional = dict(callee.defaults)
+    if any(p not in found and p not in optional for p in callee.parameters):
+        raise _other_arguments(callee, len(arguments), span)
+    return found
+
+
+def _other_arguments(callee: Function, n: int, span: Span) -> DiagnosticError:
+    most, least = len(callee.parameters), len(callee.parameters) - len(callee.defaults)
+    takes = counted(most, "argument") if most == least else f"{least} to {most} arguments"
+    names = ", ".join(f"`{p}`" for p in callee.parameters)
+    optional = ", ".join(f"`{p}`" for p, _ in callee.defaults)
+    help = (f"write `{callee.usage}`", *([f"{optional} may be given too, by name"] if optional else []))
+    if least <= n <= most:
+        return error("CQ207", f"`{callee.name}` takes each of {names} once", span, help=help)
+    return error("CQ207", f"`{callee.name}` takes {takes}, not {n}", span, help=help)
 
 
 def _module(low: Lowering, path: Path, arguments: list[Node], span: Span) -> Path:

@@ -24,6 +24,8 @@ def wires_at(low: Lowering, node: Node) -> Wires | None:
     if not isinstance(name, Tree) or name.data not in ("reference", "field"):
         return None
     value = low.value(name)
+    if isinstance(value, Wires) and not outside:
+        return value
     if not isinstance(value, CircuitDecl):
         return None
     return Wires(value.model, value.formula, outside, span=low.span(node))

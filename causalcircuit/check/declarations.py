@@ -54,10 +54,7 @@ def let(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     name, *parameters, body = inner(tree)
     word = low.word(name)
     if parameters:
-        names = [low.word(p) for p in inner(tree_of(parameters[0]))]
-        if len(set(names)) < len(names):
-            raise error("CQ202", f"a parameter of `{word}` stands twice", low.span(parameters[0]), help="rename one")
-        made: Value = Function(word, tuple(names), body, low.statement, checker.scope)
+        made: Value = function(word, parameters[0], body, low)
     else:
         checker.scope.later.pop(word, None)
         made = low.value(body) if not _mentions(body, word) else _self(checker, word, body, low)
@@ -66,6 +63,29 @@ def let(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         unit(made, low.span(body))
     if isinstance(made, Expr | World):
         checker.remember(made, word)
+
+
+def function(word: str, parameters: Node, body: Node, low: Lowering) -> Function:
+    """`f(x, y = do())`: a function, whose body and defaults are read when it is called.
+
+    Raises:
+        DiagnosticError: CQ202, a parameter stands twice; CQ901, one that is needed stands after one that is not.
+    """
+    names: list[str] = []
+    defaults: list[tuple[str, Node]] = []
+    for parameter in inner(tree_of(parameters)):
+        if tree_of(parameter).data == "optional":
+            name, value = inner(tree_of(parameter))
+            defaults.append((low.word(name), value))
+            names.append(low.word(name))
+            continue
+        if defaults:
+            way = f"put `{low.word(parameter)}` before `{defaults[0][0]}`, or give it a default too"
+            raise error("CQ901", "a parameter without a default follows one with it", low.span(parameter), help=way)
+        names.append(low.word(parameter))
+    if len(set(names)) < len(names):
+        raise error("CQ202", f"a parameter of `{word}` stands twice", low.span(parameters), help="rename one")
+    return Function(word, tuple(names), body, low.statement, low.scope, tuple(defaults))
 
 
 def _is_name(token: object) -> bool:

@@ -80,7 +80,7 @@ class Lowering:
             CircuitClaim: "claims stand in `test` and `hypothesis`: `test equivalent(C) on d`",
         }.get(type(value), "")
         if isinstance(value, Function):
-            hint = f"call it: `{value.name}({', '.join(value.parameters)})`"
+            hint = f"call it: `{value.usage}`"
         raise error("CQ205", f"`{self.span(node).text}` is {kind_of(value)}, not a value", self.span(node), help=hint)
 
     def world(self, node: Node) -> World:
@@ -300,23 +300,26 @@ class Lowering:
 
     def _expect_of(self, node: Tree[Token]) -> Expr:
         value, *given = inner(node)
-        inside, condition = self._given(given[0]) if given else (FACTUAL, None)
+        inside, condition = self._given(given[0], bare=False) if given else (FACTUAL, None)
         return Expect(self._row_value(value), inside, condition, span=self.span(node))
 
     def _probability_of(self, node: Tree[Token]) -> Expr:
         event, *given = inner(node)
-        inside, condition = self._given(given[0]) if given else (FACTUAL, None)
+        inside, condition = self._given(given[0], bare=False) if given else (FACTUAL, None)
         return Probability(self._row_value(event), inside, condition, span=self.span(node))
 
-    def _given(self, node: Node) -> tuple[World, Expr | None]:
-        """What stands after a bar: worlds, which unite, and conditions, which all hold."""
+    def _given(self, node: Node, bare: bool = True) -> tuple[World, Expr | None]:
+        """What stands after a bar: worlds, which unite, and conditions, which all hold.
+
+        Without `bare` the constant `true` is no condition: it is what a function's argument is that was left out.
+        """
         worlds: list[World] = []
         conditions: list[Expr] = []
         for child in inner(node) if isinstance(node, Tree) and node.data == "given" else [node]:
             value = self.value(child)
             if isinstance(value, World):
                 worlds.append(value)
-            else:
+            elif bare or not (isinstance(value, Truth) and value.value):
                 conditions.append(self.as_expr(value, child))
         joined = unite(*worlds) if len(worlds) != 1 else worlds[0]
         if not conditions:

@@ -109,7 +109,21 @@ class Scope:
         function = registered(name)
         if function is not None:
             return Foreign(name, None, *arity(function))
+        standard = self._standard(name)
+        if standard is not None:
+            return standard
         raise self._unknown(name, span)
+
+    def _standard(self, name: str) -> Value | None:
+        """A function of the vocabulary; a name that this file declares anywhere is the file's."""
+        top = self
+        while top.parent is not None:
+            top = top.parent
+        if name in top.later:
+            return None
+        from causalcircuit.check.vocabulary import standard  # read when a name is met that nothing else has
+
+        return standard(name, Scope(folder=top.folder, models=top.models, drawn=top.drawn))
 
     def _unknown(self, name: str, span: Span) -> Exception:
         top = self
@@ -130,8 +144,10 @@ class Scope:
         if name == "saliency":
             way = "write `show saliency(Y, at = S) on d as overlay`"
             return error("CQ784", "`saliency` makes heat maps, and stands in `show` statements only", span, help=way)
+        from causalcircuit.check.vocabulary import words
+
         known = self.known()
-        near = nearest(name, [*known, *FUNCTIONS, "row"])
+        near = nearest(name, [*known, *FUNCTIONS, "row"]) or nearest(name, words())
         holders = [m for m, (v, _) in top.names.items() if isinstance(v, Module) and name in v.scope.names]
         if name in top.columns:
             help_text = f"a column is written with its row: `row.{name}`"

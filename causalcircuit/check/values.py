@@ -44,13 +44,41 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`let f(x) = …`: the body is read anew for each call, in the scope of its declaration."""
+    """`let f(x, y = do()) = …`: the body is read anew for each call, in the scope of its declaration.
+
+    Attributes:
+        defaults: what parameters stand for that a call leaves out; they are the last ones.
+    """
 
     name: str
     parameters: tuple[str, ...]
     body: Node
     statement: Span
     scope: Scope
+    defaults: tuple[tuple[str, Node], ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """How a call looks that gives what is needed."""
+        optional = dict(self.defaults)
+        return f"{self.name}({', '.join(p for p in self.parameters if p not in optional)})"
+
+    def text(self, node: Node) -> str:
+        """A part of the declaration, as it is written."""
+        from causalcircuit.syntax.trees import text_of
+
+        return text_of(node, self.statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Standard(Function):
+    """A function of the vocabulary (`query/std.cq`), which every program may call.
+
+    Attributes:
+        comments: what its definition says above itself.
+    """
+
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,7 @@ def kind_of(value: Value) -> str:
         Row: "the row itself",
         Module: "a file in use",
         Function: "a function",
+        Standard: "a function",
         Builtin: "a function",
         Foreign: "a function",
         Family: "a family",

@@ -137,6 +137,8 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             word = "outside" if outside else "within"
             text = f"{_expr(value, names, 1)} {word} [{_expr(low, names, 0)}, {_expr(high, names, 0)}]"
             return _wrap(text, 0, outer)
+        case Logic(op="not", operands=(Counterfactual() as operand,)):
+            return _wrap(f"not {_expr(operand, names, 0)}", 0, outer)
         case Logic(op="not", operands=(operand,)):
             return _wrap(f"not ({_expr(operand, names, 0)})", 0, outer)
         case Logic(op=op, operands=operands):

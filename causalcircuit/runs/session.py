@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from causalcircuit.check import Checker, kind_of, read_source
+from causalcircuit.check.values import Function
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Source
 from causalcircuit.query import Result
 from causalcircuit.query.forecast import Forecast
@@ -74,6 +75,11 @@ class Session:
     def names(self) -> dict[str, str]:
         """Every declared name with what it stands for."""
         return {name: kind_of(value) for name, (value, _) in self.checker.scope.names.items()}
+
+    def function(self, name: str) -> str | None:
+        """The text that declared a function; `None` where none of that name is declared."""
+        value, _ = self.checker.scope.names.get(name, (None, None))
+        return value.statement.text if isinstance(value, Function) else None
 
     def _read(self, source: Source, progress: Progress | None) -> Outcome:
         before = dict(self.checker.scope.names)

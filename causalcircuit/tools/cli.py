@@ -317,11 +317,14 @@ def verify(result: str, program: Path | None, machine: bool, quiet: bool) -> int
     return past.verify(result, program, machine, quiet)
 
 
-@group.command(epilog=options.examples("cq explain CQ201", "cq explain 201", "cq explain           # every code"))
+@group.command(epilog=options.examples("cq explain CQ201", "cq explain NIE", "cq explain           # every code"))
 @click.argument("code", required=False)
 @options.debug
 def explain(code: str | None) -> int:
-    """Explain a diagnostic's CODE: its cause, an example, the way out."""
+    """Explain a diagnostic's CODE: its cause, an example, the way out.
+
+    CODE may also be a name of the vocabulary of effects, such as NIE; `std` lists them.
+    """
     from causalcircuit.tools.explain import explain as page
 
     return page(code)

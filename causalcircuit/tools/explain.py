@@ -1,24 +1,32 @@
-"""`cq explain`: the pages of the catalogue of codes."""
+"""`cq explain`: the pages of the catalogue of codes, and the definitions of the vocabulary."""
 
 from __future__ import annotations
 
 import re
 import sys
 
+from causalcircuit.check import vocabulary
 from causalcircuit.diagnostics import codes, did_you_mean, page, title
 from causalcircuit.tools import exits, streams
 
 
 def explain(code: str | None) -> int:
-    """Print the page of a code, or the list of codes; return the exit code."""
+    """Print the page of a code or of a definition, or the list of codes; return the exit code."""
     if code is None:
         for known in codes():
             streams.write(f"{known}  {title(known)}\n")
         return exits.OK
+    if code == "std":
+        streams.write(vocabulary.listing())
+        return exits.OK
     wanted = _plain(code)
-    text = page(wanted)
+    text = vocabulary.page(code) or page(wanted)
     if text is None:
-        streams.say(f"there is no code `{wanted}`: {did_you_mean(wanted, codes())}; `cq explain` lists them")
+        if re.match(r"(?i)cq\d|\d", code):
+            streams.say(f"there is no code `{wanted}`: {did_you_mean(wanted, codes())}; `cq explain` lists them")
+        else:
+            near = did_you_mean(code, vocabulary.words())
+            streams.say(f"there is no definition `{code}`: {near}; `cq explain std` lists them, `cq explain` the codes")
         return exits.BEFORE
     _print(text)
     return exits.OK

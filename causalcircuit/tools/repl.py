@@ -25,6 +25,7 @@ A name may be declared anew; statements that used it before keep what it was.
 
   :names        what is declared
   :plan TEXT    what a statement would cost, before it is asked
+  :explain NAME a code, a function declared here, or a definition such as NIE
   :load FILE    read a program as if it were typed
   :help         this text
   :quit         leave, as Ctrl-D does
@@ -99,13 +100,25 @@ class Talk:
                 streams.write("".join(lines) or "nothing is declared\n")
             case "plan" if rest:
                 self._plan(rest)
+            case "explain":
+                self._explain(rest.strip() or None)
             case "load" if rest:
                 self.load(Path(rest))
             case "quit" | "q" | "exit":
                 self.over = True
             case _:
-                known = [":help", ":names", ":plan TEXT", ":load FILE", ":quit"]
+                known = [":help", ":names", ":plan TEXT", ":explain NAME", ":load FILE", ":quit"]
                 streams.say(f"`:{word}` is no command; {did_you_mean(':' + word, known)}")
+
+    def _explain(self, name: str | None) -> None:
+        """Show a page; a function that is declared here hides a definition of its name."""
+        from causalcircuit.tools.explain import explain
+
+        text = self.session.function(name) if name else None
+        if text is not None:
+            streams.write(text + "\n")
+        elif explain(name) != exits.OK:
+            self.failed = True
 
     def _plan(self, text: str) -> None:
         """Say what a statement would cost."""

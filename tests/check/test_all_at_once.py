@@ -36,7 +36,7 @@ def test_each_error_once_and_in_the_order_of_the_text() -> None:
 def test_a_name_whose_declaration_fails_is_not_reported_again() -> None:
     assert errors(MODEL + "data ioi = jsonl(\n" + NODES + "let a = E[LD]\nestimate a on ioi\n") == ["CQ110"]
     assert errors('use "./good/none.cq" as a\nlet b = a.x + a.y\n') == ["CQ230"]
-    assert errors(IOI + "let f(x = E[x]\nestimate f(LD) on ioi\n") == ["CQ101"]
+    assert errors(IOI + "let f(x = E[x]\nestimate f(LD) on ioi\n") == ["CQ110"]
 
 
 def test_a_mistake_in_a_node_is_reported_once_however_often_it_is_used() -> None:
