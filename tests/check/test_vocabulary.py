@@ -285,7 +285,7 @@ def place(d: Diagnostic) -> str:
         ("ATE(W, kitchen, contrl = office)", "CQ207", "contrl = office"),
         ("ATE(W, treated = kitchen, office)", "CQ207", "ATE(W, treated = kitchen, office)"),
         ("NIE(W, kitchen, office, W)", "CQ215", "W"),
-        ("interaction(W, kitchen, office, office)", "CQ301", "interaction(W, kitchen, office, office)"),
+        ("interaction(W, kitchen, office, office)", "CQ301", "cap.image = row.office"),
         ("mediated_share(W, kitchen, office, W)", "CQ215", "W"),
         ("NIE(W, kitchen, office, cap.decoder.layer[1].mlp.out)", "CQ209", "cap.decoder.layer[1].mlp.out"),
         ("PN(W, kitchen, office)", "CQ314", "W"),

@@ -171,6 +171,17 @@ def test_explain(run: Cq) -> None:
     assert all(len(line.split()) > 2 for line in every)
 
 
+def test_explain_opens_definitions(run: Cq) -> None:
+    page = run("explain", "NIE")
+    assert page.out.startswith("# NIE(Y, treated, control, M): the natural indirect effect")
+    assert "let NIE(Y, treated, control, M) = E[Y | control, do(M = (M | treated))] - E[Y | control]" in page.out
+    listed = run("explain", "std").out.splitlines()
+    assert any(line.startswith("PNS ") for line in listed)
+    unknown = run("explain", "NEI")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "did you mean `NIE`" in unknown.err
+
+
 def test_a_wrong_command_line(run: Cq) -> None:
     for arguments in (["rnu"], ["run"], ["run", "a.cq", "--format", "xml"], ["check"]):
         done = run(*arguments)

@@ -145,6 +145,13 @@ def test_a_file_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert done.err == ""
 
 
+def test_a_prompt_opens_definitions_and_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = cq(monkeypatch, "repl", stdin=":explain PNS\nlet PNS(x) = E[x]\n:explain PNS\n:explain CQ201\n")
+    assert "probability of necessity and sufficiency" in done.out
+    assert "\nlet PNS(x) = E[x]\n" in done.out
+    assert "# CQ201" in done.out
+
+
 def test_load_and_help(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "head.cq"
     path.write_text(HEAD)
