@@ -16,6 +16,7 @@ _LAZY = {
         "estimate", "hypothesis", "family", "test", "power", "show", "sweep", "except_", "each", "pictures", "Sweep",
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
+        "quantile", "correlation", "area",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "graph", "identify", "independent", "std",

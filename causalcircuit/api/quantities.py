@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from causalcircuit.check.assign import world as make_world
 from causalcircuit.check.generation import mentions as make_mention
 from causalcircuit.check.measure import unit
 from causalcircuit.check.outputs import divergence
+from causalcircuit.check.summaries import area_of, correlation_of, quantile_of
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
@@ -317,6 +318,35 @@ def kl(a: Quantity, b: Quantity) -> Quantity:
         DiagnosticError: CQ492, one of them is no distribution.
     """
     return Quantity(divergence((a.expr, b.expr), None), merge(a.models, b.models))
+
+
+def quantile(value: Quantity, share: float) -> Quantity:
+    """The value that a share of the rows does not exceed: `quantile(LD | w, 0.9)`.
+
+    Raises:
+        DiagnosticError: CQ920, the share is not between 0 and 1, or `value` an event; CQ214, an estimand.
+    """
+    return Quantity(quantile_of(value.expr, Number(float(share)), None), value.models)
+
+
+def correlation(value: Quantity, other: Quantity) -> Quantity:
+    """Pearson's correlation of two values over the rows.
+
+    Raises:
+        DiagnosticError: CQ214, one of them is an estimand.
+    """
+    return Quantity(correlation_of(value.expr, other.expr, None), merge(value.models, other.models))
+
+
+def area(heights: Sequence[Quantity], at: Sequence[float] | None = None) -> Quantity:
+    """The area under the straight lines through estimands, at rising numbers (by default 0, 1, 2, …).
+
+    Raises:
+        DiagnosticError: CQ920, the lists make no curve; CQ214, a member is no estimand.
+    """
+    places = None if at is None else [Number(float(x)) for x in at]
+    made = area_of([h.expr for h in heights], places, None)
+    return Quantity(made, merge(*(h.models for h in heights)))
 
 
 def known(column: Quantity) -> Quantity:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from lark import Token, Tree
 
-from causalcircuit.check import draws, given, references
+from causalcircuit.check import draws, given, references, summaries
 from causalcircuit.check.foreign import applied
 from causalcircuit.check.generation import generated
 from causalcircuit.check.outputs import divergence
@@ -39,6 +39,9 @@ _MADE: Mapping[str, Callable[[Lowering, list[Node], Span], Expr]] = {
     "vector": given.vector,
     "draw": draws.call,
     "resample": draws.resample,
+    "quantile": summaries.quantile,
+    "correlation": summaries.correlation,
+    "area": summaries.area,
 }
 """Functions with arguments of their own kind."""
 _ARITY = {

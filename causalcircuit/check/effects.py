@@ -34,6 +34,7 @@ from causalcircuit.query import (
     walk,
 )
 from causalcircuit.query.identification import AnyValue, Variable
+from causalcircuit.query.summaries import Summary
 
 _FIXED = (Number, Text, Truth, AnyValue, Statistic)
 _OF_ROWS = (Column, Site, Output, Input, Generated, Draw, OwnRow, Variable)
@@ -59,6 +60,9 @@ class Reader:
         """
         found: dict[Effect, None] = {}
         for e in walk(estimand, worlds=False):
+            if isinstance(e, Summary):
+                way = "ask for a mean or a probability: `E[Y | do(X = 1)]`, `P(Y > 2 | do(X = 1))`"
+                raise self._no_effect("diagrams answer for means and probabilities", e, way)
             if isinstance(e, Expect | Probability):
                 do, given = self._set(e.world), tuple(dict.fromkeys(self._given(e.condition)))
                 for of in self._outcomes(e):

@@ -15,6 +15,7 @@ from causalcircuit.query.functions import arity, registered
 FUNCTIONS = (
     *("mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample"),
     *("norm", "dot", "cosine", "kl", "avg", "max", "min", "abs", "log", "exp", "known"),
+    *("quantile", "correlation", "area"),
 )
 CIRCUITS = ("attribute", "smallest", "union", "intersect", "strongest", "paths", "group", "load", "compare")
 """What makes circuits: names in circuit statements, and free elsewhere."""

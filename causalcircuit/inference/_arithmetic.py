@@ -10,6 +10,9 @@ from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._rows import ARITHMETIC, FUNCTIONS
 from causalcircuit.query import Binary, Call, Expr, Negative, Number, Term, children, render, walk
 
+_FLAT = 1e-12
+"""A variance below this share of its mean square is what float64 leaves of a constant."""
+
 _CORNERED = frozenset({"abs", "max", "min"})
 
 
@@ -29,6 +32,12 @@ def _value(e: Expr, means: Floats) -> Floats:
             return -_value(operand, means)
         case Binary(op=op, left=left, right=right):
             return np.asarray(ARITHMETIC[op](_value(left, means), _value(right, means)))
+        case Call(function="quantile", arguments=(argument, _)):
+            return _value(argument, means)  # a column that was made to have it as its mean
+        case Call(function="correlation", arguments=arguments):
+            return _correlation(*(_value(a, means) for a in arguments))
+        case Call(function="atanh", arguments=(argument,)):
+            return np.asarray(np.arctanh(_value(argument, means)))
         case Call(function="max" | "min" as function, arguments=arguments):
             pick = np.maximum if function == "max" else np.minimum
             return reduce(pick, (_value(a, means) for a in arguments))
@@ -36,6 +45,13 @@ def _value(e: Expr, means: Floats) -> Floats:
             return np.asarray(FUNCTIONS[function](_value(argument, means)))
         case _:
             raise TypeError(f"no arithmetic over means: {render(e)}")
+
+
+def _correlation(a: Floats, b: Floats, aa: Floats, bb: Floats, ab: Floats) -> Floats:
+    """From the means of both sides, of their squares and of their product; NaN where a side does not vary."""
+    spread = [np.where(square - x**2 > _FLAT * square, square - x**2, 0.0) for x, square in ((a, aa), (b, bb))]
+    below = spread[0] * spread[1]
+    return np.asarray(np.where(below > 0, np.clip((ab - a * b) / np.sqrt(below), -1.0, 1.0), np.nan))
 
 
 def terms_in(e: Expr) -> list[int]:

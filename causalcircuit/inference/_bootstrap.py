@@ -7,11 +7,13 @@ interval: Davison & Hinkley (1997), "Bootstrap Methods and their Application", c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._estimators import Bounds, Fit, Problem, estimator
 from causalcircuit.inference._numpy import Floats, NDArray, np
+from causalcircuit.inference._order import quantiles, quantiles_in
+from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._special import ndtr, ndtri
 from causalcircuit.inference._student import deviations
 from causalcircuit.query import Options
@@ -26,14 +28,28 @@ def replicates(problem: Problem, resamples: int, seed: int | None) -> Floats:
 
     The same seed and number of units give the same draws, whatever is estimated: estimands stay comparable.
     """
-    means = [problem.units.resampled(chosen) for chosen in chunks(len(problem.units.size), resamples, seed)]
+    units, shares = len(problem.units.size), quantiles_in(problem.shape.combine)
+    rows = len(problem.sample.values) if shares and problem.sample is not None else units
+    means = []
+    for chosen in chunks(units, resamples, seed, rows):
+        means.append(problem.units.resampled(chosen))
+        if shares and problem.sample is not None:
+            with_quantiles(problem.sample, shares, problem.units.times(chosen), means[-1])
     return np.sort(value_of(problem.shape.combine, np.concatenate(means)))
 
 
-def chunks(units: int, resamples: int, seed: int | None) -> Iterator[NDArray[np.intp]]:
+def with_quantiles(sample: Sample, shares: Mapping[int, float], times: Floats, means: Floats) -> None:
+    """Put the quantiles of the resamples in the place of means: rows count as often as their unit, by their weight."""
+    rows = times if sample.cluster is None else times[:, sample.cluster]
+    rows = rows if sample.weight is None else rows * sample.weight
+    for term, share in shares.items():
+        means[:, term] = quantiles(sample.raw[term], rows, share)
+
+
+def chunks(units: int, resamples: int, seed: int | None, rows: int = 1) -> Iterator[NDArray[np.intp]]:
     """[b, units] the numbers of the units drawn, so many resamples at a time as memory holds."""
     generator = np.random.default_rng(seed)
-    chunk = max(1, _AT_ONCE // units)
+    chunk = max(1, _AT_ONCE // max(units, rows))
     for start in range(0, resamples, chunk):
         yield generator.integers(0, units, (min(chunk, resamples - start), units))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from causalcircuit.inference._arithmetic import corner_in
+from causalcircuit.inference._correlation import fisher, is_correlation
 from causalcircuit.inference._estimators import Fit, Problem, estimator
 from causalcircuit.inference._image import image_fit
 from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.inference._probability import is_probability, range_of, wilson
+from causalcircuit.inference._quantile import is_quantile, quantile
 from causalcircuit.inference._ratio import fieller_fit, is_ratio
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.query import Options
@@ -37,6 +39,10 @@ def default(problem: Problem, options: Options) -> Fit:
         if independent or not deviations(problem).any():
             return wilson(problem, options)
         return within_ends(t_fit(problem, skewed=True), problem)
+    if is_quantile(shape) and problem.sample is not None:
+        return quantile(problem, options)
+    if is_correlation(shape):
+        return fisher(problem, options)
     if is_ratio(shape):
         return fieller_fit(problem, skewed=True)
     return t_fit(problem, skewed=True)

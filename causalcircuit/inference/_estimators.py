@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from causalcircuit.inference._arithmetic import terms_in
 from causalcircuit.inference._numpy import Floats, np
+from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._units import Units
 from causalcircuit.query import Expr, Options
 from causalcircuit.query.methods import offered
@@ -40,10 +41,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An estimand over sampling units: a `Shape` with numbers."""
+    """An estimand over sampling units: a `Shape` with numbers; `sample` is what these were collected from."""
 
     shape: Shape
     units: Units
+    sample: Sample | None = None
 
     def about(self, part: Expr) -> Problem:
         """The same units, asked for a part of the estimand."""

@@ -22,7 +22,7 @@ from causalcircuit.inference._options import refusals, unknown_method
 from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.inference._units import units_in
-from causalcircuit.query import Binary, Interval, Options, walk
+from causalcircuit.query import Binary, Call, Interval, Options, walk
 
 
 def infer(sample: Sample, options: Options) -> Inferred:
@@ -34,7 +34,7 @@ def infer(sample: Sample, options: Options) -> Inferred:
         DiagnosticError: CQ601, CQ607, CQ608: the method is unknown, or none for this estimand.
     """
     shape = Shape(sample.combine, sample.events, sample.cluster is not None, sample.weight is not None)
-    problem = Problem(shape, units_in(sample))
+    problem = Problem(shape, units_in(sample), sample)
     value = float(value_of(shape.combine, problem.units.mean))
     clusters = int(problem.units.count) if shape.clustered else None
     blank = Inferred(None, None, options.level, "", sample.n, clusters)
@@ -161,6 +161,9 @@ def _guard(problem: Problem, method: str, options: Options) -> list[tuple[str, b
 
 def _no_value(problem: Problem) -> str:
     """Which part keeps the estimate from having a value."""
+    for e in walk(problem.shape.combine):
+        if isinstance(e, Call) and e.function == "correlation" and np.isnan(value_of(e, problem.units.mean)):
+            return "undefined: one side of the correlation does not vary"
     for part, role in guards(problem.shape.combine):
         value = float(value_of(part, problem.units.mean))
         if value == 0 and role == "denominator":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from causalcircuit.diagnostics import error
 from causalcircuit.inference._numpy import NDArray, np
+from causalcircuit.inference._order import linearised
 from causalcircuit.inference._rows import RowValues
 from causalcircuit.query import Expr, Moment, OutcomeTable, cells, compile_estimand, render
+
+_ROUNDING = 1e-13
+"""A spread below this share of the values is what float64 leaves of a constant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +27,8 @@ class Sample:
         cluster: [n] the number of each row's sampling unit, or `None` where rows are independent.
         weight: [n] weights of rows, not negative, or `None`.
         combine: the arithmetic over `Term(i)` and numbers.
+        raw: [n] the row values of each term that is a quantile; its column in `values` is linearised, so that its
+            mean is the quantile and its variation that of the quantile.
     """
 
     values: NDArray[np.float64]
@@ -30,6 +37,7 @@ class Sample:
     combine: Expr
     cluster: NDArray[np.intp] | None = None
     weight: NDArray[np.float64] | None = None
+    raw: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -58,6 +66,11 @@ def sample_of(query_expr: Expr, table: OutcomeTable, where: NDArray[np.bool_] | 
     weight = _weights(table, index)
     draws = [_draws(m, table) for m in moments]
     columns = [_term(m, table, index, weight, d) for m, d in zip(moments, draws, strict=True)]
+    raw: dict[int, NDArray[np.float64]] = {}
+    for i, (moment, (values, mask)) in enumerate(zip(moments, columns, strict=True)):
+        if moment.share is not None:
+            raw[i] = values
+            columns[i] = linearised(values, weight, moment.share), mask
     return Sample(
         values=np.stack([values for values, _ in columns], axis=1) if columns else np.empty((len(index), 0)),
         mask=np.stack([mask for _, mask in columns], axis=1) if columns else np.empty((len(index), 0), np.bool_),
@@ -65,6 +78,7 @@ def sample_of(query_expr: Expr, table: OutcomeTable, where: NDArray[np.bool_] | 
         combine=combine,
         cluster=None if table.cluster is None else codes(table.cluster[index]),
         weight=weight,
+        raw=raw,
     )
 
 
@@ -96,10 +110,27 @@ def _term(
     each = []
     for k in (None,) if draws is None else range(draws):
         chosen = RowValues(table, index[mask], k)
-        each.append((chosen.truths if moment.event else chosen.numbers)(moment.value, moment.world))
+        if moment.factors:
+            each.append(np.stack([chosen.numbers(f, moment.world) for f in moment.factors]))
+        else:
+            each.append((chosen.truths if moment.event else chosen.numbers)(moment.value, moment.world))
+    if moment.factors:
+        each = list(_standardised(np.stack(each)).prod(axis=1))
     values = np.zeros(len(index))
     values[mask] = each[0] if draws is None else np.mean(each, axis=0)
     return values, mask
+
+
+def _standardised(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[draws, factors, m] about the mean of each factor, in its standard deviations; 0 where it does not vary.
+
+    A correlation does not depend on either, and its arithmetic loses nothing where values are far from 0.
+    """
+    mean = factors.mean(axis=(0, 2), keepdims=True)
+    centred = factors - mean
+    sd = np.sqrt((centred**2).mean(axis=(0, 2), keepdims=True))
+    varies = sd > _ROUNDING * np.abs(factors).max(axis=(0, 2), keepdims=True)
+    return np.asarray(np.where(varies, centred / np.where(varies, sd, 1.0), 0.0))
 
 
 def _draws(moment: Moment, table: OutcomeTable) -> int | None:

@@ -31,3 +31,17 @@ def chdtri(df: Any, p: Any) -> Any:
     from scipy.special import chdtri as function
 
     return function(df, p)
+
+
+def bdtr(k: Any, n: int, p: float) -> Any:
+    """P(X ≤ k) for X binomial of `n` draws."""
+    from scipy.special import bdtr as function
+
+    return function(k, n, p)
+
+
+def bdtrc(k: Any, n: int, p: float) -> Any:
+    """P(X > k) for X binomial of `n` draws."""
+    from scipy.special import bdtrc as function
+
+    return function(k, n, p)

@@ -36,9 +36,11 @@ def deviations(problem: Problem) -> Floats:
         floor = units.scale @ np.abs(coefficients[:-1])
     else:
         whole = value_of(shape.combine, units.mean)
-        d = whole[..., None] - value_of(shape.combine, units.mean[..., None, :] + units.shifts())
+        with np.errstate(invalid="ignore"):
+            d = whole[..., None] - value_of(shape.combine, units.mean[..., None, :] + units.shifts())
         floor = np.abs(whole)
-    varies = np.abs(d).max(axis=-1) * np.sqrt(units.count) > _ROUNDING * floor
+    # what has no value without one of the units is not constant: NaN counts as varying, and leaves no interval
+    varies = ~(np.abs(d).max(axis=-1) * np.sqrt(units.count) <= _ROUNDING * floor)
     return np.where(varies[..., None], d, 0.0)
 
 
@@ -66,9 +68,24 @@ def lengthening(q: Floats) -> Floats:
     return np.asarray((1 + 2 * np.maximum(q, 0) ** 2) / 6)
 
 
-def t_fit(problem: Problem, skewed: bool) -> Fit:
-    """Student's t on the jackknife; `skewed` lengthens the side of the long tail."""
+def matched_df(d: Floats, most: Floats) -> Floats:
+    """[...] degrees of freedom that match how uncertain the variance of `d` [..., G] is: 2/(kurtosis − 1) · G.
+
+    Satterthwaite's matching of the first two moments (1946, Biometrics Bulletin 2), with the variance of Σd² as the
+    rows show it instead of that of normal ones, for which it is about G. At least 3, at most `most`.
+    """
+    count, squares = d.shape[-1], (d**2).sum(axis=-1)
+    with np.errstate(all="ignore"):
+        kurtosis = count * (d**4).sum(axis=-1) / squares**2
+        matched = np.where(kurtosis > 1, 2 * count / (kurtosis - 1), most)
+    return np.asarray(np.clip(np.nan_to_num(matched, nan=1.0), np.minimum(3, most), most))
+
+
+def t_fit(problem: Problem, skewed: bool, matched: bool = False) -> Fit:
+    """Student's t on the jackknife; `skewed` lengthens the side of the long tail, `matched` takes `matched_df`."""
     d, count, df = deviations(problem), problem.units.count, problem.df
+    if matched:
+        df = matched_df(d, df)
     squares = (d**2).sum(axis=-1)
     se = np.sqrt(scale_factor(count) * squares)
     with np.errstate(all="ignore"):

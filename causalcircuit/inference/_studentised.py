@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from causalcircuit.inference._arithmetic import terms_in, value_of
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES, chunks, rank_at_least, rank_at_most
-from causalcircuit.inference._estimators import Fit, Problem, estimator
+from causalcircuit.inference._estimators import Fit, Problem, Shape, estimator
 from causalcircuit.inference._numpy import Floats, np
+from causalcircuit.inference._order import has_quantiles
 from causalcircuit.query import Options
 
 _STEP = 1e-3
@@ -20,7 +21,11 @@ _ROUNDING = 1e-12
 """A variance below this share of its parts is what float64 leaves where nothing varies."""
 
 
-@estimator("studentised", random=True)
+def _refuse(shape: Shape) -> str:
+    return "the error of a quantile is not known in each resample" if has_quantiles(shape.combine) else ""
+
+
+@estimator("studentised", random=True, refuse=_refuse)
 def studentised(problem: Problem, options: Options) -> Fit:
     """Quantiles of the replicates' t statistics, turned around the estimate."""
     resamples = options.resamples or DEFAULT_RESAMPLES

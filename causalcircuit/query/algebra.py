@@ -42,6 +42,7 @@ from causalcircuit.query.expr import (
 from causalcircuit.query.program import DataRef
 from causalcircuit.query.render import assignment
 from causalcircuit.query.statistics import Direction
+from causalcircuit.query.summaries import Correlation, Summary
 
 _LEAVES = (Site, Column, Number, Text)
 _REMEMBERED = 256
@@ -81,6 +82,10 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (source, target)
         case Expect(value=value, condition=condition) | Probability(event=value, condition=condition):
             return (value,) if condition is None else (value, condition)
+        case Correlation(value=value, other=other):
+            return (value, other)
+        case Summary(value=value):
+            return (value,)
         case Chat(parts=parts):
             return tuple(parts)
         case _:
@@ -89,7 +94,7 @@ def children(e: Expr) -> tuple[Expr, ...]:
 
 def world_in(e: Expr) -> World | None:
     """The world that `e` evaluates its inside in, if it names one."""
-    return e.world if isinstance(e, Counterfactual | Expect | Probability) else None
+    return e.world if isinstance(e, Counterfactual | Expect | Probability | Summary) else None
 
 
 def walk(e: Expr, worlds: bool = True, on: DataRef | None = None) -> Iterator[Expr]:
@@ -185,6 +190,10 @@ def rebuild(e: Expr, change: Callable[[Expr], Expr], change_world: Callable[[Wor
             return replace(e, source=change(source), target=change(target))
         case Expect(value=value, world=world, condition=condition):
             return replace(e, value=change(value), world=keep(world), condition=condition and change(condition))
+        case Correlation(value=value, world=world, other=other):
+            return replace(e, value=change(value), world=keep(world), other=change(other))
+        case Summary(value=value, world=world):
+            return replace(e, value=change(value), world=keep(world))
         case Probability(event=event, world=world, condition=condition):
             return replace(e, event=change(event), world=keep(world), condition=condition and change(condition))
         case _:
@@ -203,8 +212,8 @@ def unite(*worlds: World) -> World:
 
 
 def is_estimand(e: Expr) -> bool:
-    """Whether `e` speaks about all rows at once: an `Expect` or `Probability` stands in it, outside any world."""
-    return any(isinstance(x, Expect | Probability) for x in walk(e, worlds=False))
+    """Whether `e` speaks about all rows at once: a mean, a share or another summary stands in it, outside any world."""
+    return any(isinstance(x, Expect | Probability | Summary) for x in walk(e, worlds=False))
 
 
 def is_event(e: Expr) -> bool:

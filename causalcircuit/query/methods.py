@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-ANALYTIC = ("student", "fieller", "delta", "wilson")
+ANALYTIC = ("student", "fieller", "delta", "wilson", "order", "fisher")
 RANDOM = ("bootstrap", "bca", "percentile", "basic", "studentised", "permutation")
 """Those that take a number of resamples and need a seed."""
 METHODS = (*RANDOM, *ANALYTIC)

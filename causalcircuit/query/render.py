@@ -43,6 +43,7 @@ from causalcircuit.query.expr import (
 from causalcircuit.query.given import Noise, Vector
 from causalcircuit.query.identification import AnyValue, Variable
 from causalcircuit.query.statistics import Component, Direction
+from causalcircuit.query.summaries import Correlation, Quantile
 
 Names = Mapping[Expr | World, str]
 _LEVEL = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
@@ -159,6 +160,10 @@ def _expr(e: Expr, names: Names, outer: int) -> str:
             return f"E[{_conditioned(value, world, condition, names)}]"
         case Probability(event=event, world=world, condition=condition):
             return f"P({_conditioned(event, world, condition, names)})"
+        case Quantile(value=value, world=world, share=share):
+            return f"quantile({_in_world(value, world, names)}, {number(share)})"
+        case Correlation(value=value, world=world, other=other):
+            return f"correlation({_in_world(value, world, names)}, {_in_world(other, world, names)})"
         case Term(index=index):
             return f"term[{index}]"
         case Chat(turns=turns):
@@ -191,6 +196,10 @@ def _whole(e: Expr) -> bool:
 
 def _wrap(text: str, level: int, outer: int) -> str:
     return f"({text})" if outer > level else text
+
+
+def _in_world(value: Expr, world: World, names: Names) -> str:
+    return _expr(value if world.factual else Counterfactual(value, world), names, 0)
 
 
 def _conditioned(value: Expr, world: World, condition: Expr | None, names: Names) -> str:

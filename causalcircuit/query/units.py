@@ -23,6 +23,7 @@ from causalcircuit.query.expr import (
     Site,
     Within,
 )
+from causalcircuit.query.summaries import Correlation, Quantile
 
 PROBABILITY, RATIO, NONE = "probability", "ratio", ""
 _READOUTS = {"logit": "logit", "logprob": "nat", "prob": PROBABILITY}
@@ -69,6 +70,11 @@ def unit_of(e: Expr) -> str:
             if condition is not None:
                 _check_inside(condition)
             return unit_of(inner)
+        case Quantile(value=inner):
+            return unit_of(inner)
+        case Correlation(value=inner, other=other):
+            unit_of(inner), unit_of(other)
+            return NONE
         case Probability(event=event, condition=condition):
             for part in (event, condition):
                 if part is not None:

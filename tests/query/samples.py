@@ -58,6 +58,7 @@ from causalcircuit.query import (
 from causalcircuit.query.circuit import Circuit, CircuitEdge
 from causalcircuit.query.circuits.formulas import Known
 from causalcircuit.query.identification import AnyValue, Variable
+from causalcircuit.query.summaries import Correlation, Quantile
 
 
 def site(*steps: Part | str, model: str = "m", position: Position = LAST) -> Site:
@@ -117,6 +118,14 @@ EXAMPLES: dict[type[Expr], tuple[Expr, str]] = {
         'E[m.logit[row.io] @ last | do(m.input = row.corrupt), row.g = "man"]',
     ),
     Probability: (Probability(Compare(">", LOGIT, Number(0))), "P(m.logit[row.io] @ last > 0)"),
+    Quantile: (
+        Quantile(LOGIT, CORRUPT, share=0.9),
+        "quantile((m.logit[row.io] @ last | do(m.input = row.corrupt)), 0.9)",
+    ),
+    Correlation: (
+        Correlation(LOGIT, other=Call("norm", (HEAD,))),
+        "correlation(m.logit[row.io] @ last, norm(m.layer[1].head[3].out @ last))",
+    ),
     Term: (Term(2), "term[2]"),
     Chat: (
         Chat((Turn("system", (Text("Be brief."),)), Turn("user", (Picture(), Column("q"))))),

@@ -37,6 +37,7 @@ from causalcircuit.query import (
     walk_world,
     world_of,
 )
+from causalcircuit.query.summaries import Summary
 from tests.query.samples import CORRUPT, EXAMPLES, HEAD, LOGIT, PATCH, RESID, sites, worlds
 
 each_class = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
@@ -54,8 +55,8 @@ def inside(e: Expr | Turn) -> list[Expr]:
 
 def test_there_is_an_example_of_every_class() -> None:
     # By name: a dataclass with slots leaves its slotless draft among the subclasses.
-    bases = (Expr, Output, Statistic)
-    kinds = {kind.__name__ for base in bases for kind in base.__subclasses__()} - {"Output", "Statistic"}
+    bases = (Expr, Output, Statistic, Summary)
+    kinds = {kind.__name__ for base in bases for kind in base.__subclasses__()} - {"Output", "Statistic", "Summary"}
     assert {kind.__name__ for kind in EXAMPLES} == kinds
 
 

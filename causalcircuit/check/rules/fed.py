@@ -25,6 +25,7 @@ from causalcircuit.query import (
     render,
     walk,
 )
+from causalcircuit.query.summaries import Summary
 
 _COLUMNS = {"input": ("prompt", "text"), "image": ("image",), "audio": ("audio",), "prefix": ("prefix",)}
 _OPTIONAL = frozenset({"prefix"})
@@ -51,7 +52,7 @@ def _asked(context: Context) -> Iterator[tuple[Expr, World, Span | None]]:
     """What is read in which world, with its place: the insides of `E` and `P`, and references."""
     for query in context.queries:
         for mean in walk(query.expr, worlds=False):
-            if isinstance(mean, Expect | Probability):
+            if isinstance(mean, Expect | Probability | Summary):
                 yield from ((part, mean.world, mean.span or query.span) for part in children(mean))
     for reference in context.references:
         yield from ((part, World(), reference.span) for part in reference.parts)
