@@ -77,7 +77,7 @@ def _flipped(problem: Problem, draws: int, seed: int | None) -> tuple[tuple[floa
     count = len(contrast)
     observed, near = float(contrast.sum()), _NEAR * float(np.abs(contrast).sum())
     if count < 60 and 2**count <= draws:
-        signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        signs = 1.0 - 2.0 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
         sums = signs @ contrast
         return (float((sums >= observed - near).mean()), float((sums <= observed + near).mean())), True
     rng = np.random.default_rng(seed)

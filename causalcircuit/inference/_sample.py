@@ -107,7 +107,7 @@ def _term(
         raise error(
             "CQ711", f"{what}: a mean over no rows has no value", help="check the spelling of the condition's values"
         )
-    each = []
+    each: list[NDArray[Any]] = []
     for k in (None,) if draws is None else range(draws):
         chosen = RowValues(table, index[mask], k)
         if moment.factors:

@@ -37,7 +37,7 @@ from causalcircuit.query import (
     walk_world,
     world_of,
 )
-from causalcircuit.query.summaries import Summary
+from causalcircuit.query.summaries import Correlation, Quantile, Summary
 from tests.query.samples import CORRUPT, EXAMPLES, HEAD, LOGIT, PATCH, RESID, sites, worlds
 
 each_class = pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
@@ -80,7 +80,7 @@ def test_rebuild_changes_every_child_and_nothing_else(kind: type[Expr]) -> None:
 def test_rebuild_changes_the_world(kind: type[Expr]) -> None:
     example, _ = EXAMPLES[kind]
     changed = rebuild(example, lambda e: e, lambda w: unite(w, PATCH))
-    if kind in (Counterfactual, Expect, Probability):
+    if kind in (Counterfactual, Expect, Probability, Quantile, Correlation):
         assert changed.world == unite(example.world, PATCH)
     else:
         assert changed == example
