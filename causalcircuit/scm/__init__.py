@@ -1,0 +1,42 @@
+"""Structural models over columns: fitted to a diagram, asked for interventions, counterfactuals and paths.
+
+```python
+from causalcircuit.scm import fit
+
+model = fit(table, "X -> M, M -> Y, X -> Y", "linear_gaussian")
+print(model.effect("X", "Y", values=(0, 1)).interval)
+```
+
+Adapters to pgmpy and DoWhy stand here, a file each; what they answer is calculated in closed form where there is one.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from causalcircuit.scm.fitting import fit
+    from causalcircuit.scm.model import StructuralModel
+    from causalcircuit.scm.worlds import Inner, Moment, World
+
+_HOME = {
+    "Inner": "worlds",
+    "Moment": "worlds",
+    "StructuralModel": "model",
+    "World": "worlds",
+    "fit": "fitting",
+}
+
+__all__ = ["Inner", "Moment", "StructuralModel", "World", "fit"]
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a name when it is first used (PEP 562).
+
+    Raises:
+        AttributeError: `name` is not public.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"causalcircuit.scm.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
