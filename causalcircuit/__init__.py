@@ -19,7 +19,7 @@ _LAZY = {
         "quantile", "correlation", "area",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
-        "claim", "aligned", "high_level", "var", "graph", "identify", "independent", "std",
+        "claim", "aligned", "high_level", "var", "graph", "identify", "independent", "wiring", "std",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

@@ -17,7 +17,7 @@ from causalcircuit.api.addresses import (
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
-from causalcircuit.api.diagrams import Drawing, graph, identify, independent
+from causalcircuit.api.diagrams import Drawing, graph, identify, independent, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
@@ -126,4 +126,5 @@ __all__ = [
     "var",
     "vector",
     "wire",
+    "wiring",
 ]

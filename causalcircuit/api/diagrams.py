@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from causalcircuit.api.addresses import Model
 from causalcircuit.api.quantities import Models, Quantity, merge
+from causalcircuit.check import sites
+from causalcircuit.check.holding import held
 from causalcircuit.check.identifying import drawn, given, identified, remarks
+from causalcircuit.check.made import wiring_of
 from causalcircuit.check.separating import denials
 from causalcircuit.check.separating import independent as answered
-from causalcircuit.diagnostics import did_you_mean, error
-from causalcircuit.query import Graph, Result, is_estimand
+from causalcircuit.diagnostics import Diagnostic, did_you_mean, error
+from causalcircuit.query import Expr, Graph, Items, Result, is_estimand, render
 from causalcircuit.query.identification import Variable
 
 
@@ -28,10 +32,12 @@ class Drawing:
 
     Attributes:
         graph: the noun that the language builds for `graph`. models: of the nodes in it.
+        remarks: what is to be said of it, in every answer about it.
     """
 
     graph: Graph
     models: Models = field(default_factory=dict, repr=False)
+    remarks: tuple[Diagnostic, ...] = field(default=(), repr=False)
 
     def __getitem__(self, name: str) -> Vertex:
         """A variable, to be read, set by `do`, and conditioned on.
@@ -54,10 +60,37 @@ def graph(text: str, *, name: str = "G", assume: str = "", **nodes: Quantity) ->
         assume: what it takes for granted, for reports. nodes: what variables stand for; others are bound to nothing.
 
     Raises:
-        DiagnosticError: CQ280 a latent that is measured, CQ830 a cycle, CQ831, CQ832, CQ834 a text that is no diagram.
+        DiagnosticError: CQ280 a latent that is measured, CQ291 an arrow that the wiring of a model does not have, CQ830
+            a cycle, CQ831, CQ832, CQ834 a text that is no diagram.
     """
     made = drawn(text, name, {v: q.expr for v, q in nodes.items()}, assume)
-    return Drawing(made, merge(*(q.models for q in nodes.values())))
+    models = merge(*(q.models for q in nodes.values()))
+    checked, denied = held(made, lambda model: sites(models[model]))
+    return Drawing(checked, models, tuple(denied))
+
+
+def wiring(
+    model: Model, nodes: Mapping[str, Quantity] | Sequence[Quantity], *, name: str = "G", assume: str = ""
+) -> Drawing:
+    """What the wiring of a model says of some of its nodes: `wiring(m, {"A": A, "Y": Y})`.
+
+    `A -> Y`: a route leads from A to Y that passes no other of the nodes. `A <-> Y`: something that is not listed, the
+    row of the data included, leads to both.
+
+    Args:
+        model: whose wiring. nodes: by name, or without: then each is called by its text, and sets by their members.
+        name: how answers call the diagram. assume: what is taken for granted beside it, for reports.
+
+    Raises:
+        DiagnosticError: CQ240 no nodes, CQ288 no node of the model, CQ289 two that overlap.
+    """
+    named = list(nodes.items()) if isinstance(nodes, Mapping) else [("", q) for q in nodes]
+    each: list[tuple[str, Expr, None]] = []
+    for called, q in named:
+        members = q.expr.items if isinstance(q.expr, Items) else ()
+        each += [(render(e), e, None) for e in members] or [(called or render(q.expr), q.expr, None)]
+    models = merge({model.ref.name: model.ref}, *(q.models for _, q in named))
+    return Drawing(wiring_of(name, model.ref.name, each, lambda m: sites(models[m]), assume), models)
 
 
 Named = str | Quantity | Sequence[str | Quantity]
@@ -78,7 +111,7 @@ def independent(a: Named, b: Named, given: Named = (), *, diagram: Drawing) -> R
     """
     sides = [_vertices(side, diagram.graph) for side in (a, b, given)]
     found = answered(sides[0], sides[1], sides[2], diagram.graph)
-    return Result(diagnostics=tuple(denials([found])), independences=(found,))
+    return Result(diagnostics=(*diagram.remarks, *denials([found])), independences=(found,))
 
 
 def _vertices(names: Named, graph: Graph) -> list[str]:
@@ -115,4 +148,5 @@ def identify(
         if not is_estimand(q.expr):
             raise error("CQ214", f"`{q}` has a value on each row", help=f"write `E[{q}]` for its mean")
         found.append(identified(q.expr, diagram.graph, name, by, known))
-    return Result(diagnostics=tuple(d for one in found for d in remarks(one)), identifications=tuple(found))
+    said = (*diagram.remarks, *(d for one in found for d in remarks(one)))
+    return Result(diagnostics=said, identifications=tuple(found))

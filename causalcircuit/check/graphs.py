@@ -8,6 +8,7 @@ from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.highs import calculated
+from causalcircuit.check.holding import held
 from causalcircuit.check.scope import CLAIMS, FUNCTIONS, Poisoned
 from causalcircuit.check.values import Value, kind_of
 from causalcircuit.diagnostics import Diagnostic, Fix, Label, Span, error, nearest
@@ -24,9 +25,17 @@ POPULATION = "population"
 """The name from which arrows lead to what differs in another population."""
 
 
+_DRAWN = ("chain", "formula", "latent", "selection")
+
+
 def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     """`graph G { X -> M -> Y, X <-> Y, latent U, population -> L } assume "…"`."""
     name, *rest = inner(tree)
+    if isinstance(rest[0], Tree) and rest[0].data not in _DRAWN:
+        from causalcircuit.check.made import made  # most diagrams are drawn
+
+        made(checker, name, rest[0], unquote(str(rest[1])) if len(rest) > 1 else "", low)
+        return
     vertices: dict[str, Span] = {}
     latents: dict[str, Span] = {}
     directed: list[tuple[str, str]] = []
@@ -76,7 +85,7 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     nodes = () if made_by else _bound(checker, vertices, latents)
     _acyclic(directed, drawn_in, low)
     word = low.word(name)
-    made = Graph(
+    declared = Graph(
         word,
         tuple(vertices),
         tuple(directed),
@@ -88,8 +97,11 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         tuple(latents),
         tuple(selections),
     )
-    checker.scope.declare(word, made, low.span(name), again=checker.redefine)
-    checker.graphs[word] = made
+    if not made_by:
+        declared, denied = held(declared, low.scope.sites, drawn_in)
+        checker.found.extend(denied)
+    checker.scope.declare(word, declared, low.span(name), again=checker.redefine)
+    checker.graphs[word] = declared
 
 
 def _selects(word: str, low: Lowering) -> bool:

@@ -10,6 +10,7 @@ from lark import Token, Tree
 from causalcircuit import causal
 from causalcircuit.check.effects import Reader
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.holding import UNCHECKED
 from causalcircuit.check.scope import Scope
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Source, Span, error, warning
@@ -79,7 +80,9 @@ def identified(
     found = tuple(_found(diagram, effect, by, sources) for effect in effects)
     shown = render(estimand, names)
     given = () if sources is None else tuple(map(str, sources))
-    return Identified(name or shown, shown, graph.name, found, given, graph.assume, comments, span)
+    return Identified(
+        name or shown, shown, graph.name, found, given, graph.assume, comments, span, graph.wiring or UNCHECKED
+    )
 
 
 def remarks(made: Identified) -> list[Diagnostic]:

@@ -19,6 +19,8 @@ FUNCTIONS = (
 )
 CIRCUITS = ("attribute", "smallest", "union", "intersect", "strongest", "paths", "group", "load", "compare")
 """What makes circuits: names in circuit statements, and free elsewhere."""
+DIAGRAMS = ("wiring", "diagram")
+"""What makes diagrams, beside `load`: names in graph statements, and free elsewhere."""
 CLAIMS = (
     *("equivalent", "independent", "minimal", "sufficient"),
     *("partially_necessary", "jointly_necessary", "aligned"),
@@ -142,6 +144,9 @@ class Scope:
         if name in CIRCUITS:
             way = f"write `circuit C = {name}(…)`, and name `C` here"
             return error("CQ256", f"`{name}` makes a circuit, and stands in `circuit` statements only", span, help=way)
+        if name in DIAGRAMS:
+            way = f"write `graph G = {name}(…)`, and name `G` here"
+            return error("CQ290", f"`{name}` makes a diagram, and stands in `graph` statements only", span, help=way)
         if name == "saliency":
             way = "write `show saliency(Y, at = S) on d as overlay`"
             return error("CQ784", "`saliency` makes heat maps, and stands in `show` statements only", span, help=way)

@@ -14,7 +14,7 @@ from causalcircuit.check.identifying import diagram_of, graph_of
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Label, Span, error, warning
 from causalcircuit.query import Graph
 from causalcircuit.query.independence import Independent
-from causalcircuit.syntax.trees import inner, operators, tree_of
+from causalcircuit.syntax.trees import inner, operators, text_of, tree_of
 
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
@@ -130,7 +130,7 @@ def _read(parts: list[Tree[Token]], low: Lowering) -> list[_Said]:
 
 
 def _names(sides: list[Tree[Token]], low: Lowering) -> list[str]:
-    return [low.word(name) for side in sides for name in inner(side)]
+    return [text_of(name, low.statement) for side in sides for name in inner(side)]
 
 
 def _unread(what: str, place: Span) -> DiagnosticError:

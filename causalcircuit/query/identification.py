@@ -69,7 +69,7 @@ class Identified:
         graph: the diagram's name.
         effects: the effects that the estimand is made of, each once.
         given: the distributions that are known, where some are named.
-        assume: what the diagram says that it assumes.
+        assume: what the diagram says that it assumes. wiring: how it was held against the wiring of models.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Identified:
     assume: str = ""
     comments: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    wiring: str = "not checked"
 
     @property
     def identified(self) -> bool:
@@ -108,6 +109,7 @@ class Identified:
             "advice": shown.machine["advice"] if failed else [],
             "notes": list(dict.fromkeys(note for e in self.effects for note in e.notes)),
             "given": list(self.given),
+            "wiring": self.wiring,
             "effects": [dict(e.machine) for e in self.effects],
         }
 

@@ -206,7 +206,7 @@ class Graph:
 
     With `formulas`, a high-level model: how each variable is calculated from columns and other variables. Otherwise
     `nodes` has what each vertex stands for. `latents` are never measured; `selections` are (population, vertex): its
-    mechanism differs there.
+    mechanism differs there. `wiring` says how it was held against the wiring of models.
     """
 
     name: str
@@ -219,6 +219,7 @@ class Graph:
     nodes: tuple[tuple[str, Expr], ...] = ()
     latents: tuple[str, ...] = ()
     selections: tuple[tuple[str, str], ...] = ()
+    wiring: str = ""
 
 
 @dataclass(frozen=True, slots=True)

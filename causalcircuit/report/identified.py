@@ -29,6 +29,8 @@ def identified_block(found: Identified, brief: bool) -> Group:
     lines += [("given", words(g)) for g in found.given]
     if found.assume and not brief:
         lines.append(("assuming", words(found.assume)))
+    if not brief:
+        lines.append(("wiring", words(found.wiring)))
     parts: list[RenderableType] = [head, *([Padding(grid(lines), (0, 0, 0, _INDENT))] if lines else [])]
     for effect in found.effects:
         parts += [Text(), Padding(Group(*_effect(effect, brief)), (0, 0, 0, _INDENT))]

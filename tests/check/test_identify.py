@@ -115,7 +115,7 @@ def test_vertices_stand_for_what_is_declared() -> None:
         'model gpt2 = hf("./models/ioi")\ndata ioi = jsonl("./data/ioi.jsonl") with prompt = row.clean\n'
         "node T = row.template\nnode NM = gpt2.layer[1].head[3].out @ last\n"
         "node LD = gpt2.logit[row.io] @ last - gpt2.logit[row.subj] @ last\n"
-        "graph G { T -> NM -> LD, T <-> LD }\n"
+        'graph G { T -> NM -> LD, T <-> LD } assume "prompts are drawn at random"\n'
     )
     named = asked(f"{head}identify E[LD | do(T = 1)] in G")
     spelt = asked(
@@ -144,7 +144,7 @@ def test_what_a_model_can_be_given_is_read_as_ever_where_it_is_a_vertex() -> Non
         "node NM = gpt2.layer[1].head[3].out @ last\nnode All = gpt2.layer[*].head[0].out @ last\n"
         "node LD = gpt2.logit[row.io] @ last\n"
     )
-    graph = "graph G { NM -> LD, All -> LD }\n"
+    graph = 'graph G { NM -> LD, All -> LD } assume "prompts are drawn at random"\n'
     asks = "estimate E[LD | do(NM = resample(NM, seed = 3))], E[LD | do(All = mean(All))] on ioi\n"
     plain, drawn = (check_text(head + more + asks, folder=FIXTURES).commands for more in ("", graph))
     assert plain == drawn
