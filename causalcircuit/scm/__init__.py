@@ -14,19 +14,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from causalcircuit.scm.falsifying import Falsification, falsify
     from causalcircuit.scm.fitting import fit
     from causalcircuit.scm.model import StructuralModel
+    from causalcircuit.scm.strength import Strength, strengths
     from causalcircuit.scm.worlds import Inner, Moment, World
 
 _HOME = {
+    "Falsification": "falsifying",
     "Inner": "worlds",
     "Moment": "worlds",
+    "Strength": "strength",
     "StructuralModel": "model",
     "World": "worlds",
+    "falsify": "falsifying",
     "fit": "fitting",
+    "strengths": "strength",
 }
 
-__all__ = ["Inner", "Moment", "StructuralModel", "World", "fit"]
+__all__ = ["Falsification", "Inner", "Moment", "Strength", "StructuralModel", "World", "falsify", "fit", "strengths"]
 
 
 def __getattr__(name: str) -> object:

@@ -131,11 +131,11 @@ class StructuralModel:
             if terms_in(part) and reach is not None and reach.low <= 0 <= reach.high:
                 return replace(done, value=None, interval=None, region=(), reason=f"undefined: the interval of its "
                                f"{what} holds 0", _ends=None)  # fmt: skip
-        return self._held(done, found)
+        return self.held(done, found)
 
     # ---- parts
 
-    def _held(self, done: Observed, found: Answering) -> Observed:
+    def held(self, done: Observed, found: Answering) -> Observed:
         """An answer without its interval where it rests on weak instruments."""
         if found.strength is None:
             return done
