@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from causalcircuit.diagnostics import error
 from causalcircuit.inference.observed._linear import varied
+from causalcircuit.inference.observed._means import Arms
 from causalcircuit.inference.observed._table import Column, Data, Floats
 
 
@@ -50,9 +49,9 @@ class Contrast:
         return self.high - self.low
 
     @property
-    def two_valued(self) -> bool:
-        """Whether no row has any other value."""
-        return bool(np.isin(self.treatment.values, (self.low, self.high)).all())
+    def arms(self) -> Arms:
+        """The two means that are compared, that under the higher value first."""
+        return Arms(self.treatment, self.outcome, (self.high, self.low))
 
     @property
     def scaled(self) -> Floats:
@@ -61,27 +60,7 @@ class Contrast:
         Raises:
             DiagnosticError: CQ859, text of more than the two labels has no such scale.
         """
-        if self.treatment.labels is not None and not self.two_valued:
-            raise error(
-                "CQ859",
-                f"`{self.treatment.name}` holds text of more than two labels: it has no slope",
-                help="use `how='cells'`, or keep the rows of the two labels",
-            )
-        return np.asarray((self.treatment.values - self.treatment.values.mean()) / self.step)
-
-    def treated(self, method: str) -> Floats:
-        """[n] 1 where the treatment is high, 0 where it is low.
-
-        Raises:
-            DiagnosticError: CQ859, a row has another value.
-        """
-        if not self.two_valued:
-            raise error(
-                "CQ859",
-                f"{method} compares two values, and `{self.treatment.name}` has {len(self.treatment.levels)}",
-                help="cut the column in two, or use `how='regression'`",
-            )
-        return np.asarray(self.treatment.values == self.high, np.float64)
+        return self.arms.scaled * (self.arms.step / self.step)
 
     @property
     def text(self) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference.observed._cells import MOST_CELLS, Cells
-from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._logit import logit, shares
+from causalcircuit.inference.observed._means import Arms
 from causalcircuit.inference.observed._table import Column, Data, Floats
 
 EXTREME = 0.02
@@ -32,22 +32,22 @@ class Holes:
     fewest: int
 
 
-def holes(data: Data, contrast: Contrast, columns: Sequence[Column]) -> Holes | None:
+def holes(data: Data, arms: Arms, columns: Sequence[Column]) -> Holes | None:
     """What the cells of the adjustment set lack; None where it has none, as a column is not discrete."""
-    if not contrast.treatment.discrete or not all(c.discrete for c in columns):
+    if not arms.treatment.discrete or not all(c.discrete for c in columns):
         return None
-    if np.prod([float(len(c.levels)) for c in (contrast.treatment, *columns)]) > MOST_CELLS:
+    if np.prod([float(len(c.levels)) for c in (arms.treatment, *columns)]) > MOST_CELLS:
         return None
-    cells = Cells.of([contrast.treatment, *columns], data.n)
+    cells = Cells.of([arms.treatment, *columns], data.n)
     pairs = np.unique(np.stack([cells.code, data.unit], axis=1), axis=0)
     count = np.bincount(pairs[:, 0], minlength=cells.size).reshape(cells.shape[0], -1)
     seen = count.sum(axis=0) > 0
     lacking: list[str] = []
     fewest = data.n
-    for value in (contrast.low, contrast.high):
-        at = cells.place(contrast.treatment.name, value)
+    for value in sorted(set(arms.values)):
+        at = cells.place(arms.treatment.name, value)
         if at is None:
-            lacking.append(f"{contrast.treatment.name} = {contrast.treatment.shown(value)}")
+            lacking.append(f"{arms.treatment.name} = {arms.treatment.shown(value)}")
             continue
         fewest = min(fewest, int(count[at][seen].min()))
         lost = np.flatnonzero(seen & (count[at] == 0)) + at * count.shape[1]
@@ -69,11 +69,11 @@ def extrapolated(found: Holes | None) -> tuple[Diagnostic, ...]:
     )
 
 
-def lopsided(data: Data, contrast: Contrast, z: Floats) -> tuple[Diagnostic, ...]:
+def lopsided(data: Data, arms: Arms, z: Floats) -> tuple[Diagnostic, ...]:
     """A warning where a logistic propensity says that a regression on numbers extrapolates."""
-    if not contrast.two_valued or not z.shape[1]:
+    if not arms.two_valued or not z.shape[1]:
         return ()
-    treated = contrast.treated("a propensity")
+    treated = arms.treated("a propensity")
     design = np.hstack([np.ones((data.n, 1)), z])
     gamma = logit(design, treated, data.weight)
     if gamma is not None:
@@ -81,7 +81,7 @@ def lopsided(data: Data, contrast: Contrast, z: Floats) -> tuple[Diagnostic, ...
     return (
         warning(
             "CQ856",
-            f"the model extrapolates: the adjustment set determines `{contrast.treatment.name}` in some rows",
+            f"the model extrapolates: the adjustment set determines `{arms.treatment.name}` in some rows",
             help="what it says there rests on its form alone: ask of the rows where both values occur",
         ),
     )

@@ -7,17 +7,16 @@ Chernozhukov et al. (2018).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from causalcircuit.diagnostics import error
-from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._linear import Regression, features, standardised
 from causalcircuit.inference.observed._logit import logit, shares
+from causalcircuit.inference.observed._means import SAME, Arms, Means
 from causalcircuit.inference.observed._overlap import extrapolated, holes, separated, weights_of
 from causalcircuit.inference.observed._resampling import by_unit
-from causalcircuit.inference.observed._result import Asked, Observed, blank, from_deviations
 from causalcircuit.inference.observed._table import Column, Data, Floats, Numbers
 
 Predict = Callable[[Floats], Floats]
@@ -35,9 +34,7 @@ class Learners:
     propensity: Learner | None = None
 
 
-def doubly_robust(
-    data: Data, contrast: Contrast, given: Sequence[Column], asked: Asked, learners: Learners | None = None
-) -> Observed:
+def doubly_robust(data: Data, arms: Arms, given: Sequence[Column], learners: Learners | None = None) -> Means:
     """Augmented inverse probability weighting with five folds of whole units.
 
     Folds are dealt in turn to the units in order of the treatment, so that arms are divided evenly and no seed is
@@ -45,13 +42,11 @@ def doubly_robust(
 
     Raises:
         DiagnosticError: CQ852 constant or collinear columns, CQ853 too few rows, CQ854 no overlap, CQ859 a treatment
-            of more than two values, a learner that predicts no probabilities, or a bootstrap.
+            of more than two values, or a learner that predicts no probabilities.
     """
-    if asked.resamples is not None:
-        raise error("CQ859", "cross-fitting has no bootstrap", help="leave `resamples` out: its interval is analytic")
     used = learners or Learners()
-    t = contrast.treated("doubly robust estimation")
-    y = contrast.outcome.values
+    t = arms.treated("doubly robust estimation")
+    y = arms.outcome.values
     raw, names = features(given)
     z = standardised(raw if given else np.zeros((data.n, 0)), data.weight)
     Regression.of(data, np.hstack([np.ones((data.n, 1)), z]), ("1", *names), t[:, None])
@@ -62,7 +57,7 @@ def doubly_robust(
         for arm, kept in ((one, rest & (t == 1)), (zero, rest & (t == 0))):
             learn = used.outcome or _linear(names)
             arm[out] = learn(z[kept], y[kept], data.weight[kept])(z[out])
-        learn = used.propensity or _logistic(contrast.treatment.name)
+        learn = used.propensity or _logistic(arms.treatment.name)
         e[out] = learn(z[rest], t[rest], data.weight[rest])(z[out])
     if not (np.isfinite(one) & np.isfinite(zero)).all() or not ((e > 0) & (e < 1)).all():
         raise error(
@@ -70,25 +65,25 @@ def doubly_robust(
             "a learner predicts no finite means, or propensities that are not between 0 and 1",
             help="let it predict numbers for every row, and probabilities that keep away from 0 and 1",
         )
-    phi = one - zero + t * (y - one) / e - (1 - t) * (y - zero) / (1 - e)
-    value = float(np.average(phi, weights=data.weight))
-    parts = by_unit(data, np.stack([data.weight * (phi - value), data.weight], axis=1))
-    d = parts[:, 0] / (data.weight.sum() - parts[:, 1])
+    scores = arms.of_two(zero + (1 - t) * (y - zero) / (1 - e), one + t * (y - one) / e)
+    value = np.average(scores, axis=0, weights=data.weight)
+
+    def without() -> Floats:
+        parts = by_unit(data, np.hstack([data.weight[:, None] * (scores - value), data.weight[:, None]]))
+        return np.asarray(value - parts[:, :-1] / (data.weight.sum() - parts[:, -1:]))
+
     warnings, figures = weights_of(data, e, t)
     own = " and ".join(w for w, one_ in (("outcome", used.outcome), ("propensity", used.propensity)) if one_)
-    result = blank(
-        data,
-        asked,
+    return Means(
+        value,
         f"doubly robust, {FOLDS} folds{f', own learner of the {own}' if own else ''}",
-        (
-            "consistency: the value set and the value seen are the same thing",
-            "the model of the outcome or that of the propensity is right, or both are nearly so",
-        ),
+        (SAME, "the model of the outcome or that of the propensity is right, or both are nearly so"),
+        z.shape[1] + 2,
+        without,
+        unresampled="cross-fitting has no bootstrap",
+        warnings=(*warnings, *extrapolated(holes(data, arms, given))),
+        figures=figures,
     )
-    result = replace(
-        result, warnings=(*result.warnings, *warnings, *extrapolated(holes(data, contrast, given))), diagnostics=figures
-    )
-    return from_deviations(result, data, value, d, z.shape[1] + 2, asked)
 
 
 def _folds(data: Data, t: Floats) -> Numbers:

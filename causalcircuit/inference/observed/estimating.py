@@ -11,11 +11,12 @@ from causalcircuit.causal.adjustment import Backdoor
 from causalcircuit.causal.frontdoor import Frontdoor
 from causalcircuit.diagnostics import Diagnostic, did_you_mean, error
 from causalcircuit.inference.observed._contrast import Contrast
+from causalcircuit.inference.observed._means import difference, settled
 from causalcircuit.inference.observed._result import Asked, Observed, blank
 from causalcircuit.inference.observed._table import Data, read
 from causalcircuit.inference.observed.adjustment import adjusted, regressed, stratified
 from causalcircuit.inference.observed.doubly_robust import Learners, doubly_robust
-from causalcircuit.inference.observed.formula import plugged_in
+from causalcircuit.inference.observed.formula import Settings, plugged_in
 from causalcircuit.inference.observed.frontdoor import through, through_cells, through_lines
 from causalcircuit.inference.observed.instrument import anderson_rubin, wald
 from causalcircuit.inference.observed.weighting import weighted
@@ -94,14 +95,17 @@ def estimate(
     data = read(table, (treatment, outcome, *names, *more), cluster, weight)
     contrast = Contrast.of(data, treatment, outcome, values)
     first = [data[name] for name in names]
-    if found.by == "id":
-        done: Observed = ways[how](data, contrast, found.estimand, asked)
-    elif found.by == "iv":
-        done = ways[how](data, contrast, first, [data[name] for name in more], asked)
-    elif how == "doubly_robust":
-        done = doubly_robust(data, contrast, first, asked, learners)
+    if found.by == "iv":
+        done: Observed = ways[how](data, contrast, first, [data[name] for name in more], asked)
     else:
-        done = ways[how](data, contrast, first, asked)
+        if found.by == "id":
+            at = tuple({treatment: value} for value in contrast.arms.values)
+            means = ways[how](data, found.estimand, Settings(lambda levels: levels[outcome], at))
+        elif how == "doubly_robust":
+            means = doubly_robust(data, contrast.arms, first, learners)
+        else:
+            means = ways[how](data, contrast.arms, first)
+        done = settled(means, difference, data, asked)
     return replace(
         done,
         by=found.by,

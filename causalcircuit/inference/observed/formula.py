@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,15 +13,30 @@ from causalcircuit.causal.evaluating import values
 from causalcircuit.causal.terms import Prob, Product, Ratio, Sum, Term, mentioned, renumbered
 from causalcircuit.diagnostics import Diagnostic, error
 from causalcircuit.inference.observed._cells import Cells, no_rows
-from causalcircuit.inference.observed._contrast import Contrast
-from causalcircuit.inference.observed._result import Asked, Observed, blank, from_sums
+from causalcircuit.inference.observed._means import SAME, Means
 from causalcircuit.inference.observed._table import Data, Floats
 
 _AT_ONCE = 2_000_000
 
 
-def plugged_in(data: Data, contrast: Contrast, estimand: Estimand, asked: Asked) -> Observed:
-    """The contrast of the outcome's means in the distributions that the formula gives.
+Payoff = Callable[[Mapping[str, Floats]], Floats]
+"""What is averaged, of values of the outcomes: arrays that broadcast against each other, by name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settings:
+    """Means in distributions that a formula gives: of `payoff` over the effect's outcomes, at each setting.
+
+    Attributes:
+        at: for each mean, the value of each treatment and condition, by name.
+    """
+
+    payoff: Payoff
+    at: tuple[Mapping[str, float], ...]
+
+
+def plugged_in(data: Data, estimand: Estimand, asked: Settings) -> Means:
+    """The means in the distributions that the formula gives on the table's own frequencies.
 
     A formula that holds at any value of an anchor is taken at its most frequent one. Frequencies need not meet all
     that the diagram implies, so a formula may give what does not add up to 1: means are of its shares.
@@ -32,63 +47,65 @@ def plugged_in(data: Data, contrast: Contrast, estimand: Estimand, asked: Asked)
     """
     used = list(bits(mentioned(estimand.term) | estimand.asked))
     names = [estimand.names[v] for v in used]
+    if len(names) > 20:
+        raise error("CQ859", f"{len(names)} columns are too many for a table", help="ask by adjustment instead")
     term = renumbered(estimand.term, {v: i for i, v in enumerate(used)})
     cells = Cells.of([data[name] for name in names], data.n)
-    at = {name: i for i, name in enumerate(names)}
-    x, y = at[contrast.treatment.name], at[contrast.outcome.name]
-    pair = (contrast.high, contrast.low)
-    lost = [v for v in pair if cells.place(contrast.treatment.name, v) is None]
-    if lost:
-        shown = "; ".join(f"{contrast.treatment.name} = {contrast.treatment.shown(v)}" for v in lost)
-        raise no_rows(shown, "the formula")
-    places = [p for v in pair if (p := cells.place(contrast.treatment.name, v)) is not None]
-    anchored = {at[name]: _most_frequent(data, cells, name) for name in estimand.anchors}
-    if cells.size > 1 and len(names) > 20:
-        raise error("CQ859", f"{len(names)} columns are too many for a table", help="ask by adjustment instead")
-    levels = cells.levels[y]
+    axis = {name: i for i, name in enumerate(names)}
+    outcomes = [axis[name] for name in estimand.effect.of]
+    places: list[dict[int, int]] = []
+    for setting in asked.at:
+        found = {name: cells.place(name, value) for name, value in setting.items()}
+        lost = [name for name, place in found.items() if place is None]
+        if lost:
+            raise no_rows("; ".join(f"{name} = {data[name].shown(setting[name])}" for name in lost), "the formula")
+        places.append({axis[name]: place for name, place in found.items() if place is not None})
+    anchored = {axis[name]: _most_frequent(data, cells, name) for name in estimand.anchors}
+    grid = np.meshgrid(*(cells.levels[i] for i in outcomes), indexing="ij")
+    worth = asked.payoff({names[i]: values for i, values in zip(outcomes, grid, strict=True)}).ravel()
 
-    def outcome(weight: Floats) -> tuple[Floats, Floats]:
-        """[sizes, B] joint weights to the two means [B]."""
+    def of_joint(weight: Floats) -> Floats:
+        """[sizes, B] joint weights to the means [B, k]."""
         sizes = [*cells.shape, weight.shape[-1]]
         with np.errstate(invalid="ignore", divide="ignore"):
             found = values(term, _Oracle(weight), sizes)
-        for axis, place in anchored.items():
-            found = found.take([place], axis=axis)
-        shape = [1] * len(names) + [weight.shape[-1]]
-        shape[x], shape[y] = sizes[x], sizes[y]
-        found = np.broadcast_to(found, shape)
+        for i, place in anchored.items():
+            found = found.take([place], axis=i)
+        free = {*outcomes, *(i for place in places for i in place)}
+        found = np.broadcast_to(found, [sizes[i] if i in free else 1 for i in range(len(names))] + [sizes[-1]])
         means = []
         for place in places:
-            p = np.moveaxis(found.take([place], axis=x), y, 0).reshape(len(levels), -1)
-            means.append(levels @ p / p.sum(axis=0))
-        return means[0], means[1]
+            part = found
+            for i, at in place.items():
+                part = part.take([at], axis=i)
+            p = np.moveaxis(part, outcomes, range(len(outcomes))).reshape(len(worth), -1)
+            means.append(worth @ p / p.sum(axis=0))
+        return np.stack(means, axis=-1)
 
-    def effect(of: Floats) -> Floats:
+    def means(of: Floats) -> Floats:
         step = max(1, _AT_ONCE // cells.size)
         parts = []
         for begin in range(0, len(of), step):
             weight = cells.grids(of[begin : begin + step])[0]
-            high, low = outcome(np.moveaxis(weight, 0, -1))
-            parts.append(high - low)
+            parts.append(of_joint(np.moveaxis(weight, 0, -1)))
         return np.concatenate(parts)
 
     sums = cells.sums(data)
-    if not math.isfinite(float(sums.value(effect))):
+    if not np.isfinite(sums.value(means)).all():
         whole = np.moveaxis(cells.grids(sums.total()[None])[0], 0, -1)
-        raise no_rows(_empty(term, whole[..., 0], cells, x, places), "the formula")
+        raise no_rows(_empty(term, whole[..., 0], cells, places), "the formula")
     words = f"formula on frequencies in {cells.size} cells"
-    result = blank(data, asked, words, ("consistency: the value set and the value seen are the same thing",))
     notes = tuple(
         Diagnostic(
             "CQ858",
-            f"the formula holds at any value of `{names[axis]}`: taken at "
-            f"{data[names[axis]].shown(cells.levels[axis][place])}, the most frequent one",
+            f"the formula holds at any value of `{names[i]}`: taken at "
+            f"{data[names[i]].shown(cells.levels[i][place])}, the most frequent one",
             severity="note",
         )
-        for axis, place in anchored.items()
+        for i, place in anchored.items()
     )
-    result = replace(result, warnings=(*result.warnings, *notes))
-    return from_sums(result, data, sums, effect, min(_parameters(cells, sums.total()), data.units - 1), asked)
+    parameters = min(_parameters(cells, sums.total()), data.units - 1)
+    return Means.of_sums(sums, means, words, (SAME,), parameters).said(*notes)
 
 
 def _parameters(cells: Cells, total: Floats) -> int:
@@ -132,18 +149,18 @@ def _conditions(term: Term) -> set[int]:
             return set().union(*(_conditions(f) for f in term.factors))
 
 
-def _empty(term: Term, joint: Floats, cells: Cells, x: int, places: list[int]) -> str:
+def _empty(term: Term, joint: Floats, cells: Cells, places: Sequence[Mapping[int, int]]) -> str:
     """The settings of conditions in which no row stands, as text."""
     found: list[str] = []
     for given in sorted(_conditions(term)):
         axes = list(bits(given))
         table = joint.sum(axis=tuple(i for i in range(joint.ndim) if i not in axes))
         for where in np.argwhere(table == 0):
-            if x in axes and where[axes.index(x)] not in places:
+            at = dict(zip(axes, where.tolist(), strict=True))
+            if not any(all(at.get(i, value) == value for i, value in place.items()) for place in places):
                 continue
             shown = ", ".join(
-                f"{cells.columns[i].name} = {cells.columns[i].shown(cells.levels[i][v])}"
-                for i, v in zip(axes, where, strict=True)
+                f"{cells.columns[i].name} = {cells.columns[i].shown(cells.levels[i][v])}" for i, v in at.items()
             )
             if shown not in found:
                 found.append(shown)

@@ -16,7 +16,8 @@ from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference._student import quantile
 from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._linear import Regression, features, standardised, varied
-from causalcircuit.inference.observed._result import Asked, Observed, blank, from_sums
+from causalcircuit.inference.observed._means import Means, settled
+from causalcircuit.inference.observed._result import Asked, Observed, blank
 from causalcircuit.inference.observed._table import Column, Data, Floats
 from causalcircuit.query import Interval
 
@@ -57,12 +58,11 @@ def wald(
 
     def effect(of: Floats) -> Floats:
         beta = fit.coefficients(of)[:, -k:, :]
-        return _two_stage(beta, cross)
+        return _two_stage(beta, cross)[:, None]
 
-    result = blank(data, asked, "two-stage least squares", _ASSUMED)
     strength, f = _strength(data, fit, k)
-    result = replace(result, warnings=(*result.warnings, *strength), diagnostics=f)
-    return from_sums(result, data, sums, effect, fit.p, asked)
+    made = Means.of_sums(sums, effect, "two-stage least squares", _ASSUMED, fit.p).said(*strength)
+    return settled(replace(made, figures=f), lambda means: means[..., 0], data, asked)
 
 
 def anderson_rubin(
