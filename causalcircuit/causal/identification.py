@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from causalcircuit.causal.adjustment import Backdoor
 from causalcircuit.causal.advice import Advice, advise
+from causalcircuit.causal.bits import bits
 from causalcircuit.causal.derivation import Line, lines
 from causalcircuit.causal.diagram import Diagram, Names, apart, names_of
 from causalcircuit.causal.estimand import Effect, Estimand
+from causalcircuit.causal.frontdoor import Frontdoor
 from causalcircuit.causal.hedge import Hedge, Thicket
 from causalcircuit.causal.id import NotIdentified
 from causalcircuit.causal.instrumental import Instrument, instruments, is_instrument
-from causalcircuit.causal.methods import FORMULAS
+from causalcircuit.causal.methods import FORMULAS, needed
 from causalcircuit.causal.solving import Question
 from causalcircuit.causal.sources import Given
 from causalcircuit.causal.steps import Trace
 from causalcircuit.causal.surrogate import Unreached
+from causalcircuit.causal.terms import mentioned
 from causalcircuit.diagnostics import did_you_mean, error
 
 METHODS = ("auto", "adjustment", "frontdoor", "iv", "id")
@@ -69,6 +73,35 @@ class Identification:
         if self.identified or self.hedge is None:
             return ()
         return advise(self.diagram, self.effect, self.given, self.hedge.outer)
+
+    @cached_property
+    def moved_by(self) -> tuple[str, ...]:
+        """The treatments from which a path leads to an outcome."""
+        question = Question.of(self.diagram, self.effect, self.given)
+        return self.diagram.frame.named(needed(question, None))
+
+    @cached_property
+    def covariates(self) -> tuple[str, ...]:
+        """What an estimate reads beside outcomes, treatments and conditions: the set, the mediators, the instrument.
+
+        An instrument stands first, before what it is one given.
+        """
+        if isinstance(self.estimand, Instrument):
+            return (self.estimand.z, *self.estimand.given)
+        if not isinstance(self.estimand, Estimand):
+            return ()
+        frame = self.diagram.frame
+        y, x = frame.mask(self.effect.of), frame.mask(self.moved_by)
+        if self.by == "adjustment" and x:
+            best = Backdoor.of(frame.graph, y, x).best()
+            chosen = self.using if self.using is not None else best[0] if best is not None else 0
+            return frame.named(chosen)
+        if self.by == "frontdoor" and x:
+            middle = self.using if self.using is not None else Frontdoor.of(frame.graph, y, x).smallest()
+            return frame.named(middle or 0)
+        own = (*self.effect.of, *self.effect.do, *self.effect.given)
+        used = {self.estimand.names[v] for v in bits(mentioned(self.estimand.term))}
+        return tuple(v for v in self.estimand.names if v in used and v not in own)
 
     def to_json(self, name: str = "") -> dict[str, object]:
         """The answer for machines."""

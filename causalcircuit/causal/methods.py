@@ -12,7 +12,7 @@ from causalcircuit.causal.steps import Claim, Trace
 from causalcircuit.causal.terms import Term, prob
 
 
-def _needed(question: Question, trace: Trace | None) -> int:
+def needed(question: Question, trace: Trace | None) -> int:
     """The treatments that lead to an outcome."""
     graph, y, x = question.setting.frame.graph, question.y, question.x
     kept = x & graph.ancestors(y, question.setting.all, x)
@@ -23,7 +23,7 @@ def _needed(question: Question, trace: Trace | None) -> int:
 
 
 def _adjusted(question: Question, trace: Trace | None, chosen: int | None) -> Term:
-    x = question.x if chosen is not None else _needed(question, trace)
+    x = question.x if chosen is not None else needed(question, trace)
     if not x:
         return prob(question.y)
     problem = Backdoor.of(question.setting.frame.graph, question.y, x)
@@ -36,7 +36,7 @@ def _adjusted(question: Question, trace: Trace | None, chosen: int | None) -> Te
 
 
 def _through(question: Question, trace: Trace | None, chosen: int | None) -> Term:
-    x = question.x if chosen is not None else _needed(question, trace)
+    x = question.x if chosen is not None else needed(question, trace)
     if not x:
         return prob(question.y)
     problem = Frontdoor.of(question.setting.frame.graph, question.y, x)

@@ -14,9 +14,12 @@ from causalcircuit.diagnostics import Label, Span, did_you_mean, error
 from causalcircuit.query import Column, DataRef, Graph, Number, Options
 from causalcircuit.query.families import CORRECTIONS, Correction
 from causalcircuit.query.methods import ANALYTIC, METHODS, known
+from causalcircuit.query.regimes import INTERVENTION, OBSERVED, Regime
 from causalcircuit.query.showing import Form
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
 
+WISHES = ("bounds", "sensitivity")
+"""What may stand after `with` beside a method, where a regime answers."""
 _WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in"}
 
 
@@ -32,6 +35,11 @@ class Given:
     correction: Correction | None = None
     alpha: float | None = None
     seen: dict[str, Span] = field(default_factory=dict)
+    graph: Graph | None = None
+    regimes: tuple[Regime, ...] = ()
+    linear: bool = False
+    bounds: str | None = None
+    sensitivity: bool = False
 
 
 def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
@@ -73,7 +81,35 @@ def _on(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 
 
 def _with(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
-    child = inner(node)[0]
+    methods = 0
+    for child in inner(node):
+        if _wished(given, child, low):
+            continue
+        methods += 1
+        if methods > 1:
+            raise error("CQ112", "an estimate has one method", low.span(child), help="leave one out")
+        _method(given, child, low)
+
+
+def _wished(given: Given, child: Node, low: Lowering) -> bool:
+    """Whether a word after `with` asks for bounds or for a sensitivity analysis."""
+    callee, *rest = inner(child) if isinstance(child, Tree) and child.data == "call" else (child,)
+    word = low.span(callee).text
+    if word not in WISHES:
+        return False
+    names = [low.span(a).text for a in inner(tree_of(rest[0]))] if rest else []
+    if len(names) > 1 or (names and word == "sensitivity"):
+        way = "write `with sensitivity`, `with bounds`, or `with bounds(Z)` for an instrument Z"
+        raise error("CQ218", f"`{word}` does not take {', '.join(names)}", low.span(child), help=way)
+    given.seen[word] = low.span(child)
+    if word == "bounds":
+        given.bounds = names[0] if names else ""
+    else:
+        given.sensitivity = True
+    return True
+
+
+def _method(given: Given, child: Node, low: Lowering) -> None:
     if isinstance(child, Tree) and child.data == "call":
         callee, *rest = inner(child)
         arguments = [low.expr(a) for a in inner(tree_of(rest[0]))] if rest else []
@@ -149,14 +185,22 @@ def _as(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 
 
 def _by(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
-    words = [low.word(w) for w in inner(node)]
-    if words != ["intervention"]:
-        raise error(
-            "CQ222",
-            f"the regime `{', '.join(words)}` is not available in this version",
-            low.span(inner(node)[0]),
-            help="interventions on the model are the only regime so far: leave `by` out",
-        )
+    made = []
+    for part in inner(node):
+        word, *using = (low.word(w) for w in inner(tree_of(part)))
+        if word not in (INTERVENTION, *OBSERVED):
+            way = (did_you_mean(word, [INTERVENTION, *OBSERVED]), f"regimes: {', '.join((INTERVENTION, *OBSERVED))}")
+            raise error("CQ222", f"there is no regime `{word}`", low.span(part), help=way)
+        made.append(Regime(word, tuple(using) or None))
+    given.regimes = tuple(made)
+
+
+def _assume(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    word = low.word(inner(node)[0])
+    if word != "linear":
+        way = "`assume linear` is the only one: lines, with one slope for all rows"
+        raise error("CQ862", f"`assume {word}` says nothing to a regime", span, help=way)
+    given.linear = True
 
 
 def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
@@ -166,6 +210,7 @@ def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
         raise error(
             "CQ205", f"`{place.text}` is {kind_of(value)}, not a graph", place, help="`in` names a declared graph"
         )
+    given.graph = value
 
 
 def _correct(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
@@ -210,4 +255,5 @@ _READ = {
     "in_diagram": _in,
     "correct": _correct,
     "alpha": _alpha,
+    "assume": _assume,
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
-from causalcircuit.check import saliency
+from causalcircuit.check import regimes, saliency
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.families import check_family
 from causalcircuit.check.measure import unit
@@ -43,7 +43,7 @@ from causalcircuit.syntax.trees import Node, inner, text_of, unquote
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
-_ESTIMATE = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram")
+_ESTIMATE = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram", "assume")
 _TEST = ("on", "with_method", "ci", "seed", "for_each", "correct", "alpha", "by", "in_diagram")
 _IN_UNITS = {
     "probability": "write the bound in `pp`, percentage points",
@@ -67,6 +67,9 @@ def estimate(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple
     given = read(options, low, _ESTIMATE)
     if given.data is None:
         raise error("CQ217", "this estimate says not on which data", low.span(tree), help=on_data(low))
+    if regimes.answers(given):
+        regimes.estimate(checker, heads, given, given.data, comments, low)
+        return
     if given.form is not None:
         place, way = given.seen["as"], f"write `show … as {given.form}`"
         raise error("CQ112", f"`as {given.form}` is an option of `show`, not of `estimate`", place, help=way)
@@ -83,6 +86,7 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         saliency.show(checker, heads, options, low, comments, _only_data)
         return
     given = read(options, low, _SHOW)
+    regimes.only_intervention(given, "`show`")
     data = given.data or _only_data(low)
     if data is None:
         raise error("CQ217", "this says not on which data to show it", low.span(tree), help=on_data(low))
@@ -278,6 +282,7 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     """`test heads on d`, or `test effect(H) < 0 on d for H in … correct holm alpha 0.05`."""
     heads, options = _split(tree)
     given = read(options, low, _TEST)
+    regimes.only_intervention(given, "a test")
     if given.data is None:
         raise error("CQ217", "this test says not on which data", low.span(tree), help=on_data(low))
     check_sweeps(given.sweeps, heads, low)

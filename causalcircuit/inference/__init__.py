@@ -14,7 +14,8 @@ from causalcircuit.inference._inferred import Inferred
 from causalcircuit.inference._max_t import Together, together
 from causalcircuit.inference._options import check_options, check_regions, check_resamples
 from causalcircuit.inference._power import Chances, Pilot, at_worst, chances, detectable, pilot_of, units_needed
-from causalcircuit.inference._sample import Sample, sample_of
+from causalcircuit.inference._rows import row_values
+from causalcircuit.inference._sample import Sample, codes, sample_of
 from causalcircuit.inference._trial import check_trial
 from causalcircuit.inference._units import Units, units_of
 
@@ -45,6 +46,7 @@ __all__ = [
     "check_resamples",
     "check_trial",
     "claim_level",
+    "codes",
     "decide",
     "dependence",
     "detectable",
@@ -57,6 +59,7 @@ __all__ = [
     "judge",
     "p_of",
     "pilot_of",
+    "row_values",
     "rows_that_enter",
     "sample_of",
     "together",

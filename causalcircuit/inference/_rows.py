@@ -9,6 +9,7 @@ from typing import Any
 from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.inference._numpy import Floats, NDArray, np
 from causalcircuit.query import (
+    FACTUAL,
     VECTOR_CALLS,
     Applied,
     Binary,
@@ -243,3 +244,12 @@ def _cause(e: Expr, operands: tuple[Floats, ...], bad: NDArray[np.bool_]) -> str
     if isinstance(e, Call) and e.function in ("log", "sqrt"):
         return f"{e.function} of {last:g}"
     return "the result is too large, or no real number"
+
+
+def row_values(e: Expr, table: OutcomeTable) -> Floats:
+    """[n] a value of the factual world on every row of a table.
+
+    Raises:
+        DiagnosticError: CQ712, CQ713, as of `RowValues.numbers`.
+    """
+    return RowValues(table, np.arange(table.n, dtype=np.intp)).numbers(e, FACTUAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, to_json
@@ -43,6 +44,10 @@ class Estimate:
         at: the member of a sweep or group: (axis, value).
         comments: the `##` lines above the statement that asked.
         cost: rows × worlds passes and seconds of the run it belongs to.
+        formula: of a regime of observed rows, what the estimand is there. figures: named numbers, such as overlap.
+        region: the confidence set where it is no single interval of two ends; an end may be infinite.
+        bounds: between which values an effect lies that is not identified; `value` is then `None`.
+        p: of a difference of regimes, two-sided, that it is 0.
     """
 
     name: str
@@ -65,6 +70,11 @@ class Estimate:
     comments: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
+    formula: str = ""
+    figures: tuple[tuple[str, float], ...] = ()
+    region: tuple[Interval, ...] = ()
+    bounds: Interval | None = None
+    p: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
@@ -86,6 +96,17 @@ class Estimate:
             out["reason"] = self.reason
         if self.at:
             out["at"] = dict(self.at)
+        if self.formula:
+            out["formula"] = self.formula
+            out["assumptions"] = list(self.assumptions)
+        if self.figures:
+            out["figures"] = {name: value if isfinite(value) else None for name, value in self.figures}
+        if self.region:
+            out["region"] = [[_finite(part.low), _finite(part.high)] for part in self.region]
+        if self.bounds is not None:
+            out["bounds"] = [self.bounds.low, self.bounds.high]
+        if self.p is not None:
+            out["p"] = self.p
         return out
 
 

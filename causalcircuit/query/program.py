@@ -135,7 +135,7 @@ class Query:
 
     name: str
     expr: Expr
-    regime: Literal["intervention"] = "intervention"
+    regime: str = "intervention"
     at: tuple[tuple[str, str], ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
     members: tuple[Expr, ...] = ()
@@ -206,7 +206,8 @@ class Graph:
 
     With `formulas`, a high-level model: how each variable is calculated from columns and other variables. Otherwise
     `nodes` has what each vertex stands for. `latents` are never measured; `selections` are (population, vertex): its
-    mechanism differs there. `wiring` says how it was held against the wiring of models.
+    mechanism differs there. `wiring` says how it was held against the wiring of models. `realized` has, for a vertex,
+    the worlds of a model that stand for its values.
     """
 
     name: str
@@ -220,6 +221,7 @@ class Graph:
     latents: tuple[str, ...] = ()
     selections: tuple[tuple[str, str], ...] = ()
     wiring: str = ""
+    realized: tuple[tuple[str, tuple[tuple[Expr, World], ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

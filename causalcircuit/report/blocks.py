@@ -8,6 +8,7 @@ from itertools import groupby, takewhile
 
 from causalcircuit.query import Estimate, Tested
 from causalcircuit.query.each import SEEN
+from causalcircuit.query.regimes import BY
 
 Answer = Estimate | Tested
 
@@ -32,7 +33,7 @@ def axes_of(block: Sequence[Answer]) -> tuple[str, ...]:
 
 def swept(block: Sequence[Answer]) -> list[str]:
     """The axes of a block that are swept over, as against groups of rows and the tokens at positions."""
-    return [axis for axis in axes_of(block) if not axis.startswith("row.") and axis != SEEN]
+    return [axis for axis in axes_of(block) if not axis.startswith("row.") and axis not in (SEEN, BY)]
 
 
 def shared_ends(block: Sequence[Answer], axis: str) -> tuple[str, str]:
@@ -85,6 +86,8 @@ def _axes_and_name(e: Estimate) -> tuple[object, ...]:
 
 def _sorted(block: list[Estimate]) -> list[Estimate]:
     names = list(dict.fromkeys(e.name for e in block))
+    if any(axis == BY for e in block for axis, _ in e.at):
+        return block  # regimes stand as they were asked for, their differences after them
     return sorted(block, key=lambda e: (names.index(e.name), [_natural(v) for _, v in e.at]))
 
 

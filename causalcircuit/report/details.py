@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 from rich.table import Table
 from rich.text import Text
 
 from causalcircuit.query import Estimate, Tested
 from causalcircuit.query.families import intervals_of
-from causalcircuit.report.blocks import Answer, by_text, label
-from causalcircuit.report.figures import count, p_value
+from causalcircuit.query.regimes import BY
+from causalcircuit.report.blocks import Answer, axes_of, by_text, label
+from causalcircuit.report.figures import count, p_value, percent
 from causalcircuit.report.formulas import formulas, generic, labelled
 from causalcircuit.report.safe import words
 
@@ -22,6 +24,10 @@ def trouble(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     out: list[tuple[str, Text]] = []
     for x in block:
         reason = x.reason.removeprefix("undefined: ")
+        if isinstance(x, Estimate) and x.bounds is not None:
+            continue
+        if _set(x):
+            reason = f"{reason}; {_set(x)}" if reason else _set(x)
         if x.value is None:
             out.append(("undefined:", words(f"{label(x)}: {reason}")))
         elif x.interval is None and reason:
@@ -35,13 +41,38 @@ def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     first = block[0]
     out = formulas(block)
     if isinstance(first, Estimate):
-        out += labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
+        if BY not in axes_of(block):
+            out += labelled("regime", by_text(block, lambda x: [x.regime] if isinstance(x, Estimate) else []))
     else:
         out += _family(block)
+    out += labelled(
+        "identified", by_text(block, lambda x: [x.formula] if isinstance(x, Estimate) and x.formula else [])
+    )
     out += labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
     out += labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
     out += labelled("assuming", by_text(block, lambda x: [generic(a, x) for a in x.assumptions]))
+    out += labelled("figures", by_text(block, _figures))
     return out + labelled("cost", [c for c in [_cost(first)] if c])
+
+
+def _figures(x: Answer) -> list[str]:
+    """What the rows say besides, such as overlap."""
+    if not isinstance(x, Estimate):
+        return []
+    return [f"{name}: {value:.3g}" for name, value in x.figures]
+
+
+def _set(x: Answer) -> str:
+    """A confidence set that is no interval of two ends."""
+    if not isinstance(x, Estimate) or not x.region:
+        return ""
+    ends = [f"({end(p.low)}, {end(p.high)})" for p in x.region]
+    return f"the {percent(x.level)} set is {' and '.join(ends)}"
+
+
+def end(value: float) -> str:
+    """An end of a set, which may be infinite."""
+    return f"{value:.3g}" if isfinite(value) else ("-∞" if value < 0 else "∞")
 
 
 def _family(block: Sequence[Answer]) -> list[tuple[str, Text]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from causalcircuit.query.each import SEEN
+from causalcircuit.query.regimes import BY
 from causalcircuit.report.blocks import Answer, shared_ends, swept
 from causalcircuit.report.safe import words
 
@@ -49,4 +50,4 @@ def labelled(name: str, lines: Iterable[str]) -> list[tuple[str, Text]]:
 
 
 def _members(x: Answer) -> dict[str, str]:
-    return {value: axis for axis, value in x.at if not axis.startswith("row.") and axis != SEEN}
+    return {value: axis for axis, value in x.at if not axis.startswith("row.") and axis not in (SEEN, BY)}

@@ -47,6 +47,8 @@ def estimate_table(block: Sequence[Estimate], width: int) -> Table:
         columns.append(_column("rows", block, lambda e: f"{e.n:,}", right=True))
         if any(e.clusters is not None for e in block):
             columns.append(_column("clusters", block, _clusters, right=True))
+    if any(e.p is not None for e in block):
+        columns.append(_column("p", block, lambda e: "" if e.p is None else p_value(e.p), right=True))
     return _table(columns, block, width)
 
 
@@ -116,12 +118,12 @@ def _names(block: Sequence[Answer]) -> list[_Column]:
 
 def _values(block: Sequence[Answer], units: bool = True, interval: str = "", finest: int = 99) -> list[_Column]:
     """The numbers, with `finest` decimal places at most; `interval` is the title of the intervals of a family."""
-    places = [0 if x.value is None else min(finest, decimals(x.value, x.interval)) for x in block]
+    places = [min(finest, _places(x)) for x in block]
     columns = [
         _Column("value", [_value(x, d) for x, d in zip(block, places, strict=True)], right=True),
     ]
     if units and any(x.unit not in _PLAIN_UNITS for x in block):
-        columns.append(_column("", block, lambda x: "" if x.value is None or x.unit in _PLAIN_UNITS else x.unit))
+        columns.append(_column("", block, lambda x: "" if _unknown(x) or x.unit in _PLAIN_UNITS else x.unit))
     if any(x.interval is not None for x in block):
         levels = {x.level for x in block}
         title = interval or (f"{percent(block[0].level)} interval" if len(levels) == 1 else "interval")
@@ -132,8 +134,22 @@ def _values(block: Sequence[Answer], units: bool = True, interval: str = "", fin
     return columns
 
 
+def _places(x: Answer) -> int:
+    """How many decimal places the numbers of an answer need."""
+    if isinstance(x, Estimate) and x.bounds is not None:
+        return max(decimals(end, x.bounds) for end in (x.bounds.low, x.bounds.high))
+    return 0 if x.value is None else decimals(x.value, x.interval)
+
+
 def _value(x: Answer, places: int) -> Text:
+    if isinstance(x, Estimate) and x.bounds is not None:
+        return Text(f"{figure(x.bounds.low, places)} to {figure(x.bounds.high, places)}", "bold")
     return Text("undefined", "italic") if x.value is None else Text(figure(x.value, places), "bold")
+
+
+def _unknown(x: Answer) -> bool:
+    """Whether there is no number to have a unit."""
+    return x.value is None and not (isinstance(x, Estimate) and x.bounds is not None)
 
 
 def _column(

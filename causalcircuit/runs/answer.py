@@ -28,6 +28,7 @@ from causalcircuit.query import (
     unit_of,
 )
 from causalcircuit.query.families import needs_of
+from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.symbols import symbols
 
 
@@ -39,6 +40,11 @@ def answer(
     Raises:
         DiagnosticError: the table has no answer to it (CQ7xx).
     """
+    if isinstance(command, Observing):
+        from causalcircuit.runs.regimes import by_regimes  # most programs have none
+
+        plain = Estimation(command.interventions, command.data, command.options, None, command.comments, command.span)
+        return by_regimes(command, table, names, lambda query, at: _estimate(query, plain, table, names, at, None)), []
     if isinstance(command, Estimation):
         groups = groups_of(command, table)
         return [

@@ -19,6 +19,7 @@ from causalcircuit.inference import (
 from causalcircuit.query import Command, Estimation, Program, Testing
 from causalcircuit.query.families import drawn_together
 from causalcircuit.query.hub import Online
+from causalcircuit.query.regimes import Observing
 from causalcircuit.query.showing import Showing, simultaneous
 
 
@@ -65,7 +66,7 @@ def check_command(command: Command) -> list[Diagnostic]:
         found.update({d.at(command.span): None for d in _seeded(command)})
         random = is_estimator(options.method) and ESTIMATORS[options.method].random
         options = options if random else replace(options, seed=None)
-    for query in rooms.queries_of(command):
+    for query in command.asked if isinstance(command, Observing) else rooms.queries_of(command):
         place = query.span or command.span
         found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})
     if not isinstance(command, Estimation) and is_estimator(options.method) and ESTIMATORS[options.method].random:

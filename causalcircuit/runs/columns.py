@@ -10,7 +10,8 @@ import numpy as np
 import causalcircuit.rows as rows
 from causalcircuit.check import queries_of
 from causalcircuit.diagnostics import error
-from causalcircuit.query import Column, Command, Estimation, OutcomeTable, columns, compile_estimand, render
+from causalcircuit.query import Column, Command, Estimation, OutcomeTable, columns, compile_estimand, render, walk
+from causalcircuit.query.regimes import Observing
 
 
 def with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Dataset:
@@ -21,6 +22,9 @@ def with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Datase
             for moment in compile_estimand(query.expr)[1]:
                 for part in (moment.value, moment.condition):
                     wanted.update(dict.fromkeys(columns(part) if part is not None else ()))
+        if isinstance(command, Observing):
+            of_rows = [value for name, value in command.nodes if name not in command.reads]
+            wanted.update(dict.fromkeys(c.name for value in of_rows for c in walk(value) if isinstance(c, Column)))
         if isinstance(command, Estimation) and command.per is not None:
             wanted[command.per.name] = None
             _check_groups(command.per, data)

@@ -30,7 +30,7 @@ from causalcircuit.runs.manifest import Recorder, machine, manifest
 from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
-from causalcircuit.runs.task import Task, found_in_store, remember
+from causalcircuit.runs.task import Task, found_in_store, of_rows, remember
 
 if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
@@ -250,7 +250,9 @@ class Runner:
                 names = dict.fromkeys((*plan.models, *(() if rewiring is None else rewiring.models)))
                 models = {name: program.models[name] for name in names}
                 task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf, rewiring=rewiring)
-                if not found_in_store(task):
+                if not models:
+                    task.table = of_rows(task)
+                elif not found_in_store(task):
                     self._load(task)
                 out[ref] = task
             except DiagnosticError as problem:

@@ -83,6 +83,13 @@ def found_in_store(task: Task) -> bool:
     return True
 
 
+def of_rows(task: Task) -> OutcomeTable:
+    """The table of questions that rows answer alone: nothing has to run, and nothing is kept."""
+    from causalcircuit.engine.outcomes import make_table
+
+    return make_table(task.data, {}, {"row_passes": 0.0}, task.data.n, True)
+
+
 def remember(task: Task, table: OutcomeTable) -> None:
     """Keep what a whole plan had to say, so that it need not be prepared again."""
     key = None if task.shelf is None else task.shelf.plan(task.plan)

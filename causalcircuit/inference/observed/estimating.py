@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from causalcircuit.causal import Diagram, Estimand, Identification, Instrument, identify, instruments
-from causalcircuit.causal.adjustment import Backdoor
-from causalcircuit.causal.frontdoor import Frontdoor
 from causalcircuit.diagnostics import Diagnostic, did_you_mean, error
 from causalcircuit.inference.observed._contrast import Contrast
 from causalcircuit.inference.observed._means import difference, settled
@@ -141,8 +139,6 @@ def _columns(
     found: Identification, several: tuple[str, ...], drawn: Diagram
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns that the regime reads beside treatment and outcome; of an instrument, also its conditions."""
-    frame = found.diagram.frame
-    y, x = frame.mask(found.effect.of), frame.mask(found.effect.do)
     if isinstance(found.estimand, Instrument):
         given = found.estimand.given
         names = several or (found.estimand.z,)
@@ -151,22 +147,7 @@ def _columns(
                 bar = f" given {', '.join(given)}" if given else ""
                 raise error("CQ855", f"`{name}` is no instrument{bar} in this diagram", help="leave it out")
         return names, given
-    if found.by == "adjustment":
-        best = Backdoor.of(frame.graph, y, x).best()
-        chosen = found.using if found.using is not None else best[0] if best is not None else 0
-        return frame.named(chosen), ()
-    if found.by == "frontdoor":
-        middle = found.using if found.using is not None else Frontdoor.of(frame.graph, y, x).smallest()
-        return frame.named(middle or 0), ()
-    assert isinstance(found.estimand, Estimand)  # noqa: S101  the complete algorithms give formulas
-    from causalcircuit.causal.terms import mentioned
-
-    used = {found.estimand.names[v] for v in _bits(mentioned(found.estimand.term))}
-    return tuple(v for v in found.estimand.names if v in used and v not in (*found.effect.of, *found.effect.do)), ()
-
-
-def _bits(mask: int) -> list[int]:
-    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+    return found.covariates, ()
 
 
 def _nothing(data: Data, treatment: str, outcome: str, values: tuple[object, object] | None, asked: Asked) -> Observed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import numpy as np
 
 from causalcircuit.inference.observed._linear import Regression, features, standardised

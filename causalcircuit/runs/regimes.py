@@ -1,0 +1,214 @@
+"""`estimate Q in G on d by …`: from a table of rows to an estimate for each regime, and their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from causalcircuit.check.observing import bounding, identified, measured
+from causalcircuit.check.terms import Terms, terms_of
+from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.query import Estimate, Expr, OutcomeTable, Query, World, render, unit_of
+from causalcircuit.query.regimes import BY, INTERVENTION, OBSERVED, Observing, Regime
+from causalcircuit.runs.node_tables import node_table
+from causalcircuit.runs.symbols import symbols
+
+if TYPE_CHECKING:
+    from causalcircuit.inference.observed import Observed
+    from causalcircuit.inference.observed._table import Data
+    from causalcircuit.inference.observed.regimes import ByDiagram, Part
+
+Names = Mapping[Expr | World, str]
+ByModel = Callable[[Query, tuple[tuple[str, str], ...]], Estimate]
+
+
+def by_regimes(command: Observing, table: OutcomeTable, names: Names, by_model: ByModel) -> list[Estimate]:
+    """The estimates of all regimes, query by query, each followed by the differences from the first regime.
+
+    Args:
+        command: the question. table: rows, with what a model gave. names: declared ones.
+        by_model: makes the estimate of an intervention.
+
+    Raises:
+        DiagnosticError: CQ712, CQ713, CQ850 to CQ859, CQ865, what the rows do not give.
+    """
+    shown = {**names, **{value: name for name, value in command.graph.nodes}}
+    answer = _Answer(command, table, shown, by_model)
+    return [made for i, query in enumerate(command.asked) for made in answer.of(i, query)]
+
+
+@dataclass(slots=True)
+class _Answer:
+    command: Observing
+    table: OutcomeTable
+    names: Names
+    by_model: ByModel
+
+    def of(self, number: int, query: Query) -> list[Estimate]:
+        out: list[Estimate] = []
+        with _located(query):
+            terms = terms_of(query.expr, self.command.graph, query.span)
+            for regime in self.command.regimes:
+                at = ((BY, str(regime)),) if len(self.command.regimes) > 1 else ()
+                if regime.name == INTERVENTION:
+                    made = self.by_model(self.command.interventions[number], at)
+                    out.append(self._told(made, query))
+                else:
+                    out.append(self._observed(query, terms, regime, at))
+        return out
+
+    def _observed(self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...]) -> Estimate:
+        from causalcircuit.inference.observed.estimands import answered, part_of
+        from causalcircuit.inference.observed.regimes import by_instrument, joined
+        from causalcircuit.runs.bounding import doubts
+
+        data = self._data()
+        part = part_of(terms.combine, terms.wanted, terms.places, data)
+        way = by_diagram(regime, self.command)
+        asked = _asked(self.command)
+        if not all(identified(regime, w, way.diagram).identified for w in terms.wanted):
+            return self._bounded(query, terms, part, data)
+        if regime.name == "iv":
+            found = by_instrument(data, way, part, asked)
+        else:
+            means = joined(way, data, part)
+            found = answered(terms.combine, means, data, asked)
+            if self.command.sensitivity:
+                figures, said = doubts(part, means, data, way, asked)
+                found = replace(found, diagnostics=(*found.diagnostics, *figures), warnings=(*found.warnings, *said))
+        return self._estimate(query, terms, regime, at, found)
+
+    def _bounded(self, query: Query, terms: Terms, part: Part, data: Data) -> Estimate:
+        """The range of an effect that is not identified."""
+        from causalcircuit.runs.bounding import bounded
+
+        graph = self.command.graph
+        drawn = measured(graph)
+        z = bounding(self.command.bounds or "", terms.wanted[0], drawn, query.span, graph.name)
+        found = bounded(part, data, drawn, z, self.command.options.level)
+        text, where = symbols(query.expr, self.names)
+        population = self.command.options.population
+        return Estimate(
+            name=query.name,
+            value=None,
+            interval=None if population else found.interval,
+            level=self.command.options.level,
+            unit=unit_of(query.expr),
+            n=found.n,
+            clusters=found.clusters,
+            regime=f"bounds({z})",
+            estimand=render(query.expr),
+            method=found.method,
+            reason=found.reason,
+            symbols=text,
+            where=where,
+            data=self.command.data.label,
+            target=target(self.command),
+            at=query.at,
+            assumptions=(f"the diagram {graph.name}: {drawn}", *found.assumptions),
+            comments=self.command.comments,
+            diagnostics=tuple(d.at(query.span) for d in found.warnings),
+            bounds=found.bounds,
+        )
+
+    def _data(self) -> Data:
+        from causalcircuit.inference import codes
+        from causalcircuit.inference.observed._table import read
+
+        arrays: dict[str, Any] = node_table(self.command.nodes, self.table)
+        cluster = None if self.table.cluster is None else codes(self.table.cluster)
+        return read(arrays, [name for name, _ in self.command.nodes], cluster, self.table.weight)
+
+    def _estimate(
+        self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...], found: Observed
+    ) -> Estimate:
+        text, where = symbols(query.expr, self.names)
+        population = self.command.options.population
+        told = {d.message: d for d in found.warnings if not (population and d.code == "CQ609")}
+        return Estimate(
+            name=query.name,
+            value=found.value,
+            interval=None if population else found.interval,
+            level=self.command.options.level,
+            unit=unit_of(query.expr),
+            n=found.n,
+            clusters=found.clusters,
+            regime=str(regime),
+            estimand=render(query.expr),
+            method=found.method.partition(";")[0] if population else found.method,
+            reason="" if population and found.value is not None else found.reason,
+            symbols=text,
+            where=where,
+            data=self.command.data.label,
+            target=target(self.command),
+            at=(*query.at, *at),
+            assumptions=self._assumptions(found),
+            comments=self.command.comments,
+            diagnostics=tuple(d.at(query.span) for d in told.values()),
+            cost=self.table.cost if self.command.reads else {},
+            formula=formulas(terms, regime, self.command),
+            figures=found.diagnostics,
+            region=() if population or found.interval is not None else found.region,
+        )
+
+    def _assumptions(self, found: Observed) -> tuple[str, ...]:
+        graph = self.command.graph
+        said = [f"the diagram {graph.name}: {measured(graph)}"]
+        said += [graph.assume] if graph.assume else []
+        said += [self.command.chosen] if self.command.chosen else []
+        if not self.command.options.population:
+            cluster = self.command.data.cluster
+            unit = "rows" if cluster is None else f"clusters ({render(cluster)})"
+            said.append(f"{unit} are independent draws from the process")
+        return (*said, *found.assumptions)
+
+    def _told(self, made: Estimate, query: Query) -> Estimate:
+        """An intervention's estimate under the question's own name and symbols."""
+        text, where = symbols(query.expr, self.names)
+        chosen = (self.command.chosen,) if self.command.chosen else ()
+        return replace(made, symbols=text, where=where, assumptions=(*made.assumptions, *chosen))
+
+
+def by_diagram(regime: Regime, command: Observing) -> ByDiagram:
+    """The estimator that a word names."""
+    from causalcircuit.inference.observed.regimes import ByDiagram
+
+    by, how = OBSERVED[regime.name]
+    return ByDiagram(measured(command.graph), by, how, regime.using)
+
+
+def formulas(terms: Terms, regime: Regime, command: Observing) -> str:
+    """What the effects of an estimand are in terms of the rows."""
+    out = []
+    for wanted in terms.wanted:
+        found = identified(regime, wanted, measured(command.graph))
+        if found.estimand is not None:
+            slope = regime.name == "iv"
+            out.append(found.estimand.text if slope else f"{found.effect} = {found.estimand.text}")
+    return "; ".join(dict.fromkeys(out))
+
+
+def target(command: Observing) -> str:
+    """Whom the answer is about."""
+    if command.options.population:
+        return f"these rows of {command.data.label}, exactly"
+    unit = "row" if command.data.cluster is None else render(command.data.cluster)
+    return f"the process that {command.data.label} samples, sampling unit {unit}"
+
+
+def _asked(command: Observing) -> Any:
+    from causalcircuit.inference.observed._result import Asked
+
+    options = command.options
+    resamples = (options.resamples or 1999) if options.method == "basic" else None
+    return Asked(options.level, resamples, options.seed)
+
+
+@contextmanager
+def _located(query: Query) -> Iterator[None]:
+    try:
+        yield
+    except DiagnosticError as problem:
+        raise DiagnosticError(*(d.at(query.span) for d in problem.diagnostics)) from None
