@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from lark import Token, Tree
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.foreign import functions
 from causalcircuit.check.measure import unit
+from causalcircuit.check.terms import constant_of
 from causalcircuit.check.values import Function, Module, Value
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     """`node A = m.layer[1].head[3].out @ last`: a name for a site, a readout, a column, or arithmetic of them."""
-    name, *kind, body = inner(tree)
+    parts = inner(tree)
+    worlds = [tree_of(p) for p in parts if isinstance(p, Tree) and p.data == "realization"]
+    name, *kind, body = parts[: len(parts) - len(worlds)]
     value = low.expr(body)
     if is_estimand(value):
         raise error(
@@ -45,8 +49,30 @@ def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             "CQ225", f"`{low.word(kind[0])}` is no kind of node", low.span(kind[0]), help="the only kind is `bool`"
         )
     unit(value, low.span(body))
+    realized = realizations(worlds, low)
     checker.scope.declare(low.word(name), value, low.span(name), again=checker.redefine)
+    checker.scope.realized.pop(low.word(name), None)
+    if realized:
+        checker.scope.realized[low.word(name)] = realized
     checker.remember(value, low.word(name))
+
+
+def realizations(parts: Sequence[Tree[Token]], low: Lowering) -> tuple[tuple[Expr, World], ...]:
+    """`realize 1 -> kitchen, 0 -> office`: the worlds of a model that stand for values of rows.
+
+    Raises:
+        DiagnosticError: CQ867, a value that is none, or that stands twice.
+    """
+    found: dict[Expr, World] = {}
+    for part in parts:
+        written, _, world = part.children
+        value = constant_of(low.expr(written))
+        if value is None or value in found:
+            what = "is no number and no text" if value is None else "stands twice"
+            way = "each value has one world: `realize 1 -> kitchen, 0 -> office`"
+            raise error("CQ867", f"the value `{low.span(written).text}` {what}", low.span(written), help=way)
+        found[value] = low.world(world)
+    return tuple(found.items())
 
 
 def let(checker: Checker, tree: Tree[Token], low: Lowering) -> None:

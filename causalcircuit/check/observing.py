@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from causalcircuit import causal
 from causalcircuit.check.assign import assignable
 from causalcircuit.check.identifying import diagram_of
-from causalcircuit.check.terms import Terms, terms_of
+from causalcircuit.check.terms import Terms, constant_of, terms_of
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, error
 from causalcircuit.query import (
@@ -281,8 +281,9 @@ def run_in_model(query: Query, graph: Graph) -> Expr:
 
 
 def _realized(name: str, worlds: Mapping[Expr, World], a: Assignment, span: Span | None) -> World:
-    if a.value in worlds:
-        return worlds[a.value]
+    value = constant_of(a.value)
+    if value in worlds:
+        return worlds[value]
     known = ", ".join(shown(v) for v in worlds)
     raise error(
         "CQ864",

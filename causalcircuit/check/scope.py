@@ -9,7 +9,7 @@ from pathlib import Path
 from causalcircuit.check.sources import sites
 from causalcircuit.check.values import Builtin, Foreign, Module, Row, Value
 from causalcircuit.diagnostics import Fix, Label, Span, error, nearest
-from causalcircuit.query import Expr, ModelRef, SiteTable
+from causalcircuit.query import Expr, ModelRef, SiteTable, World
 from causalcircuit.query.functions import arity, registered
 
 FUNCTIONS = (
@@ -39,7 +39,8 @@ class Scope:
 
     `columns` are those of all declared data;
     `folder` is what the file's relative paths are relative to; `models` are those of the program; `drawn` are the
-    values that are vertices of a diagram, which `do` may set there.
+    values that are vertices of a diagram, which `do` may set there; `realized` has, for names of nodes, the worlds of a
+    model that stand for their values.
     """
 
     names: dict[str, tuple[Value, Span]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Scope:
     folder: Path | None = None
     models: Mapping[str, ModelRef] = field(default_factory=dict)
     drawn: set[Expr] = field(default_factory=set)
+    realized: dict[str, tuple[tuple[Expr, World], ...]] = field(default_factory=dict)
 
     def sites(self, model: str) -> SiteTable:
         """The sites of a declared model, by the name that its addresses start with."""

@@ -136,11 +136,9 @@ class _Cutter:
             )
         if isinstance(value, Statistic):
             raise self._none(value, "a regime compares values that are written down", "write the number")
-        number = _number(value)
-        if number is not None:
-            return Number(number)
-        if isinstance(value, Text):
-            return Text(value.value)
+        found = constant_of(value)
+        if found is not None:
+            return found
         raise self._none(value, "it is no number and no text", "set a number or a text: `do(X = 1)`")
 
     def _given(self, condition: Expr | None) -> list[tuple[str, Expr]]:
@@ -161,6 +159,14 @@ class _Cutter:
     def _none(self, e: Expr, why: str, way: str) -> DiagnosticError:
         message = f"`{shown(e)}` is no value that a regime of observed rows can work with: {why}"
         return error("CQ861", message, within(e.span, self.span), help=way)
+
+
+def constant_of(e: Expr) -> Expr | None:
+    """A value that is written down, as a number or a text; None where it is another."""
+    if isinstance(e, Text):
+        return Text(e.value)
+    number = _number(e)
+    return None if number is None else Number(number)
 
 
 def _number(e: Expr) -> float | None:

@@ -1,6 +1,7 @@
 """Intervals, tests, families: what a table of outcomes says about an estimand. Sees tables, never models."""
 
 from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
+from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._binomial import Share, fewest_draws
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
 from causalcircuit.inference._corrections import adjusted, errors, holm
@@ -65,4 +66,5 @@ __all__ = [
     "together",
     "units_needed",
     "units_of",
+    "value_of",
 ]

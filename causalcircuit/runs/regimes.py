@@ -17,6 +17,7 @@ from causalcircuit.runs.symbols import symbols
 
 if TYPE_CHECKING:
     from causalcircuit.inference.observed import Observed
+    from causalcircuit.inference.observed._means import Combine, Means
     from causalcircuit.inference.observed._table import Data
     from causalcircuit.inference.observed.regimes import ByDiagram, Part
 
@@ -35,7 +36,7 @@ def by_regimes(command: Observing, table: OutcomeTable, names: Names, by_model: 
         DiagnosticError: CQ712, CQ713, CQ850 to CQ859, CQ865, what the rows do not give.
     """
     shown = {**names, **{value: name for name, value in command.graph.nodes}}
-    answer = _Answer(command, table, shown, by_model)
+    answer = _Answer(command, table, shown, by_model, variables(command, table))
     return [made for i, query in enumerate(command.asked) for made in answer.of(i, query)]
 
 
@@ -45,40 +46,92 @@ class _Answer:
     table: OutcomeTable
     names: Names
     by_model: ByModel
+    data: Data
 
     def of(self, number: int, query: Query) -> list[Estimate]:
         out: list[Estimate] = []
         with _located(query):
             terms = terms_of(query.expr, self.command.graph, query.span)
+            several = len(self.command.regimes) > 1
+            found: list[tuple[str, tuple[Means, Combine]]] = []
             for regime in self.command.regimes:
-                at = ((BY, str(regime)),) if len(self.command.regimes) > 1 else ()
+                at = ((BY, str(regime)),) if several else ()
                 if regime.name == INTERVENTION:
                     made = self.by_model(self.command.interventions[number], at)
                     out.append(self._told(made, query))
+                    found += [(str(regime), self._of_model(number))] if several else []
                 else:
-                    out.append(self._observed(query, terms, regime, at))
+                    estimate, how = self._observed(query, terms, regime, at)
+                    out.append(estimate)
+                    found += [(str(regime), how)] if how is not None else []
+            if several and not self.command.options.population:
+                out += [self._difference(query, other, found[0]) for other in found[1:]]
         return out
 
-    def _observed(self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...]) -> Estimate:
+    def _observed(
+        self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...]
+    ) -> tuple[Estimate, tuple[Means, Combine] | None]:
         from causalcircuit.inference.observed.estimands import answered, part_of
-        from causalcircuit.inference.observed.regimes import by_instrument, joined
+        from causalcircuit.inference.observed.regimes import Slope, joined
         from causalcircuit.runs.bounding import doubts
 
-        data = self._data()
+        data = self.data
         part = part_of(terms.combine, terms.wanted, terms.places, data)
         way = by_diagram(regime, self.command)
         asked = _asked(self.command)
         if not all(identified(regime, w, way.diagram).identified for w in terms.wanted):
-            return self._bounded(query, terms, part, data)
+            return self._bounded(query, terms, part, data), None
         if regime.name == "iv":
-            found = by_instrument(data, way, part, asked)
-        else:
-            means = joined(way, data, part)
-            found = answered(terms.combine, means, data, asked)
-            if self.command.sensitivity:
-                figures, said = doubts(part, means, data, way, asked)
-                found = replace(found, diagnostics=(*found.diagnostics, *figures), warnings=(*found.warnings, *said))
-        return self._estimate(query, terms, regime, at, found)
+            slope = Slope.of(data, way, part)
+            made = self._estimate(query, terms, regime, at, slope.answered(data, asked))
+            return made, (slope.means(data), lambda means: means[..., 0])
+        means = joined(way, data, part)
+        found = answered(terms.combine, means, data, asked)
+        if self.command.sensitivity:
+            figures, said = doubts(part, means, data, way, asked)
+            found = replace(found, diagnostics=(*found.diagnostics, *figures), warnings=(*found.warnings, *said))
+        return self._estimate(query, terms, regime, at, found), (means, part.combine)
+
+    def _of_model(self, number: int) -> tuple[Means, Combine]:
+        """What interventions gave, on the rows of the other regimes."""
+        from causalcircuit.inference import sample_of, value_of
+        from causalcircuit.inference.observed.regimes import averaged
+
+        sample = sample_of(self.command.interventions[number].expr, self.table)
+        kept = self.data.row - 1
+        means = averaged(self.data, sample.values[kept], sample.mask[kept], "mean", ())
+        return means, lambda at: value_of(sample.combine, at)
+
+    def _difference(
+        self, query: Query, other: tuple[str, tuple[Means, Combine]], first: tuple[str, tuple[Means, Combine]]
+    ) -> Estimate:
+        """How far a regime lies from the first one, with a test that they agree."""
+        from causalcircuit.inference.observed.regimes import compared
+        from causalcircuit.query import Region
+
+        found = compared(other[1], first[1], self.data, _asked(self.command))
+        options = self.command.options
+        text, where = symbols(query.expr, self.names)
+        return Estimate(
+            name=query.name,
+            value=found.value,
+            interval=found.interval,
+            level=options.level,
+            unit=unit_of(query.expr),
+            n=found.n,
+            clusters=found.clusters,
+            regime=f"{other[0]} - {first[0]}",
+            estimand=render(query.expr),
+            method=found.method,
+            reason=found.reason,
+            symbols=text,
+            where=where,
+            data=self.command.data.label,
+            target=target(self.command),
+            at=(*query.at, (BY, f"{other[0]} - {first[0]}")),
+            comments=self.command.comments,
+            p=found.p_inside(Region(0.0, 0.0, closed=True, outside=True)),
+        )
 
     def _bounded(self, query: Query, terms: Terms, part: Part, data: Data) -> Estimate:
         """The range of an effect that is not identified."""
@@ -112,14 +165,6 @@ class _Answer:
             diagnostics=tuple(d.at(query.span) for d in found.warnings),
             bounds=found.bounds,
         )
-
-    def _data(self) -> Data:
-        from causalcircuit.inference import codes
-        from causalcircuit.inference.observed._table import read
-
-        arrays: dict[str, Any] = node_table(self.command.nodes, self.table)
-        cluster = None if self.table.cluster is None else codes(self.table.cluster)
-        return read(arrays, [name for name, _ in self.command.nodes], cluster, self.table.weight)
 
     def _estimate(
         self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...], found: Observed
@@ -169,6 +214,22 @@ class _Answer:
         text, where = symbols(query.expr, self.names)
         chosen = (self.command.chosen,) if self.command.chosen else ()
         return replace(made, symbols=text, where=where, assumptions=(*made.assumptions, *chosen))
+
+
+def variables(command: Observing, table: OutcomeTable) -> Data:
+    """The variables that are read, as columns.
+
+    Raises:
+        DiagnosticError: CQ712, CQ713, CQ850, CQ865, a row without a value.
+    """
+    from causalcircuit.inference import codes
+    from causalcircuit.inference.observed._table import read
+
+    names = [name for name, _ in command.nodes]
+    arrays: dict[str, Any] = node_table(command.nodes, table)
+    if not names:  # interventions alone: no variable is read
+        names, arrays = ["row"], {"row": table.rows}
+    return read(arrays, names, None if table.cluster is None else codes(table.cluster), table.weight)
 
 
 def by_diagram(regime: Regime, command: Observing) -> ByDiagram:

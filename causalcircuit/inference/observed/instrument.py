@@ -52,6 +52,15 @@ def wald(
     Raises:
         DiagnosticError: CQ852 constant or collinear columns, CQ853 too few rows.
     """
+    return settled(two_stage(data, contrast, instruments, given), lambda means: means[..., 0], data, asked)
+
+
+def two_stage(data: Data, contrast: Contrast, instruments: Sequence[Column], given: Sequence[Column]) -> Means:
+    """The contrast by two-stage least squares, as the only mean.
+
+    Raises:
+        DiagnosticError: CQ852 constant or collinear columns, CQ853 too few rows.
+    """
     fit, k = _stages(data, contrast, instruments, given)
     sums = fit.sums(data)
     cross = _gram(fit, k)
@@ -62,7 +71,7 @@ def wald(
 
     strength, f = _strength(data, fit, k)
     made = Means.of_sums(sums, effect, "two-stage least squares", _ASSUMED, fit.p).said(*strength)
-    return settled(replace(made, figures=f), lambda means: means[..., 0], data, asked)
+    return replace(made, figures=f)
 
 
 def anderson_rubin(

@@ -29,7 +29,7 @@ from causalcircuit.inference.observed.adjustment import adjusted
 from causalcircuit.inference.observed.doubly_robust import doubly_robust
 from causalcircuit.inference.observed.formula import Payoff, Settings, plugged_in
 from causalcircuit.inference.observed.frontdoor import through
-from causalcircuit.inference.observed.instrument import anderson_rubin
+from causalcircuit.inference.observed.instrument import anderson_rubin, two_stage
 from causalcircuit.inference.observed.weighting import weighted
 
 _SETS = {"auto": adjusted, "weighting": weighted, "doubly_robust": doubly_robust}
@@ -154,56 +154,74 @@ def joined(regime: Regime, data: Data, part: Part) -> Means:
     )
 
 
-def by_instrument(data: Data, regime: ByDiagram, part: Part, asked: Asked) -> Observed:
-    """A linear contrast of means by an instrument: the slope times the step, with the set of Anderson and Rubin.
+@dataclass(frozen=True, slots=True, eq=False)
+class Slope:
+    """A linear contrast of means by an instrument: the slope of one outcome times the step between the settings."""
 
-    Raises:
-        DiagnosticError: CQ859, an estimand that is no contrast of one outcome's means.
-    """
-    names = {(q.of, q.do) for q in part.questions}
-    steps = part.slopes
-    plain = len(part.questions) == 1 and part.questions[0].outcome.name == part.questions[0].of[0]
-    if len(names) > 1 or not plain or steps is None or abs(steps[:-1].sum()) > 1e-12 or steps[-1] != 0:
-        raise error(
-            "CQ859",
-            "an instrument gives a slope, and this estimand is no difference of means of one outcome",
-            help="ask for a difference: `E[Y | do(X = 1)] - E[Y | do(X = 0)]`",
-        )
-    question = part.questions[0]
-    x = question.do[0]
-    at = question.numbers(data)
-    step = float(sum(c * at[i][x] for c, (_, i) in zip(steps[:-1], part.places, strict=True)))
-    found = regime.identified(question)
-    treatment = data[x]
-    varied(treatment)
-    contrast = Contrast(treatment, question.outcome, 0.0, step)
-    z, *given = (data[name] for name in found.covariates)
-    if step == 0:
-        raise error("CQ859", f"`{x}` is compared with itself", help="give two values that differ")
-    return anderson_rubin(data, contrast, [z], given, asked)
+    contrast: Contrast
+    instrument: Column
+    given: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, data: Data, regime: ByDiagram, part: Part) -> Slope:
+        """What an estimand asks of an instrument.
+
+        Raises:
+            DiagnosticError: CQ859, an estimand that is no contrast of one outcome's means.
+        """
+        steps = part.slopes
+        question = part.questions[0]
+        plain = len(part.questions) == 1 and question.outcome.name == question.of[0]
+        if not plain or steps is None or abs(steps[:-1].sum()) > 1e-12 or steps[-1] != 0:
+            raise error(
+                "CQ859",
+                "an instrument gives a slope, and this estimand is no difference of means of one outcome",
+                help="ask for a difference: `E[Y | do(X = 1)] - E[Y | do(X = 0)]`",
+            )
+        x = question.do[0]
+        at = question.numbers(data)
+        step = float(sum(c * at[i][x] for c, (_, i) in zip(steps[:-1], part.places, strict=True)))
+        if step == 0:
+            raise error("CQ859", f"`{x}` is compared with itself", help="give two values that differ")
+        varied(data[x])
+        z, *given = (data[name] for name in regime.identified(question).covariates)
+        return cls(Contrast(data[x], question.outcome, 0.0, step), z, tuple(given))
+
+    def answered(self, data: Data, asked: Asked) -> Observed:
+        """The estimate with the set of Anderson and Rubin."""
+        return anderson_rubin(data, self.contrast, [self.instrument], self.given, asked)
+
+    def means(self, data: Data) -> Means:
+        """The estimate alone, as one mean, to be compared with those of other regimes."""
+        return two_stage(data, self.contrast, [self.instrument], self.given)
 
 
-def compared(first: Means, second: Means, combine: Combine, data: Data, asked: Asked) -> Observed:
+def compared(first: tuple[Means, Combine], second: tuple[Means, Combine], data: Data, asked: Asked) -> Observed:
     """How much more the first regime gives than the second, on the same units: both move together when one is left out.
 
-    Raises:
-        DiagnosticError: CQ859, a bootstrap of a regime that has none.
+    Numbers that differ by rounding alone are equal: two regimes may have one formula.
     """
-    k = len(first.value)
-    resampled = first.drawn is not None and second.drawn is not None
+    (one, of_one), (two, of_two) = first, second
+    resampled = asked.resamples is not None and one.drawn is not None and two.drawn is not None
+    # Both at once: a resample of units is one for all regimes.
     both = Means(
-        np.concatenate([first.value, second.value]),
-        "difference on the same " + data.word,
+        np.stack([of_one(one.value), of_two(two.value)], axis=-1),
+        f"difference on the same {data.word}",
         (),
-        max(first.parameters, second.parameters),
-        lambda: np.concatenate([first.left, second.left], axis=1),
-        (lambda b, s: np.concatenate([m.drawn(b, s) for m in (first, second) if m.drawn], axis=1))
+        max(one.parameters, two.parameters),
+        lambda: np.stack([of_one(one.left), of_two(two.left)], axis=-1),
+        (lambda b, s: np.stack([of(m.drawn(b, s)) for m, of in (first, second) if m.drawn], axis=-1))
         if resampled
         else None,
-        first.unresampled or second.unresampled,
     )
     plain = asked if resampled else replace(asked, resamples=None, seed=None)
-    return settled(both, lambda m: np.asarray(combine(m[..., :k]) - combine(m[..., k:])), data, plain)
+
+    def gap(means: Floats) -> Floats:
+        apart = means[..., 0] - means[..., 1]
+        size = np.abs(means).max(axis=-1)
+        return np.asarray(np.where(np.abs(apart) <= 1e-11 * size, 0.0, apart))
+
+    return settled(both, gap, data, plain)
 
 
 def averaged(data: Data, values: Floats, mask: Numbers | Floats, method: str, assumptions: tuple[str, ...]) -> Means:
