@@ -15,6 +15,7 @@ from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
 from causalcircuit.query.identification import Identified
 from causalcircuit.query.independence import Independent
+from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.check import check_program
 
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
@@ -75,12 +76,26 @@ def _graph(graph: Graph) -> str:
 
 def _command(command: Estimation | Testing, program: Program) -> list[str]:
     comments = [f"## {c}" for c in command.comments]
+    if isinstance(command, Observing):
+        return [*comments, *_observing(command, program)]
     if isinstance(command, Estimation):
         per = [f"  per {render(command.per)}"] if command.per is not None else []
         queries = [line for q in command.queries for line in _query(q, program)]
         return [*comments, f"estimate on {_data(command.data)}", f"  {command.options}", *per, *queries]
     head = f"test {command.name or '(unnamed)'}, {command.correction}, alpha {command.alpha}, on {_data(command.data)}"
     return [*comments, head, f"  {command.options}", *(x for c in command.claims for x in _claim(c, program))]
+
+
+def _observing(command: Observing, program: Program) -> list[str]:
+    by = ", ".join(map(str, command.regimes))
+    wished = [f"  assume linear: {command.linear}, bounds: {command.bounds}, sensitivity: {command.sensitivity}"]
+    chosen = [f"  {command.chosen}"] if command.chosen else []
+    head = f"estimate in {command.graph.name} on {_data(command.data)} by {by}"
+    nodes = [
+        f"  {name} = {render(value)}{' (of a model)' if name in command.reads else ''}" for name, value in command.nodes
+    ]
+    asked = [line for q in (*command.asked, *command.interventions) for line in _query(q, program)]
+    return [head, f"  {command.options}", *wished, *chosen, *nodes, *asked]
 
 
 def _query(query: Query, program: Program, region: str = "") -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from causalcircuit.api.addresses import Model
-from causalcircuit.api.quantities import Models, Quantity, merge
+from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
 from causalcircuit.check import sites
 from causalcircuit.check.holding import held
 from causalcircuit.check.identifying import drawn, given, identified, remarks
@@ -52,20 +52,36 @@ class Drawing:
         return Vertex(bound, {} if isinstance(bound, Variable) else self.models)
 
 
-def graph(text: str, *, name: str = "G", assume: str = "", **nodes: Quantity) -> Drawing:
+def graph(
+    text: str,
+    *,
+    name: str = "G",
+    assume: str = "",
+    realize: Mapping[str, Mapping[float | str, Do]] | None = None,
+    **nodes: Quantity,
+) -> Drawing:
     """A diagram from `"X -> M, M -> Y, X <-> Y"`, DOT or dagitty.
 
     Args:
         text: the diagram; latents and populations in the form of DOT or dagitty. name: how answers call it.
         assume: what it takes for granted, for reports. nodes: what variables stand for; others are bound to nothing.
+        realize: for a variable of rows, the worlds of a model that stand for its values.
 
     Raises:
         DiagnosticError: CQ280 a latent that is measured, CQ291 an arrow that the wiring of a model does not have, CQ830
             a cycle, CQ831, CQ832, CQ834 a text that is no diagram.
     """
     made = drawn(text, name, {v: q.expr for v, q in nodes.items()}, assume)
-    models = merge(*(q.models for q in nodes.values()))
-    checked, denied = held(made, lambda model: sites(models[model]))
+    worlds = realize or {}
+    unknown = [v for v in worlds if v not in made.vertices]
+    if unknown:
+        way = did_you_mean(unknown[0], made.vertices)
+        raise error("CQ832", f"the diagram has no variable `{unknown[0]}`", help=way)
+    realized = tuple(
+        (v, tuple((quantity(value).expr, world.world) for value, world in of.items())) for v, of in worlds.items()
+    )
+    models = merge(*(q.models for q in nodes.values()), *(w.models for of in worlds.values() for w in of.values()))
+    checked, denied = held(replace(made, realized=realized), lambda model: sites(models[model]))
     return Drawing(checked, models, tuple(denied))
 
 

@@ -9,8 +9,10 @@ from typing import Any, Literal, overload
 
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import trust_told
+from causalcircuit.api.diagrams import Drawing
 from causalcircuit.api.families import Family
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
+from causalcircuit.api.regimes import observations, wishes_of
 from causalcircuit.api.stated import Hypothesis, Stated, tried
 from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
@@ -43,7 +45,7 @@ from causalcircuit.query.program import Format
 from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
 
-_SETTINGS = "method, resamples, level, seed, per, population, progress"
+_SETTINGS = "method, resamples, level, seed, per, population, progress, diagram, by, assume, bounds, sensitivity"
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -189,6 +191,11 @@ def estimate(
     per: Quantity | None = None,
     population: bool = False,
     progress: Progress | None = None,
+    diagram: Drawing | None = None,
+    by: str | Sequence[str] = (),
+    assume: Literal["linear"] | None = None,
+    bounds: bool | str = False,
+    sensitivity: bool = False,
     **named: Quantity | Sweep,
 ) -> Result:
     """Estimates with intervals; named arguments name their estimands: `estimate(total=total, on=scenes)`.
@@ -198,11 +205,28 @@ def estimate(
         method, resamples, level, seed: the estimator; the default is analytic and needs no seed.
         per: a column whose values are row groups. population: these rows exactly, no interval.
         progress: hears how many rows × worlds are done.
+        diagram: made by `graph`; the estimands are over its variables then, and regimes answer.
+        by: regimes, `"adjustment"`, `["intervention", "iv(Z)"]`; without them the first that is right.
+        assume: `linear`, for an instrument. bounds: whether an effect that is not identified is bounded, or by which
+            instrument. sensitivity: how strong an unmeasured cause would have to be.
 
     Raises:
         DiagnosticError: what is wrong with the question, before any forward pass; `AfterPass` after one.
     """
     check_asked(on, *estimands, **named)
+    if diagram is not None:
+        wishes = wishes_of(by, assume == "linear", bounds, sensitivity)
+        options = Options(method, resamples, level, seed, population)
+        asked = [*((render(q.expr), q) for q in estimands), *named.items()]
+        if per is not None or any(isinstance(q, Sweep) for _, q in asked):
+            way = "ask one by one, and for one group at a time: `E[Y | do({X: 1}), Z == 1]`"
+            raise error("CQ863", "sweeps and groups are not answered by regimes", help=way)
+        commands = observations(
+            [(name, q) for name, q in asked if isinstance(q, Quantity)], diagram, on.ref, options, wishes
+        )
+        return answers(commands, merge(diagram.models, *(q.models for _, q in asked)), progress, diagram.remarks)
+    if by or assume or bounds or sensitivity:
+        raise error("CQ286", "this says not in which diagram", help="add `diagram=cq.graph(…)`")
     queries, models, _, notes = asked_of(estimands, named)
     options = Options(method, resamples, level, seed, population)
     return answer(Estimation(queries, on.ref, options, column_of(per)), models, progress, notes)
@@ -274,7 +298,7 @@ def power(
     check_asked(on)
     plain, _, correct, alpha = _opened(claims, "", correct, alpha)
     command, models, notes = _testing(plain, on, correct, alpha, Options(), "")
-    made = _checked_alone(command, models, notes)
+    made = _checked_alone([command], models, notes)
     found = rooms.plan_program(made, rooms.PlanWishes(pilot=pilot, power=power), progress)
     return tuple(q.power for each in found.data for q in each.questions if q.power is not None)
 
@@ -348,14 +372,22 @@ def _query(name: str, q: Quantity) -> Query:
 
 def answer(command: Command, models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()) -> Result:
     """The answer to one command, held against the rules first."""
-    return rooms.run_program(_checked_alone(command, models, notes), progress=progress)
+    return rooms.run_program(_checked_alone([command], models, notes), progress=progress)
 
 
-def _checked_alone(command: Command, models: Models, notes: Sequence[Diagnostic]) -> Program:
-    """A program of one command, held against the rules."""
-    found = [*trust_told(models), *notes, *examine(command, models)]
+def answers(
+    commands: Sequence[Command], models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()
+) -> Result:
+    """The answers to some commands, held against the rules first."""
+    return rooms.run_program(_checked_alone(commands, models, notes), progress=progress)
+
+
+def _checked_alone(commands: Sequence[Command], models: Models, notes: Sequence[Diagnostic]) -> Program:
+    """A program of nothing else, held against the rules."""
+    found = [*trust_told(models), *notes, *(d for command in commands for d in examine(command, models))]
     DiagnosticError.raise_if(found)
-    made = Program(models, {command.data.label: command.data}, commands=(command,), warnings=tuple(found))
+    data = {command.data.label: command.data for command in commands}
+    made = Program(models, data, commands=tuple(commands), warnings=tuple(dict.fromkeys(found)))
     return rooms.check_program(made)
 
 

@@ -175,8 +175,9 @@ def not_identified(
     helps = [f"hedge: {found.hedge}"] if found.hedge is not None else []
     helps += [*found.notes, *(f"would help: {one}" for one in found.advice[:3])]
     effect = found.effect
-    if found.by != "id":
-        helps.append("leave `by` out: other regimes may identify it")
+    others = causal.identify(diagram, effect.of, effect.do, effect.given)
+    if others.identified:
+        helps.append(f"`by {others.by}` identifies it")
     if len(effect.of) == len(effect.do) == 1 and not effect.given:
         near = causal.instruments(diagram, effect.of[0], effect.do[0])
         if near and found.by != "iv":

@@ -47,7 +47,7 @@ class Estimate:
         formula: of a regime of observed rows, what the estimand is there. figures: named numbers, such as overlap.
         region: the confidence set where it is no single interval of two ends; an end may be infinite.
         bounds: between which values an effect lies that is not identified; `value` is then `None`.
-        p: of a difference of regimes, two-sided, that it is 0.
+        p: of a difference of regimes, two-sided, that it is 0. graph: the diagram of the question, where it has one.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Estimate:
     region: tuple[Interval, ...] = ()
     bounds: Interval | None = None
     p: float | None = None
+    graph: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
@@ -96,6 +97,8 @@ class Estimate:
             out["reason"] = self.reason
         if self.at:
             out["at"] = dict(self.at)
+        if self.graph:
+            out["graph"] = self.graph
         if self.formula:
             out["formula"] = self.formula
             out["assumptions"] = list(self.assumptions)

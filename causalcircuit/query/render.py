@@ -230,4 +230,5 @@ def _world(world: World, names: Names, inside: bool = False) -> str:
 
 def assignment(a: Assignment, names: Names | None = None) -> str:
     """`target = value`, as inside `do(…)`."""
-    return f"{_expr(a.target, names or {}, 0)} = {_expr(a.value, names or {}, 0)}"
+    # An event that stands for a variable of a diagram keeps its own signs in parentheses.
+    return f"{_expr(a.target, names or {}, 1)} = {_expr(a.value, names or {}, 0)}"

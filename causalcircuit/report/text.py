@@ -128,7 +128,8 @@ def _head(block: Sequence[Answer]) -> Text:
         return _line(what, [*facts, *_claimed([x for x in block if isinstance(x, Tested)])]) + _tally(block)
     axes = axes_of(block)
     one = axes and len({x.name for x in block}) == 1
-    what = f"{first.name} on {first.data}" if one else f"on {first.data}"
+    on = f"in {first.graph} on {first.data}" if first.graph else f"on {first.data}"
+    what = f"{first.name} {on}" if one else on
     return _line(what, [*facts, *(f"for each {axis}" for axis in swept(block))])
 
 

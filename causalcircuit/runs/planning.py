@@ -12,8 +12,10 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warnin
 from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Program, Site, render, unit_of, walk
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question
 from causalcircuit.query.plan import Plan
+from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.circuit_plans import planned_circuits
 from causalcircuit.runs.execute import Progress
+from causalcircuit.runs.observed_plans import observed_questions
 from causalcircuit.runs.powers import check_power, unknown_power
 from causalcircuit.runs.rewiring import split
 from causalcircuit.runs.rewiring_plans import rewired_notes
@@ -251,7 +253,10 @@ def _forecast(
     found = outlook.of(each, progress)
     questions: list[Question] = []
     for command in each.asked:
-        for number, query in enumerate(queries_of(command)):
+        if isinstance(command, Observing):
+            questions += observed_questions(command, program.names)
+        of_models = command.interventions if isinstance(command, Observing) else queries_of(command)
+        for number, query in enumerate(of_models):
             plain, others = split([query.expr])
             own = make_plan(plain, each.data, {n: sites(ref) for n, ref in program.models.items()})
             text, where = symbols(query.expr, program.names)

@@ -86,7 +86,7 @@ class _Answer:
             made = self._estimate(query, terms, regime, at, slope.answered(data, asked))
             return made, (slope.means(data), lambda means: means[..., 0])
         means = joined(way, data, part)
-        found = answered(terms.combine, means, data, asked)
+        found = answered(terms.combine, means, data, asked, self.command.options.population)
         if self.command.sensitivity:
             figures, said = doubts(part, means, data, way, asked)
             found = replace(found, diagnostics=(*found.diagnostics, *figures), warnings=(*found.warnings, *said))
@@ -127,6 +127,7 @@ class _Answer:
             symbols=text,
             where=where,
             data=self.command.data.label,
+            graph=self.command.graph.name,
             target=target(self.command),
             at=(*query.at, (BY, f"{other[0]} - {first[0]}")),
             comments=self.command.comments,
@@ -158,6 +159,7 @@ class _Answer:
             symbols=text,
             where=where,
             data=self.command.data.label,
+            graph=self.command.graph.name,
             target=target(self.command),
             at=query.at,
             assumptions=(f"the diagram {graph.name}: {drawn}", *found.assumptions),
@@ -187,6 +189,7 @@ class _Answer:
             symbols=text,
             where=where,
             data=self.command.data.label,
+            graph=self.command.graph.name,
             target=target(self.command),
             at=(*query.at, *at),
             assumptions=self._assumptions(found),
@@ -213,7 +216,9 @@ class _Answer:
         """An intervention's estimate under the question's own name and symbols."""
         text, where = symbols(query.expr, self.names)
         chosen = (self.command.chosen,) if self.command.chosen else ()
-        return replace(made, symbols=text, where=where, assumptions=(*made.assumptions, *chosen))
+        return replace(
+            made, graph=self.command.graph.name, symbols=text, where=where, assumptions=(*made.assumptions, *chosen)
+        )
 
 
 def variables(command: Observing, table: OutcomeTable) -> Data:

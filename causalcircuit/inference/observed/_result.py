@@ -93,7 +93,8 @@ def from_draws(found: Observed, data: Data, value: float, draws: Floats, asked: 
         low, high = math.floor((size + 1) * a + 1e-9), math.ceil((size + 1) * (1 - a) - 1e-9)
         if lost or low < 1 or high > size:
             return -math.inf, math.inf
-        return 2 * value - float(drawn[high - 1]), 2 * value - float(drawn[low - 1])
+        # Errors above one half are asked of p-values only: the ends have crossed there.
+        return 2 * value - float(drawn[max(high, 1) - 1]), 2 * value - float(drawn[min(low, size) - 1])
 
     why = f"{lost} of {size} resamples have no value: a cell without rows, or a fit without a solution" if lost else ""
     words = f"{found.method}; basic bootstrap of {data.word}, {size} resamples"

@@ -28,8 +28,18 @@ def part_of(combine: Expr, wanted: Sequence[Wanted], places: tuple[tuple[int, in
     return Part(questions, places, lambda means: value_of(combine, means), linear(combine, len(places)))
 
 
-def answered(combine: Expr, means: Means, data: Data, asked: Asked) -> Observed:
-    """The estimate of arithmetic over means; undefined where a divisor cannot be told from 0."""
+def answered(combine: Expr, means: Means, data: Data, asked: Asked, exact: bool = False) -> Observed:
+    """The estimate of arithmetic over means; undefined where a divisor cannot be told from 0.
+
+    Args:
+        combine: the arithmetic. means: its terms. exact: the rows are all there is, so that there is no interval.
+    """
+    if exact:
+        value = float(value_of(combine, means.value))
+        found = blank(data, asked, means.method, means.assumptions)
+        found = replace(found, warnings=means.warnings, diagnostics=means.figures)
+        sound = np.isfinite(value)
+        return replace(found, value=value if sound else None, reason="" if sound else "undefined: a division by 0")
     for inside, kind in guards(combine):
         plain = replace(asked, resamples=None, seed=None)
         held = settled(means, _arithmetic(inside), data, plain)

@@ -1,0 +1,41 @@
+"""What a plan says of questions that rows answer under a diagram: the regime and why, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from causalcircuit.check.observing import measured
+from causalcircuit.query import Expr, World, render, unit_of
+from causalcircuit.query.forecast import Question, Width
+from causalcircuit.query.regimes import BY, INTERVENTION, Observing
+from causalcircuit.runs.symbols import symbols
+
+_WIDTH = Width(None, "unknown", "intervals of observed rows are not forecast")
+
+
+def observed_questions(command: Observing, names: Mapping[Expr | World, str]) -> list[Question]:
+    """A line for each estimand and regime of observed rows; those of interventions are planned as worlds."""
+    shown = {**names, **{value: name for name, value in command.graph.nodes}}
+    several = len(command.regimes) > 1
+    out = []
+    for query in command.asked:
+        text, where = symbols(query.expr, shown)
+        for regime in command.regimes:
+            if regime.name == INTERVENTION:
+                continue
+            out.append(
+                Question(
+                    query.name,
+                    text,
+                    where,
+                    render(query.expr),
+                    ((BY, str(regime)),) if several else (),
+                    str(regime),
+                    command.chosen or f"the diagram {command.graph.name} identifies it: {measured(command.graph)}",
+                    1 if command.reads else 0,
+                    unit_of(query.expr),
+                    command.options.level,
+                    _WIDTH,
+                )
+            )
+    return out
