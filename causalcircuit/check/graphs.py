@@ -96,7 +96,7 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
         nodes,
         tuple(latents),
         tuple(selections),
-        tuple((v, checker.scope.realized[v]) for v in vertices if v in checker.scope.realized and not made_by),
+        realized=tuple((v, checker.scope.realized[v]) for v in vertices if v in checker.scope.realized and not made_by),
     )
     if not made_by:
         declared, denied = held(declared, low.scope.sites, drawn_in)
