@@ -9,8 +9,8 @@ from causalcircuit.inference._correlation import fisher, is_correlation
 from causalcircuit.inference._estimators import Fit, Problem, estimator
 from causalcircuit.inference._image import image_fit
 from causalcircuit.inference._numpy import Floats, np
-from causalcircuit.inference._probability import is_probability, range_of, wilson
-from causalcircuit.inference._quantile import is_quantile, quantile
+from causalcircuit.inference._probability import is_probability, range_of, wilson_fit
+from causalcircuit.inference._quantile import atoms, is_quantile, quantile, tied
 from causalcircuit.inference._ratio import fieller_fit, is_ratio
 from causalcircuit.inference._student import deviations, t_fit
 from causalcircuit.query import Options
@@ -37,10 +37,12 @@ def default(problem: Problem, options: Options) -> Fit:
         independent = not (shape.clustered or shape.weighted)
         # where all units agree a t interval has no width, though little is known
         if independent or not deviations(problem).any():
-            return wilson(problem, options)
+            return wilson_fit(problem)
         return within_ends(t_fit(problem, skewed=True), problem)
     if is_quantile(shape) and problem.sample is not None:
         return quantile(problem, options)
+    if tied(problem):
+        return image_fit(problem, options, default, atoms(shape.combine))
     if is_correlation(shape):
         return fisher(problem, options)
     if is_ratio(shape):

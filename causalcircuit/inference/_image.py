@@ -8,7 +8,7 @@ is why a one-sided error is halved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from causalcircuit.inference._arithmetic import constant, leaves, value_of
 from causalcircuit.inference._estimators import Fit, Fitter, Problem
@@ -19,9 +19,9 @@ from causalcircuit.query import Binary, Call, Expr, Negative, Options, render
 Ends = tuple[Floats, Floats]
 
 
-def image_fit(problem: Problem, options: Options, fit: Fitter) -> Fit:
-    """The image of the intervals that `fit` gives the smooth parts."""
-    parts = {leaf: fit(problem.about(leaf), options) for leaf in leaves(problem.shape.combine)}
+def image_fit(problem: Problem, options: Options, fit: Fitter, among: Sequence[Expr] = ()) -> Fit:
+    """The image of the intervals that `fit` gives the smooth parts, or the parts `among` those of the estimand."""
+    parts = {leaf: fit(problem.about(leaf), options) for leaf in among or leaves(problem.shape.combine)}
 
     def bounds(a: float) -> Ends:
         each = min(a, 0.5) / (2 * len(parts))

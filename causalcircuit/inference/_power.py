@@ -21,7 +21,7 @@ from typing import Literal
 from causalcircuit.inference._arithmetic import corner_in, linear, terms_in, value_of
 from causalcircuit.inference._estimators import Problem, Shape
 from causalcircuit.inference._numpy import Floats, np
-from causalcircuit.inference._probability import is_probability, wilson_ends
+from causalcircuit.inference._probability import QUARTER, is_probability, wilson_ends
 from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._special import chdtri, ndtr
 from causalcircuit.inference._student import deviations, lengthening, quantile, scale_factor, skew_factor
@@ -44,7 +44,7 @@ class Pilot:
         value: the estimate. sigma: the standard deviation that one unit carries; σ/√G is the standard error of G.
         units: how many were seen. scarce: the share of them that enter the scarcest term.
         low, high: how much a unit of root lengthens the interval at its ends, for skewness (0: not at all).
-        share: (slope, constant) of a probability of independent rows, which is then counted exactly.
+        share: (slope, constant, how far its ends are moved) of a probability of independent rows, which is then counted exactly.
         reason: why nothing can be said; empty where something can.
     """
 
@@ -54,7 +54,7 @@ class Pilot:
     scarce: float = 1.0
     low: float = 0.0
     high: float = 0.0
-    share: tuple[float, float] | None = None
+    share: tuple[float, float, float] | None = None
     reason: str = ""
 
 
@@ -97,7 +97,8 @@ def pilot_of(sample: Sample, options: Options) -> Pilot:
     if is_probability(shape) and not (shape.clustered or shape.weighted) and options.method in ("default", "wilson"):
         coefficients = linear(shape.combine, shape.k)
         if coefficients is not None:
-            share = float(coefficients[terms_in(shape.combine)[0]]), float(coefficients[-1])
+            moved = QUARTER if options.method == "default" else 0.0
+            share = float(coefficients[terms_in(shape.combine)[0]]), float(coefficients[-1]), moved
     return Pilot(value, sigma, units, (int(problem.df) + 1) / units, max(-skew, 0.0), max(skew, 0.0), share)
 
 
@@ -138,15 +139,17 @@ def _integrated(pilot: Pilot, units: int, region: Region, level: float, theta: f
     return float(weights @ inside) / 2, min(1.0, float(weights @ beyond) / 2)
 
 
-def _counted(share: tuple[float, float], n: int, region: Region, level: float, theta: float) -> tuple[float, float]:
+def _counted(
+    share: tuple[float, float, float], n: int, region: Region, level: float, theta: float
+) -> tuple[float, float]:
     """The same of Wilson's interval: every number of events among n rows, with its chance."""
     from scipy.stats import binom
 
-    slope, constant = share
+    slope, constant, moved = share
     p = min(1.0, max(0.0, (theta - constant) / slope))
     reach = 12 * math.sqrt(n * p * (1 - p)) + 12
     k = np.arange(max(0, math.floor(n * p - reach)), min(n, math.ceil(n * p + reach)) + 1)
-    ends = wilson_ends(np.asarray(k / n), np.asarray(float(n)), (1 - level) / 2)
+    ends = wilson_ends(np.asarray(k / n), np.asarray(float(n)), (1 - level) / 2, moved)
     low, high = (np.asarray(slope * end + constant) for end in (ends if slope > 0 else ends[::-1]))
     if region.closed:
         inside = (region.low <= low) & (high <= region.high)

@@ -18,9 +18,12 @@ from causalcircuit.inference._sample import Sample
 from causalcircuit.inference._special import bdtr, bdtrc
 from causalcircuit.inference._student import t_fit
 from causalcircuit.inference._units import units_of
-from causalcircuit.query import Call, Expr, Options, Term, rebuild, walk
+from causalcircuit.query import Call, Expr, Options, Term, children, rebuild, walk
 
 Ends = Callable[[float], tuple[float, float]]
+
+_TIED = 0.05
+"""The share of rows at one value from which on it is taken for a value that rows have in common."""
 
 
 def is_quantile(shape: Shape) -> bool:
@@ -33,6 +36,27 @@ def is_quantile(shape: Shape) -> bool:
 def _bare(e: Expr) -> Expr:
     """The arithmetic with the term itself for its quantile."""
     return e.arguments[0] if isinstance(e, Call) and e.function == "quantile" else rebuild(e, _bare)
+
+
+def tied(problem: Problem) -> bool:
+    """Whether many rows share the value of a quantile: what it would be linearised by, a density, is not there.
+
+    Arithmetic of such quantiles is carried out on their intervals.
+    """
+    sample = problem.sample
+    for term, share in quantiles_in(problem.shape.combine).items() if sample is not None else ():
+        values = sample.raw[term] if sample is not None else np.empty(0)
+        at = np.sort(values)[int(share * (len(values) - 1))]
+        if (values == at).sum() > max(2.0, _TIED * len(values)):
+            return True
+    return False
+
+
+def atoms(e: Expr) -> list[Expr]:
+    """The means, quantiles and correlations that an estimand is made of, each once."""
+    if isinstance(e, Term) or (isinstance(e, Call) and e.function in ("quantile", "correlation")):
+        return [e]
+    return list(dict.fromkeys(atom for child in children(e) for atom in atoms(child)))
 
 
 def _refuse(shape: Shape) -> str:

@@ -77,7 +77,7 @@ def test_a_probability_is_counted() -> None:
     y = (rng.random(50) < 0.7).astype(float)
     pilot = pilot_of(sample(y, events=(True,)), Options())
     k = np.arange(61)
-    low, _ = wilson_ends(k / 60, np.asarray(60.0), 0.05)
+    low, _ = wilson_ends(k / 60, np.asarray(60.0), 0.05, 0.25)
     want = stats.binom.pmf(k, 60, y.mean())[low > 0.5].sum()
     assert chances(pilot, 60, above(0.5), 0.9).supported == pytest.approx(want, rel=1e-9)
     other = pilot_of(sample(y, events=(True,), cluster=np.arange(50) // 2), Options())
