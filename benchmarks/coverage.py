@@ -1,7 +1,7 @@
 """Coverage of the 95% intervals in simulated data sets.
 
-Run with ``python -m benchmarks.coverage [--quick | --full | --sims N] [--part grid | more] [--write docs/coverage.md]``;
-prints Markdown tables and exits with 1 when an interval that promises it covers less than 94%. The grid (every estimator,
+Run with ``python -m benchmarks.coverage [--quick | --full | --sims N] [--part grid | more] [--write FILE]``; prints
+Markdown tables and exits with 1 when an interval that promises it covers less than 94%. The grid (every estimator,
 benchmarks/coverage_cells.py) comes first; *more* are the lines of this file: other ratios, clusters and skewness.
 With `--sims N` cells of 2,000 units, and methods that resample, get fewer data sets, as the table says; with `--full`
 every cell gets 20,000 (days on one core for the methods that resample). Thousands of data sets go side by side
@@ -290,7 +290,8 @@ def main() -> int:
     size = "--quick" if arguments.quick else f"--sims {sims}" if arguments.sims else "--full"
     size += f" --part {arguments.part}" if arguments.part else ""
     whole = not (arguments.quick or arguments.sims)
-    made = f"`python -m benchmarks.coverage {size}`, commit {commit()}, seed {arguments.seed}, {datetime.now(UTC):%Y-%m-%d}"
+    command = f"`python -m benchmarks.coverage {size}`"
+    made = f"{command}, commit {commit()}, seed {arguments.seed}, {datetime.now(UTC):%Y-%m-%d}"
     sections, missed = [], 0
     if arguments.part != "more":
         found = _grid(sims, whole, arguments.quick, arguments.seed)

@@ -7,14 +7,14 @@ from itertools import groupby
 from benchmarks.coverage_cells import BAR, UNITS, Covered
 
 GRID_LEGEND = """\
-Every estimator on every kind of rows: the share of simulated data sets whose 95% interval covers the truth, of those that
-get an interval. *30*, *200*, *2,000*: sampling units (rows, or clusters of four). Rows: *normal*; *skewed*, exponential;
-*heavy-tailed*, Student's t with 3 degrees of freedom; *clustered*, half of the variance between clusters; *discrete*, Poisson
-counts of mean 1. *none*: the share of data sets without an interval, where it is above 1%: 30 independent rows cannot bound
-their 90% quantile on both sides, and the report says so. *width*: median of 30, 200, 2,000. Of a permutation test, which has
-no interval, the share in which the truth is not rejected at 5%. The *default* of each estimand promises at least 94%; a bold
-share breaks the promise, tested exactly by the binomial, with Holm over all cells of defaults at 5%. Shares of exact
-intervals lie above 95% where values are few.
+Every estimator on every kind of rows: the share of simulated data sets whose 95% interval covers the truth, of those
+that get an interval. *30*, *200*, *2,000*: sampling units (rows, or clusters of four). Rows: *normal*; *skewed*,
+exponential; *heavy-tailed*, Student's t with 3 degrees of freedom; *clustered*, half of the variance between
+clusters; *discrete*, Poisson counts of mean 1. *none*: the share of data sets without an interval, where it is above
+1%: 30 independent rows cannot bound their 90% quantile on both sides, and the report says so. *width*: median of 30,
+200, 2,000. Of a permutation test, which has no interval, the share in which the truth is not rejected at 5%. The
+*default* of each estimand promises at least 94%; a bold share breaks the promise, tested exactly by the binomial,
+with Holm over all cells of defaults at 5%. Shares of exact intervals lie above 95% where values are few.
 """
 
 

@@ -44,7 +44,8 @@ class Pilot:
         value: the estimate. sigma: the standard deviation that one unit carries; σ/√G is the standard error of G.
         units: how many were seen. scarce: the share of them that enter the scarcest term.
         low, high: how much a unit of root lengthens the interval at its ends, for skewness (0: not at all).
-        share: (slope, constant, how far its ends are moved) of a probability of independent rows, which is then counted exactly.
+        share: (slope, constant, how far its ends are moved) of a probability of independent rows, which is then
+            counted exactly.
         reason: why nothing can be said; empty where something can.
     """
 
