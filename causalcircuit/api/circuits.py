@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import causalcircuit.query.circuits as values
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import Model, located
 from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
 from causalcircuit.api.questions import Data
+from causalcircuit.api.references import Means
 from causalcircuit.check import examine, sets, sites
 from causalcircuit.check.attributing import attribution, method_of, question, searched
 from causalcircuit.check.circuit_files import of_model
@@ -21,8 +22,9 @@ from causalcircuit.check.criteria import criterion_of
 from causalcircuit.check.drawing import circuit_of
 from causalcircuit.check.trusting import level_of
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.query import FACTUAL, CircuitDecl, CircuitView, Items, Program, Result, Site, Wires
+from causalcircuit.query import FACTUAL, CircuitDecl, CircuitView, Items, Program, Result, Site, Wires, World
 from causalcircuit.query import circuit as nouns
+from causalcircuit.query.circuits.baseline import Baseline
 from causalcircuit.query.circuits.formulas import (
     METHODS,
     SEARCHES,
@@ -150,9 +152,9 @@ class Circuit:
 def attribute(
     readout: Quantity,
     *,
-    start: Do,
+    start: Do | Means,
     on: Data,
-    end: Do | None = None,
+    end: Do | Means | None = None,
     method: str = "eap_ig(5)",
     over: Any = None,
     keep: str | None = None,
@@ -165,7 +167,8 @@ def attribute(
 
     Args:
         readout: what comes out at the end of one model. start, end: the language's `from` and `to`; `end` is the
-            factual world unless it is given. on: the data. method: as in the language. over: nodes, all by default.
+            factual world unless it is given; one of them may be `mean()`. on: the data. method: as in the language.
+        over: nodes, all by default.
         keep: `"40 edges"` or `"12 nodes"`. above: the least absolute score. seed: of a bootstrap of rows.
         trust: how much is measured of how far it can be trusted: `"none"`, `"quick"`, `"full"` or `"full(200)"`.
 
@@ -185,8 +188,8 @@ def attribute(
     asked = attribution(
         readout.expr,
         () if over is None else _nodes(over),
-        start.world,
-        FACTUAL if end is None else end.world,
+        _side(start, "from"),
+        FACTUAL if end is None else _side(end, "to"),
         scored,
         kept,
         above,
@@ -198,6 +201,10 @@ def attribute(
     )
     DiagnosticError.raise_if(examine(question(asked), models))
     return _declared(name, asked, models)
+
+
+def _side(given: Do | Means, name: Literal["from", "to"]) -> World | Baseline:
+    return given.world if isinstance(given, Do) else replace(given.baseline, side=name)
 
 
 def smallest(

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-from causalcircuit.api.quantities import Do, Quantity, call, merge, quantity
+from causalcircuit.api.quantities import Do, Models, Quantity, call, merge, quantity
 from causalcircuit.check.draws import make_draw, make_resample
 from causalcircuit.check.given import make_noise, make_vector
 from causalcircuit.check.references import make_component, make_direction
 from causalcircuit.query import Expr, Mean
+from causalcircuit.query.circuits.baseline import Baseline
 
 if TYPE_CHECKING:
     from causalcircuit.api.questions import Data
 
 
-def mean(of: Quantity, pooled: bool = False, on: Data | None = None) -> Quantity:
+@dataclass(frozen=True)
+class Means:
+    """`mean` as one world of an attribution: every node that is considered is its mean."""
+
+    baseline: Baseline
+    models: Models = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """As the language writes it."""
+        return self.baseline.text()
+
+
+@overload
+def mean(of: Quantity, pooled: bool = False, on: Data | None = None) -> Quantity: ...
+@overload
+def mean(of: Do | None = None, pooled: bool = False, on: Data | None = None) -> Means: ...
+def mean(of: Quantity | Do | None = None, pooled: bool = False, on: Data | None = None) -> Quantity | Means:
     """The mean of a site over the rows of the data, computed once and held fixed (see the language's meaning 6).
 
+    Without a site it is a world for `attribute`, in which every node is its mean: `start=do(), end=mean()`.
+
     Args:
-        of: a site, or its value in another world.
+        of: a site, or its value in another world; or only the world in which means are taken.
         pooled: one value over rows and positions.
         on: the data; by default those that the question is asked on.
     """
-    return Quantity(Mean(of.expr, pooled, None if on is None else on.ref), of.models)
+    data = None if on is None else on.ref
+    if of is None:
+        return Means(Baseline(pooled=pooled, on=data))
+    if isinstance(of, Do):
+        return Means(Baseline(world=of.world, pooled=pooled, on=data), of.models)
+    return Quantity(Mean(of.expr, pooled, data), of.models)
 
 
 def direction(of: Quantity, to: Do, base: Do, pooled: bool = False, on: Data | None = None) -> Quantity:

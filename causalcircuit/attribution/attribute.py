@@ -97,13 +97,17 @@ def scores(
             no numbers, CQ788 worlds with generated texts; CQ244, CQ789, CQ793 nodes whose wires are not known;
             CQ820, CQ821 too little memory; what else is wrong with the worlds on these rows.
     """
+    if question.turned:
+        found = scores(model, data, question.stood, method, numbers, heard, over, by)
+        tally = None if found.tally is None else found.tally.negative()
+        return replace(found, table=0.0 - found.table, tally=tally)
     began = time.perf_counter()
     bench = Bench(Rows(model, data, question), over=over)
     room = room_of(bench.rows, len(bench.wiring), by.limit)
     asked = METHODS[method]
     if asked.whole:
-        made = _whole(bench, asked, numbers, heard, over, by, began)
-        return made if by.limit is None else replace(made, limit=by.limit, places=room.places)
+        found = _whole(bench, asked, numbers, heard, over, by, began)
+        return found if by.limit is None else replace(found, limit=by.limit, places=room.places)
     seed = by.seed if size_of(data.n, len(bench.wiring), by.seed) <= room.table else None
     summed = data.n * len(bench.wiring) * 8 > room.table
     ordered = side_by_side(data) if summed else data
@@ -120,12 +124,12 @@ def scores(
 
     scoring = Scoring(model, ordered, len(bench.wiring), score, check, heard, by.lasting)
     chunks = bench.chunks(room.places)
-    found = scoring.sums(chunks, seed) if summed else scoring.table(chunks)
-    if not (found.table if found.tally is None else found.tally.means()[0]).any():
+    made = scoring.sums(chunks, seed) if summed else scoring.table(chunks)
+    if not (made.table if made.tally is None else made.tally.means()[0]).any():
         raise zero(bench, next(iter(bench.chunks(room.places))))
     spent = time.perf_counter() - began
-    made = Scores(bench.wiring, found.table, found.passes, spent, bench.over, found.tally, found.stored, found.halved)
-    return made if by.limit is None else replace(made, limit=by.limit, places=room.places)
+    found = Scores(bench.wiring, made.table, made.passes, spent, bench.over, made.tally, made.stored, made.halved)
+    return found if by.limit is None else replace(found, limit=by.limit, places=room.places)
 
 
 def _whole(

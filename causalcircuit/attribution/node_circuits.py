@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,6 +56,9 @@ def node_scores(
             numbers, CQ788 worlds with generated texts; CQ820, CQ821 too little memory; what else is wrong with worlds
             and positions on these rows.
     """
+    if question.turned:
+        made = node_scores(model, data, question.stood, method, numbers, heard, over, by)
+        return replace(made, table=0.0 - made.table)
     began = time.perf_counter()
     by = by or Means()
     asked = METHODS[method]

@@ -37,12 +37,20 @@ class Question:
 
     Attributes:
         model: the model's declared name. readout: a scalar a row. start, end: `from` and `to`.
+        turned: where `from` is means of nodes, which pass nothing on: passes stand in `to`, wires take their values of
+            `from` there, and a score is by how much the readout falls.
     """
 
     model: str
     readout: Expr
     start: World
     end: World
+    turned: bool = False
+
+    @property
+    def stood(self) -> Question:
+        """The question in whose `from` passes stand; of a turned one, scores change their sign."""
+        return Question(self.model, self.readout, self.end, self.start) if self.turned else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)

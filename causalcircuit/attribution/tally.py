@@ -7,6 +7,7 @@ a pivot, and one sum a bootstrap sample. The numbers are those that `summary` fi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,12 @@ class Tally:
         self._state["cross"] += sizes @ apart
         if self._drawn is not None:
             self._state["samples"] += self._drawn[:, units].astype(np.float64) @ sums
+
+    def negative(self) -> Tally:
+        """The sums of the same scores with the other sign."""
+        made = copy(self)
+        made._state = {k: v if k == "square" else 0.0 - v for k, v in self._state.items()}
+        return made
 
     def means(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """As `summary.means`: [n] the mean over rows, and [n] half the width of its interval."""

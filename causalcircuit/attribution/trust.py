@@ -137,7 +137,7 @@ def _faithful(work: _Work) -> None:
     if rows is None:
         return
     work.told("faithfulness")
-    curve, passes = faithfulness(subject, sizes, subject.data.take(rows))
+    curve, passes = faithfulness(subject, sizes, rows)
     work.spend(passes)
     if curve is None:
         work.note("faithfulness: undefined, all wires together change nothing for sure")

@@ -19,7 +19,7 @@ from causalcircuit.attribution.trust_subject import Subject
 from causalcircuit.diagnostics import error
 from causalcircuit.query.circuit import SizePoint
 from causalcircuit.query.estimate import Interval
-from causalcircuit.rows import Dataset, clusters
+from causalcircuit.rows import clusters
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """The sizes of MIB (2504.13151), as shares of the wires that are considered."""
@@ -90,13 +90,16 @@ def passes_of(bench: Bench, masks: Sequence[Tensor]) -> int:
     return 1 + sum(2 + c for c in copies)
 
 
-def faithfulness(subject: Subject, asked: Sizes, data: Dataset) -> tuple[tuple[SizePoint, ...] | None, int]:
-    """Faithfulness at each size, `None` where the effect of all wires cannot be told from none; and the passes it took.
+def faithfulness(subject: Subject, asked: Sizes, some: Sequence[int]) -> tuple[tuple[SizePoint, ...] | None, int]:
+    """Faithfulness at each size on some rows, and the passes it took.
+
+    It is `None` where the effect of all wires cannot be told from none.
 
     Raises:
         DiagnosticError: CQ795, CQ797: what `readouts` finds.
     """
-    bench = Bench(Rows(subject.model, data, subject.question), quick=False)
+    question, data = subject.some(some)
+    bench = Bench(Rows(subject.model, data, question), quick=False)
     bench.rows.most = subject.found.places
     outcomes, passes = readouts(bench, asked.masks)
     rows = outcomes.detach().double().cpu().numpy()

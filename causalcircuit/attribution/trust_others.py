@@ -32,21 +32,22 @@ def held_against_exact(
     subject: Subject, rows: Sequence[int], drawn: Drawn, told: Told | None = None
 ) -> tuple[Agreement, int]:
     """How well scores agree with exact patching of some wires, both on the same rows; and its passes."""
-    data = subject.data.take(list(rows))
+    question, data = subject.some(rows)
     fine = subject.found.wiring.fine
-    bench = Bench(Rows(subject.model, data, subject.question), quick=False, over=subject.over if fine else ())
+    bench = Bench(Rows(subject.model, data, question.stood), quick=False, over=subject.over if fine else ())
     bench.rows.limit(subject.found.limit)
     own = torch.tensor(subject.wires(drawn.held.tolist()), dtype=torch.long)
     wiring = subject.found.wiring
     some = replace(wiring, writers=wiring.writers[own], readers=wiring.readers[own])
     table, passes = METHODS["exact"].score(bench, some, told)
+    table = -table if question.turned else table
     exact = means(table, units(clusters(data), data.n), subject.weights(data))[0]
     return agreement(subject.on(rows), exact, drawn), passes
 
 
 def overlaps(subject: Subject, rows: Sequence[int], method: Method, keep: int) -> tuple[float, int]:
     """Jaccard overlap of the `keep` strongest wires by another method with those by this one, on the same rows."""
-    found, passes = subject.beside(method, subject.data.take(list(rows)))
+    found, passes = subject.beside(method, rows)
     return overlap(strongest(subject.on(rows), keep), strongest(found, keep)), passes
 
 
@@ -71,10 +72,9 @@ def against_shuffles(
 
     Signs are left out: those of a shuffled model are arbitrary, so that they correlate with none.
     """
-    data = subject.data.take(list(rows))
     found, passes = [np.abs(subject.on(rows))], 0
     for i, other in enumerate(shuffled(subject.model, seed)):
-        value, took = subject.beside(subject.method, data, other)
+        value, took = subject.beside(subject.method, rows, other)
         found.append(np.abs(value))
         passes += took
         if told is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalcircuit.attribution.attribute import Means, Scores, considered, scores
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.layout import Write
+from causalcircuit.attribution.parts import part
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.summary import Floats, means, units
 from causalcircuit.attribution.walk import Wiring
@@ -73,14 +74,14 @@ class Subject:
     @cached_property
     def bench(self) -> Bench:
         """The question on a few of the rows."""
-        few = self.data.take(list(range(min(_LOOK, self.data.n))))
-        return Bench(Rows(self.model, few, self.question), quick=False)
+        question, few = self.some(range(min(_LOOK, self.data.n)))
+        return Bench(Rows(self.model, few, question), quick=False)
 
     @cached_property
     def work(self) -> float:
         """Multiplications of a pass of one row, about, and what a pass takes of a model of any size."""
         rows = self.bench.rows
-        setups = [rows.prepared.setups[rows.index[w]] for w in (self.question.start, self.question.end)]
+        setups = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
         places = float(np.mean([max(s.cost(i) for s in setups) for i in range(rows.data.n)]))
         weights: int = sum(p.numel() for p in self.model.hf.parameters())
         return places * weights + _ANY
@@ -94,20 +95,25 @@ class Subject:
         ref = data.ref.weight
         return np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
 
+    def some(self, rows: Sequence[int]) -> tuple[Question, Dataset]:
+        """The question on some of the rows."""
+        return part(self.question, self.data, rows)
+
     def on(self, rows: Sequence[int]) -> Floats:
         """[wires considered] the scores as means over some of the rows."""
         if len(rows) == self.data.n:
             return self.value
-        part = self.data.take(list(rows))
         if not len(self.found.table):  # there were too many rows for a table
-            return self.beside(self.method, part)[0]
+            return self.beside(self.method, rows)[0]
+        data = self.data.take(list(rows))
         table = self.found.table[np.asarray(rows)][:, self.chosen]
-        return means(table, units(clusters(part), part.n), self.weights(part))[0]
+        return means(table, units(clusters(data), data.n), self.weights(data))[0]
 
-    def beside(self, method: Method, data: Dataset, model: LoadedModel | None = None) -> tuple[Floats, int]:
+    def beside(self, method: Method, rows: Sequence[int], model: LoadedModel | None = None) -> tuple[Floats, int]:
         """[wires considered] the scores of a method on some rows, perhaps of another model; and its passes."""
         by = Means(self.found.limit)
-        found = scores(model or self.model, data, self.question, method.name, method.arguments, over=self.over, by=by)
+        question, data = self.some(rows)
+        found = scores(model or self.model, data, question, method.name, method.arguments, over=self.over, by=by)
         place = {ends: i for i, ends in enumerate(_ends(found.wiring))}
         own = list(_ends(self.found.wiring))
         at = np.array([place[own[i]] for i in self.chosen.tolist()], dtype=np.intp)

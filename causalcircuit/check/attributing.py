@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
-from causalcircuit.check import sets
+from causalcircuit.check import baselines, sets
 from causalcircuit.check.arguments import sorted_out
 from causalcircuit.check.rules import examine
 from causalcircuit.check.trusting import level_of
@@ -30,6 +30,7 @@ from causalcircuit.query import (
     models_of,
     render,
 )
+from causalcircuit.query.circuits.baseline import Baseline
 from causalcircuit.query.circuits.formulas import (
     METHODS,
     NODE_METHODS,
@@ -73,8 +74,8 @@ def attributed(low: Lowering, arguments: list[Node], span: Span, data: DataRef, 
         if needed not in given.named:
             raise error("CQ253", f"this `attribute` says not `{needed}` what", span, help=f"add `{way}`")
     readout = low.expr(given.plain[0])
-    start = low.world(given.named["from"])
-    end = low.world(given.named["to"]) if "to" in given.named else FACTUAL
+    start = baselines.side(low, given.named["from"], "from")
+    end = baselines.side(low, given.named["to"], "to") if "to" in given.named else FACTUAL
     method = _method(low, given.named["method"], METHODS, "method")
     over: tuple[Site, ...] = ()
     if "over" in given.named:
@@ -96,8 +97,8 @@ def attributed(low: Lowering, arguments: list[Node], span: Span, data: DataRef, 
 def attribution(
     readout: Expr,
     over: tuple[Site, ...],
-    start: World,
-    end: World,
+    start: World | Baseline,
+    end: World | Baseline,
     method: Method,
     keep: Keep | None,
     above: float | None,
@@ -108,11 +109,11 @@ def attribution(
     span: Span | None = None,
     trust: Method = _DEFAULT,
 ) -> Attributed:
-    """An attribution of sound parts; the same for texts and for Python objects.
+    """An attribution of sound parts; the same for texts and for Python objects. One world may be means of nodes.
 
     Raises:
         DiagnosticError: CQ251 worlds alike, CQ252 more wires than there are, CQ254 no scalar readout, CQ255 nodes that
-            write nothing or are of another model.
+            write nothing or are of another model; CQ814, means that move no input.
     """
     at = spans or {}
 
@@ -128,14 +129,19 @@ def attribution(
             help="attribute what comes out at the end, `m.logit[row.a] @ last - m.logit[row.b] @ last`",
         )
     model = outputs(readout)[0].model
-    if start == end:
+    means = [x for x in (start, end) if isinstance(x, Baseline)]
+    if len(means) == 2:
+        way = "one world is that of a run: `from = do(), to = mean`"
+        raise error("CQ251", "`from` and `to` are both means of nodes: nothing is run", place("to"), help=way)
+    if start == end and isinstance(start, World):
         raise error(
             "CQ251",
             f"`from` and `to` are one world, `{render(start)}`: nothing changes between them",
             place("to") if "to" in at else place("from"),
             help="the run of `from` is changed to values of `to`: `from = corrupt, to = do()`",
         )
-    for name, world in (("from", start), ("to", end)):
+    for name, given in (("from", start), ("to", end)):
+        world = given.world if isinstance(given, Baseline) else given
         other = sorted(models_of(world) - {model})
         if other and model not in models_of(world):
             what = f"`{name}` changes `{other[0]}`, and `{shown(readout)}` is read from `{model}`"
@@ -159,11 +165,18 @@ def attribution(
             way = "nodes are what writes into a stream: `embed`, `head[j].out`, `mlp.out`, `mlp.neuron[k]`, features"
             raise error("CQ255", f"`{render(site)}` writes nothing, so no wire leaves it", place("over"), help=way)
     _check_size(keep, over, table, model, place("keep"), scores_nodes)
-    return Attributed(model, readout, start, end, method, data, over, keep, above, seed, trust)
+    first, second = (
+        baselines.of_nodes(x, over, table, model, method, place(name)) if isinstance(x, Baseline) else x
+        for name, x in (("from", start), ("to", end))
+    )
+    baseline = means[0] if means else None
+    return Attributed(model, readout, first, second, method, data, over, keep, above, seed, trust, baseline)
 
 
 def question(made: Attributed) -> Estimation:
     """What the rules of estimates can judge of an attribution: the readout in both worlds, on its data."""
+    if made.baseline is not None:
+        return baselines.contrasts(made)
     contrast = Binary("-", Expect(made.readout, made.end), Expect(made.readout, made.start))
     return Estimation((Query("attribute", contrast),), made.data)
 
@@ -306,7 +319,7 @@ def method_of(name: str, numbers: tuple[float, ...], known: Known, span: Span | 
     takes = known[name]
     whole = name == "acdc" or all(x == int(x) for x in numbers)
     if len(numbers) != takes or not whole:
-        example = {"eap_ig": "eap_ig(5)", "acdc": "acdc(0.01)"}.get(name, name)
+        example = "acdc(0.01)" if name == "acdc" else f"{name}(5)" if takes else name
         what = "no number" if not takes else "one number" if name == "acdc" else "one whole number, of steps"
         raise error("CQ253", f"`{name}` takes {what}", span, help=f"write `{example}`")
     return Method(name, numbers)

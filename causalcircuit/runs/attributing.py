@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
-from causalcircuit.diagnostics import error
+from causalcircuit.diagnostics import DiagnosticError, error
 from causalcircuit.query import FACTUAL, Expr, ModelRef, Site, World, render
 from causalcircuit.query.circuit import Circuit, Direction, Origin
 from causalcircuit.query.circuits.formulas import Attributed
@@ -46,7 +47,8 @@ def attributed(
             f"`{asked.method}` is not available in this version",
             help=f"methods that are: {', '.join(f'`{m}`' for m in sorted(METHODS))}",
         )
-    question = Question(asked.model, asked.readout, asked.start, asked.end)
+    turned = asked.baseline is not None and asked.baseline.side == "from"
+    question = Question(asked.model, asked.readout, asked.start, asked.end, turned)
 
     def heard(done: int, total: int) -> None:
         if progress is not None:
@@ -58,8 +60,8 @@ def attributed(
         direction_of(asked.start, asked.end),
         render(asked.readout, names),
         str(unit_of(asked.readout)),
-        render(asked.start, names),
-        render(asked.end, names),
+        asked.side("from", names),
+        asked.side("to", names),
         data.ref.label,
         data.n,
         None if labels is None else len(set(labels)),
@@ -75,10 +77,12 @@ def attributed(
     how: Choice = {"over": asked.over, "above": asked.above, "seed": asked.seed}
     keep = asked.keep
     if METHODS[asked.method.name].of == "nodes":
-        nodes = node_scores(*given, by or Means())
+        with aligned(asked):
+            nodes = node_scores(*given, by or Means())
         origin = replace(origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes)
         return node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
-    found = scores(*given, by or Means())
+    with aligned(asked):
+        found = scores(*given, by or Means())
     count = len(considered(found, asked.over)[1])
     origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes)
     edges = keep.count if keep is not None and keep.of == "edges" else None
@@ -92,6 +96,31 @@ def attributed(
 
     subject = Subject(model, data, question, asked.method, asked.over, found)
     return trusted(made, subject, asked.trust, asked.seed, measured)
+
+
+@contextmanager
+def aligned(asked: Attributed) -> Iterator[None]:
+    """Say once of all nodes that rows are of different lengths.
+
+    Raises:
+        DiagnosticError: CQ815, they are, and means were to be taken at each position.
+    """
+    try:
+        yield
+    except DiagnosticError as problem:
+        found = [d for d in problem.diagnostics if d.code == "CQ527"]
+        if asked.baseline is None or not found or len(found) < len(problem.diagnostics):
+            raise
+        said = replace(asked.baseline, pooled=True).text()
+        raise error(
+            "CQ815",
+            f"nodes have no mean at each position:{found[0].message.rpartition(':')[2]}",
+            found[0].span,
+            help=(
+                f"one value over rows and positions: `{asked.baseline.side} = {said}`",
+                "or nodes at positions that every row has: `over = [A @ last, B @ token(row.word)]`",
+            ),
+        ) from None
 
 
 class Choice(TypedDict):

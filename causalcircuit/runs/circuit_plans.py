@@ -69,14 +69,17 @@ def _planned(
 ) -> CircuitForecast | None:
     from causalcircuit.attribution import METHODS, Question
     from causalcircuit.attribution.forecast import predicted
+    from causalcircuit.runs.attributing import aligned
 
     if asked.method.name not in METHODS:
         return None
     sketch = model(program.models[asked.model])
     data = rows.load(asked.data)
-    question = Question(asked.model, asked.readout, asked.start, asked.end)
+    turned = asked.baseline is not None and asked.baseline.side == "from"
+    question = Question(asked.model, asked.readout, asked.start, asked.end, turned).stood
     own = rates(sketch)
-    found = predicted(sketch, data, question, asked.method, asked.over, asked.seed, own, limit)
+    with aligned(asked):
+        found = predicted(sketch, data, question, asked.method, asked.over, asked.seed, own, limit)
     if found is None:
         return None
     out.models[asked.model] = sketch

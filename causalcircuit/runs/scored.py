@@ -54,7 +54,7 @@ class ScoreShelf:
         except Unkeepable:
             return None
         names = program.names
-        said = [render(e, names) for e in (asked.readout, asked.start, asked.end)]
+        said = [render(asked.readout, names), asked.side("from", names), asked.side("to", names)]
         said += [asked.model, program.models[asked.model].source, data.ref.label]
         said += [
             str(asked.keep),

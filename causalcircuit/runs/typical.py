@@ -35,6 +35,8 @@ def typical_row(
         `None` where the rows cannot be read as they are without running something.
     """
     world = FACTUAL if FACTUAL in (asked.start, asked.end) else asked.end
+    if asked.baseline is not None:  # means are of no row
+        world = asked.end if asked.baseline.side == "from" else asked.start
     some = data.take(range(0, data.n, max(1, -(-data.n // _LOOKED_AT))))
     open_ = [s for s in dict.fromkeys(sites) if s.position.kind not in ("all", "each", "new")]
     for chosen in [open_, []] if open_ else [[]]:  # a node whose position is refused is drawn where it says

@@ -170,7 +170,7 @@ def test_wires_between_some_nodes_by_exact_patching(ioi: tuple[LoadedModel, Data
     count = len(subject.chosen)
     assert count == 6  # embed -> both MLPs, MLP 0 -> MLP 1, and the readout of all three
     kept = subject.order[:2].tolist()
-    curve, _ = faithfulness(subject, sizes_of(subject, kept, whole=True), data)
+    curve, _ = faithfulness(subject, sizes_of(subject, kept, whole=True), range(data.n))
     assert curve is not None
     bench = Bench(Rows(model, data, question))
     wiring, own = bench.wiring, subject.found.wiring
@@ -202,7 +202,7 @@ def test_a_weight_counts_as_often_as_its_row_would(tmp_path: Path) -> None:
         ref, data, question = asked(f" cluster row.id{more}", str(path))
         subject = subject_of(load_model(ref), data, question)
         kept = points[0][0] if name == "e" else subject.order[:12].tolist()
-        curve, _ = faithfulness(subject, sizes_of(subject, kept, whole=True), data)
+        curve, _ = faithfulness(subject, sizes_of(subject, kept, whole=True), range(data.n))
         assert curve is not None
         points.append((kept, curve, subject.on(range(data.n)), made_of(subject, 12)))
     (kept, weights, value, made), (again, rows_, other, beside), (_, even, _, _) = points
@@ -228,12 +228,14 @@ def test_a_circuit_between_nodes_is_measured_as_it_is(ioi: tuple[LoadedModel, Da
     assert kept == subject.order[1:30].tolist()
     sizes = sizes_of(subject, kept, whole=True)
     assert not sizes.nested
-    alone, _ = faithfulness(subject, sizes_of(subject, kept, whole=False), subject.data)
+    alone, _ = faithfulness(subject, sizes_of(subject, kept, whole=False), range(subject.data.n))
     trust = trusted(odd, subject, Method("full", (20.0,)), 7).trust
     assert trust is not None
     assert alone is not None
     assert trust.curve[sizes.own].faithful == pytest.approx(alone[1].faithful, abs=1e-5)
-    strongest, _ = faithfulness(subject, sizes_of(subject, subject.order[:29].tolist(), whole=True), subject.data)
+    strongest, _ = faithfulness(
+        subject, sizes_of(subject, subject.order[:29].tolist(), whole=True), range(subject.data.n)
+    )
     assert strongest is not None
     assert abs(trust.curve[sizes.own].faithful - strongest[sizes.own].faithful) > 0.1
 

@@ -15,7 +15,7 @@ from causalcircuit.attribution.passes import Question
 from causalcircuit.attribution.summary import Floats
 from causalcircuit.attribution.walk import Wiring
 from causalcircuit.engine import execute, make_plan, prepare
-from causalcircuit.query import Assignment, Cell, Counterfactual, Wire, World, unite, world_of
+from causalcircuit.query import Assignment, Cell, Counterfactual, Statistic, Wire, World, unite, world_of
 
 _WORLDS = 256
 """Wires of one plan: what a plan knows of a world lives as long as the plan."""
@@ -66,7 +66,9 @@ def worlds_of(bench: Bench, wiring: Wiring) -> Iterator[World]:
 
 def rewired(wire: Wire, question: Question) -> World:
     """The world `from` in which a wire carries its value of `to`."""
-    return unite(question.start, world_of([Assignment(wire, Counterfactual(wire.source, question.end))]))
+    known = question.end.value_of(wire.source)
+    there = known if isinstance(known, Statistic) else Counterfactual(wire.source, question.end)
+    return unite(question.start, world_of([Assignment(wire, there)]))
 
 
 __all__ = ["exact", "rewired", "worlds_of"]

@@ -14,7 +14,7 @@ from causalcircuit.attribution.nodes import NodeBench
 from causalcircuit.attribution.passes import Question
 from causalcircuit.attribution.summary import Floats
 from causalcircuit.engine import execute, make_plan, prepare
-from causalcircuit.query import Assignment, Cell, Counterfactual, Site, World, world_of
+from causalcircuit.query import Assignment, Cell, Counterfactual, Site, Statistic, World, world_of
 
 _WORLDS = 256
 """Nodes of one plan: what a plan knows of a world lives as long as the plan."""
@@ -48,7 +48,9 @@ def exact_nodes(bench: NodeBench, heard: Callable[[int, int], None] | None = Non
 def patched(site: Site, question: Question) -> World:
     """The world `from` in which a node is what it is in `to`, also where `from` assigns it."""
     kept = [a for a in question.start.assignments if a.target != site]
-    return world_of([*kept, Assignment(site, Counterfactual(site, question.end))])
+    known = question.end.value_of(site)
+    there = known if isinstance(known, Statistic) else Counterfactual(site, question.end)
+    return world_of([*kept, Assignment(site, there)])
 
 
 __all__ = ["exact_nodes", "patched"]

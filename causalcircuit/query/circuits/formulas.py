@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from causalcircuit.query.circuit import Circuit
+from causalcircuit.query.circuits.baseline import Baseline
 from causalcircuit.query.circuits.criteria import Criterion, filtered
 from causalcircuit.query.circuits.groups import grouped
 from causalcircuit.query.circuits.routes import paths
 from causalcircuit.query.circuits.sets import difference, intersection, strongest, union
 from causalcircuit.query.expr import Expr, Site, World
 from causalcircuit.query.program import DataRef
+from causalcircuit.query.render import Names, render
 
 METHODS: dict[str, int] = {
     "exact": 0,
@@ -84,6 +86,7 @@ class Attributed:
         keep, above: what is kept of them: so many, or those whose absolute score is at least that.
         seed: of the bootstrap of rows, where there is one.
         trust: how much is measured of how far it can be trusted.
+        baseline: where one of the worlds is made of the means of nodes, how.
     """
 
     model: str
@@ -97,6 +100,13 @@ class Attributed:
     above: float | None = None
     seed: int | None = None
     trust: Method = Method("quick")
+    baseline: Baseline | None = None
+
+    def side(self, name: Literal["from", "to"], names: Names | None = None) -> str:
+        """One of both worlds, as the language writes it."""
+        if self.baseline is not None and self.baseline.side == name:
+            return self.baseline.text(names)
+        return render(self.start if name == "from" else self.end, names)
 
 
 @dataclass(frozen=True, slots=True)

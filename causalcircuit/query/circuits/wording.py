@@ -31,9 +31,9 @@ def text_of(formula: Formula, names: Names | None = None) -> str:
             digest = hashlib.sha256("\n".join(sorted(every)).encode()).hexdigest()
             more = f", and {len(every) - _FEW} more: {digest[:16]}" if len(every) > _FEW else ""
             return "{" + ", ".join(every[:_FEW]) + more + "}"
-        case Attributed(readout=readout, over=over, start=start, end=end, method=method, data=data):
+        case Attributed(readout=readout, over=over, method=method, data=data):
             said = [render(readout, names), *([f"over = {_sites(over)}"] if over else [])]
-            said += [f"from = {render(start, names)}", f"to = {render(end, names)}", f"method = {method}"]
+            said += [f"from = {formula.side('from', names)}", f"to = {formula.side('to', names)}", f"method = {method}"]
             said += [f"keep = {formula.keep}"] if formula.keep is not None else []
             said += [f"above = {formula.above:g}"] if formula.above is not None else []
             said += [f"trust = {formula.trust}"] if formula.trust.name != "quick" else []
