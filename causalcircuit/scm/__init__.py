@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from causalcircuit.scm.falsifying import Falsification, falsify
     from causalcircuit.scm.fitting import fit
     from causalcircuit.scm.model import StructuralModel
+    from causalcircuit.scm.refuting import refute
     from causalcircuit.scm.strength import Strength, strengths
     from causalcircuit.scm.worlds import Inner, Moment, World
 
@@ -29,10 +30,22 @@ _HOME = {
     "World": "worlds",
     "falsify": "falsifying",
     "fit": "fitting",
+    "refute": "refuting",
     "strengths": "strength",
 }
 
-__all__ = ["Falsification", "Inner", "Moment", "Strength", "StructuralModel", "World", "falsify", "fit", "strengths"]
+__all__ = [
+    "Falsification",
+    "Inner",
+    "Moment",
+    "Strength",
+    "StructuralModel",
+    "World",
+    "falsify",
+    "fit",
+    "refute",
+    "strengths",
+]
 
 
 def __getattr__(name: str) -> object:
