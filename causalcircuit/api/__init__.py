@@ -17,7 +17,7 @@ from causalcircuit.api.addresses import (
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
-from causalcircuit.api.diagrams import Drawing, graph, identify, independent, wiring
+from causalcircuit.api.diagrams import Drawing, diagram, graph, identify, independent, load_graph, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
@@ -70,6 +70,7 @@ __all__ = [
     "correlation",
     "cosine",
     "data",
+    "diagram",
     "direction",
     "do",
     "dot",
@@ -89,6 +90,7 @@ __all__ = [
     "known",
     "last",
     "load_circuit",
+    "load_graph",
     "logit",
     "mean",
     "model",

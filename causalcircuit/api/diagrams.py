@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 from causalcircuit.api.addresses import Model
+from causalcircuit.api.circuits import Circuit
 from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
+from causalcircuit.causal import Diagram
+from causalcircuit.causal.files import check_suffix, read, text_of, write
 from causalcircuit.check import sites
 from causalcircuit.check.holding import held
-from causalcircuit.check.identifying import drawn, given, identified, remarks
+from causalcircuit.check.identifying import diagram_of, drawn, given, identified, remarks
 from causalcircuit.check.made import wiring_of
+from causalcircuit.check.routed import READOUT, routed
 from causalcircuit.check.separating import denials
 from causalcircuit.check.separating import independent as answered
 from causalcircuit.diagnostics import Diagnostic, did_you_mean, error
 from causalcircuit.query import Expr, Graph, Items, Result, is_estimand, render
+from causalcircuit.query.circuits.formulas import effect_of
 from causalcircuit.query.identification import Variable
 
 
@@ -51,6 +57,32 @@ class Drawing:
         bound = nodes[name]
         return Vertex(bound, {} if isinstance(bound, Variable) else self.models)
 
+    def save(self, path: str | Path) -> None:
+        """Write it to a file: DOT (`.dot`, `.gv`) or dagitty (`.dagitty`, `.txt`).
+
+        Raises:
+            DiagnosticError: CQ293 another suffix, CQ845 it cannot be written there.
+        """
+        file = Path(path)
+        check_suffix(file)
+        write(text_of(diagram_of(self.graph), file.suffix), file)
+
+
+def load_graph(
+    path: str | Path,
+    *,
+    name: str = "G",
+    assume: str = "",
+    realize: Mapping[str, Mapping[float | str, Do]] | None = None,
+    **nodes: Quantity,
+) -> Drawing:
+    """A diagram from a file of DOT or dagitty; the other arguments are those of `graph`.
+
+    Raises:
+        DiagnosticError: CQ293 a file that cannot be read, CQ834 one that holds no diagram; as `graph`.
+    """
+    return _drawing(read(Path(path)), name, assume, nodes, realize or {})
+
 
 def graph(
     text: str,
@@ -71,16 +103,25 @@ def graph(
         DiagnosticError: CQ280 a latent that is measured, CQ291 an arrow that the wiring of a model does not have, CQ830
             a cycle, CQ831, CQ832, CQ834 a text that is no diagram.
     """
-    made = drawn(text, name, {v: q.expr for v, q in nodes.items()}, assume)
-    worlds = realize or {}
-    unknown = [v for v in worlds if v not in made.vertices]
+    return _drawing(Diagram.read(text), name, assume, nodes, realize or {})
+
+
+def _drawing(
+    diagram: Diagram,
+    name: str,
+    assume: str,
+    nodes: Mapping[str, Quantity],
+    realize: Mapping[str, Mapping[float | str, Do]],
+) -> Drawing:
+    made = drawn(diagram, name, {v: q.expr for v, q in nodes.items()}, assume)
+    unknown = [v for v in realize if v not in made.vertices]
     if unknown:
         way = did_you_mean(unknown[0], made.vertices)
         raise error("CQ832", f"the diagram has no variable `{unknown[0]}`", help=way)
     realized = tuple(
-        (v, tuple((quantity(value).expr, world.world) for value, world in of.items())) for v, of in worlds.items()
+        (v, tuple((quantity(value).expr, world.world) for value, world in of.items())) for v, of in realize.items()
     )
-    models = merge(*(q.models for q in nodes.values()), *(w.models for of in worlds.values() for w in of.values()))
+    models = merge(*(q.models for q in nodes.values()), *(w.models for of in realize.values() for w in of.values()))
     checked, denied = held(replace(made, realized=realized), lambda model: sites(models[model]))
     return Drawing(checked, models, tuple(denied))
 
@@ -107,6 +148,24 @@ def wiring(
         each += [(render(e), e, None) for e in members] or [(called or render(q.expr), q.expr, None)]
     models = merge({model.ref.name: model.ref}, *(q.models for _, q in named))
     return Drawing(wiring_of(name, model.ref.name, each, lambda m: sites(models[m]), assume), models)
+
+
+def diagram(circuit: Circuit, readout: Quantity | None = None, *, name: str = "D", assume: str = "") -> Drawing:
+    """The causal claim that a circuit makes: its wires as arrows, `<->` for what is not in it and leads to two of it.
+
+    Args:
+        circuit: an attributed one is attributed for it. readout: what its last wires end in; by default what it was
+            attributed for, or a variable of the name `readout`. name: how answers call the diagram.
+        assume: what is taken for granted beside it, for reports.
+
+    Raises:
+        DiagnosticError: CQ288 a node that the wiring does not place, CQ289 two that overlap.
+    """
+    models = merge(circuit.models, {} if readout is None else readout.models)
+    effect = effect_of(circuit.declared.formula)
+    end: Expr = readout.expr if readout is not None else READOUT if effect is None else effect.readout
+    made = routed(name, circuit.circuit, end, lambda m: sites(models[m]), {}, assume)
+    return Drawing(made, models)
 
 
 Named = str | Quantity | Sequence[str | Quantity]

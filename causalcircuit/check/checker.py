@@ -19,6 +19,7 @@ from causalcircuit.query import (
     Estimation,
     Expr,
     Graph,
+    GraphSaving,
     ModelRef,
     Number,
     Program,
@@ -69,6 +70,7 @@ class Checker:
     maps: list[Saliency] = field(default_factory=list)
     identifications: list[Identified] = field(default_factory=list)
     independences: list[Independent] = field(default_factory=list)
+    drawings: list[GraphSaving] = field(default_factory=list)
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
@@ -119,6 +121,7 @@ class Checker:
             tuple(self.maps),
             tuple(self.identifications),
             tuple(self.independences),
+            tuple(self.drawings),
         )
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:

@@ -15,7 +15,7 @@ from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.options import on_data, whole
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import DiagnosticError, Label, Span, did_you_mean, error, warning
-from causalcircuit.query import CircuitDecl, CircuitView, DataRef, Number, Saving, Site, Wires
+from causalcircuit.query import CircuitDecl, CircuitView, DataRef, Graph, Number, Saving, Site, Wires
 from causalcircuit.query.circuits.formulas import (
     Between,
     Filtered,
@@ -79,14 +79,20 @@ def _check_self(word: str, body: Node, low: Lowering) -> None:
 
 
 def save(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
-    """`save C to "./c.json"`."""
+    """`save C to "./c.json"`, of a circuit or a diagram."""
     what, path = inner(tree)
     made = circuit_at(low, what)
+    file = checker.resolve(unquote(str(path)))
     if made is None:
         said = low.span(what)
         value = low.value(what)
-        raise error("CQ205", f"`{said.text}` is {kind_of(value)}, not a circuit", said, help="`save` writes circuits")
-    file = checker.resolve(unquote(str(path)))
+        if isinstance(value, Graph):
+            from causalcircuit.check.made import saved  # most programs have no diagrams
+
+            saved(checker, value, file, said, low.span(path))
+            return
+        way = "`save` writes circuits and diagrams"
+        raise error("CQ205", f"`{said.text}` is {kind_of(value)}, not a circuit", said, help=way)
     circuit_files.check_suffix(file, low.span(path))
     if checker.asks:
         checker.savings.append(Saving(made, file, span=low.span(path)))

@@ -82,7 +82,7 @@ def graph(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
                 drawn_in[directed[-1]] = low.span(part)
     made_by = calculated(formulas, drawn_in, vertices, low) if formulas else ()
     directed += [(cause, name) for name, formula in made_by for cause in variables_in(formula)]
-    nodes = () if made_by else _bound(checker, vertices, latents)
+    nodes = () if made_by else bind(checker, vertices, latents)
     _acyclic(directed, drawn_in, low)
     word = low.word(name)
     declared = Graph(
@@ -128,8 +128,12 @@ def _acyclic(directed: list[tuple[str, str]], drawn_in: dict[tuple[str, str], Sp
 # ---- what stands behind the vertices
 
 
-def _bound(checker: Checker, vertices: dict[str, Span], latents: dict[str, Span]) -> tuple[tuple[str, Expr], ...]:
-    """What each vertex stands for; a name that is bound to nothing becomes a variable of its own."""
+def bind(checker: Checker, vertices: dict[str, Span], latents: dict[str, Span]) -> tuple[tuple[str, Expr], ...]:
+    """What each vertex stands for; a name that is bound to nothing becomes a variable of its own.
+
+    Raises:
+        DiagnosticError: CQ280, a vertex that is no variable.
+    """
     found: dict[str, Expr] = {}
     twins: dict[Expr, str] = {}
     for word, span in vertices.items():
@@ -137,7 +141,8 @@ def _bound(checker: Checker, vertices: dict[str, Span], latents: dict[str, Span]
         if value is None:
             value = Variable(word)
             checker.found.extend(_misspelt(word, span, vertices, checker))
-            checker.scope.declare(word, value, span)
+            if word.isidentifier():  # another name, from a file, is a vertex that nothing else can name
+                checker.scope.declare(word, value, span)
         if word in latents and not isinstance(value, Variable):
             labels = [Label(checker.scope.names[word][1], "measured here")]
             way = "leave `latent` out, or give the latent another name"
@@ -191,7 +196,7 @@ def _misspelt(word: str, span: Span, vertices: dict[str, Span], checker: Checker
             "not declared above",
             (Label(declared[near], "a similar name is declared here"),),
             (f"did you mean `{near}`?",),
-            fix=Fix(span, near),
+            fix=Fix(span, near) if span.text == word else None,  # the name may stand in a file
             severity="warning",
         )
     ]

@@ -109,17 +109,16 @@ def diagram_of(graph: Graph) -> causal.Diagram:
     return causal.Diagram(graph.vertices, graph.directed, graph.bidirected, frozenset(graph.latents), graph.selections)
 
 
-def drawn(text: str, name: str, nodes: Mapping[str, Expr], assume: str = "") -> Graph:
-    """A diagram in one of the forms that `causal.Diagram.read` knows, as a declared graph.
+def drawn(made: causal.Diagram, name: str, nodes: Mapping[str, Expr], assume: str = "") -> Graph:
+    """A diagram as a declared graph.
 
     Args:
-        text: the diagram. name: of the graph. nodes: what stands for its vertices; others are bound to nothing.
+        made: the diagram. name: of the graph. nodes: what stands for its vertices; others are bound to nothing.
         assume: what it takes for granted.
 
     Raises:
-        DiagnosticError: CQ280 a latent that is measured or two vertices for one thing; what `Diagram.read` raises.
+        DiagnosticError: CQ280 a latent that is measured or two vertices for one thing; CQ832 a name it does not have.
     """
-    made = causal.Diagram.read(text)
     bound = {v: nodes.get(v, Variable(v)) for v in made.vertices}
     made.full.mask(tuple(nodes))
     measured = [v for v in nodes if v in made.latents]

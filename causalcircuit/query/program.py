@@ -258,6 +258,16 @@ class Saving:
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GraphSaving:
+    """`save G to "./g.dot"`: what is written, since it is known by the check."""
+
+    graph: str
+    text: str
+    path: Path
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
 Command = Estimation | Testing
 
 
@@ -271,7 +281,8 @@ class Program:
         commands: what is to be run, in order.
         comments: the `##` lines that belong to no question: above the first statement, below the last.
         warnings: what the check had to say short of errors.
-        circuits: those that are declared, by name. views: those that are to be shown. savings: written to files.
+        circuits: those that are declared, by name. views: those that are to be shown. savings,
+            drawings: written to files.
         trials: tests of claims about circuits.
         maps: heat maps over images and texts.
         identifications, independences: answers that diagrams give; the check has them, since nothing has to run.
@@ -292,9 +303,10 @@ class Program:
     maps: tuple[Saliency, ...] = ()
     identifications: tuple[Identified, ...] = ()
     independences: tuple[Independent, ...] = ()
+    drawings: tuple[GraphSaving, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
         asked = (self.commands, self.views, self.savings, self.trials, self.maps)
-        return any((*asked, self.identifications, self.independences))
+        return any((*asked, self.identifications, self.independences, self.drawings))

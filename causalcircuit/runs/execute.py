@@ -95,6 +95,8 @@ class Runner:
                 result = replace(result, identifications=program.identifications)
             if program.independences and not tests_only:
                 result = replace(result, independences=program.independences)
+            if program.drawings and not tests_only and not result.interrupted:
+                result = replace(result, saved=(*result.saved, *_draw(program)))
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
         except DiagnosticError as problem:
@@ -388,6 +390,15 @@ def run_program(
         return runner.run(program, tests_only=tests_only, progress=progress)
     finally:
         runner.close()
+
+
+def _draw(program: Program) -> tuple[str, ...]:
+    """Write the diagrams that are saved."""
+    from causalcircuit.causal.files import write
+
+    for drawing in program.drawings:
+        write(drawing.text, drawing.path, drawing.span)
+    return tuple(dict.fromkeys(str(d.path) for d in program.drawings))
 
 
 def _labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]:

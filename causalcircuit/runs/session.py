@@ -63,7 +63,7 @@ class Session:
 
         self.count += 1
         self.checker.found, self.checker.commands, self.checker.trials = [], [], []
-        self.checker.identifications, self.checker.independences = [], []
+        self.checker.identifications, self.checker.independences, self.checker.drawings = [], [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(Source(f"<{self.count}>", text)))
@@ -85,7 +85,8 @@ class Session:
         before = dict(self.checker.scope.names)
         self.checker.found, self.checker.commands = [], []
         self.checker.views, self.checker.savings, self.checker.trials = [], [], []
-        self.checker.maps, self.checker.identifications, self.checker.independences = [], [], []
+        self.checker.maps, self.checker.drawings = [], []
+        self.checker.identifications, self.checker.independences = [], []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))
