@@ -17,7 +17,7 @@ from causalcircuit.api.addresses import (
 )
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
-from causalcircuit.api.diagrams import Drawing, diagram, graph, identify, independent, load_graph, wiring
+from causalcircuit.api.diagrams import Drawing, graph, identify, independent, load_graph, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
@@ -45,6 +45,7 @@ from causalcircuit.api.quantities import (
 )
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, power, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
+from causalcircuit.api.routes import diagram
 from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
 from causalcircuit.api.vocabulary import std

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from causalcircuit.api.addresses import Model
-from causalcircuit.api.circuits import Circuit
 from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
 from causalcircuit.causal import Diagram
 from causalcircuit.causal.files import check_suffix, read, text_of, write
@@ -16,12 +15,10 @@ from causalcircuit.check import sites
 from causalcircuit.check.holding import held
 from causalcircuit.check.identifying import diagram_of, drawn, given, identified, remarks
 from causalcircuit.check.made import wiring_of
-from causalcircuit.check.routed import READOUT, routed
 from causalcircuit.check.separating import denials
 from causalcircuit.check.separating import independent as answered
 from causalcircuit.diagnostics import Diagnostic, did_you_mean, error
 from causalcircuit.query import Expr, Graph, Items, Result, is_estimand, render
-from causalcircuit.query.circuits.formulas import effect_of
 from causalcircuit.query.identification import Variable
 
 
@@ -148,24 +145,6 @@ def wiring(
         each += [(render(e), e, None) for e in members] or [(called or render(q.expr), q.expr, None)]
     models = merge({model.ref.name: model.ref}, *(q.models for _, q in named))
     return Drawing(wiring_of(name, model.ref.name, each, lambda m: sites(models[m]), assume), models)
-
-
-def diagram(circuit: Circuit, readout: Quantity | None = None, *, name: str = "D", assume: str = "") -> Drawing:
-    """The causal claim that a circuit makes: its wires as arrows, `<->` for what is not in it and leads to two of it.
-
-    Args:
-        circuit: an attributed one is attributed for it. readout: what its last wires end in; by default what it was
-            attributed for, or a variable of the name `readout`. name: how answers call the diagram.
-        assume: what is taken for granted beside it, for reports.
-
-    Raises:
-        DiagnosticError: CQ288 a node that the wiring does not place, CQ289 two that overlap.
-    """
-    models = merge(circuit.models, {} if readout is None else readout.models)
-    effect = effect_of(circuit.declared.formula)
-    end: Expr = readout.expr if readout is not None else READOUT if effect is None else effect.readout
-    made = routed(name, circuit.circuit, end, lambda m: sites(models[m]), {}, assume)
-    return Drawing(made, models)
 
 
 Named = str | Quantity | Sequence[str | Quantity]
