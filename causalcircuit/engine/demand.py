@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from causalcircuit.engine.formulas import leaves, model_of, said_in, statistics
 from causalcircuit.engine.kept import Item, Kept
-from causalcircuit.query import DataRef, Expr, Statistic
+from causalcircuit.query import Column as ColumnExpr
+from causalcircuit.query import Counterfactual, DataRef, Expr, Statistic
 from causalcircuit.query.plan import Plan, Stage
 from causalcircuit.store import Total
 
@@ -42,6 +43,9 @@ class Column:
     def take(self, rows: range, found: NDArray[Any]) -> None:
         """Enter what was found on some rows; what is known already stays."""
         unknown = ~self.known[rows.start : rows.stop]
+        if unknown.all():
+            self.values[rows.start : rows.stop] = found
+            return
         self.values[rows.start : rows.stop][unknown] = found[unknown]
 
 
@@ -176,6 +180,8 @@ class Demand:
 
     def _runs(self, formula: Expr) -> frozenset[int]:
         """The runs that a formula is read from, and all that those need."""
+        if isinstance(formula, Counterfactual) and not isinstance(formula.value, ColumnExpr):  # as most cells are
+            return self._whole[self._index[model_of(formula.value), formula.world, said_in(formula)]]
         return self._closed({self._index[model_of(e.value), e.world, said_in(e)] for e in leaves(formula)})
 
     def _closed(self, runs: Collection[int]) -> frozenset[int]:

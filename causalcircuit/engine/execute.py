@@ -203,7 +203,9 @@ class _Execution:
         if not cells:
             return np.empty((0, len(chunk)))
         with torch.inference_mode():
-            each = [evaluate(plan.formulas[i], self.reads).data.double().expand(len(chunk)) for i in cells]
+            each = [evaluate(plan.formulas[i], self.reads).data for i in cells]
+            if any(len(e) != len(chunk) or e.dtype != torch.float64 for e in each):
+                each = [e.double().expand(len(chunk)) for e in each]
             found: NDArray[np.float64] = torch.stack(each).cpu().numpy()
         if not np.isfinite(found).all():
             for i, values in zip(cells, found, strict=True):

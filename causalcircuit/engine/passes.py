@@ -125,7 +125,7 @@ class Pass:
             value = numbers.get(edit.value)
             if value is None:
                 here = _Here(self, slot, natural, edit.site.position.new)
-                value = evaluate(edit.value, here).spread(tuple(map(len, at))).to(new.device, new.dtype)
+                value = evaluate(edit.value, here).spread(tuple(map(len, at))).to(new)
                 if isinstance(edit.value, Number):
                     numbers[edit.value] = value
             target, lines = self._targets(slot, edit.info, at)
@@ -249,4 +249,4 @@ class _Here:
         """What other passes read, on this tensor's device; at generated positions one vector a row holds at each."""
         if self.new and value.counts is not None:
             return Value(value.data.to(self.device))
-        return Value(value.data.to(self.device), value.counts)
+        return value if value.data.device == self.device else Value(value.data.to(self.device), value.counts)
