@@ -47,28 +47,37 @@ class HeadRead:
 
     Attributes:
         norm: before the maps. taps: on their outputs. parts: for each kind of port the tap, and [ports, head_dim] the
-            outputs that each port is made of. maps: for each kind [ports, head_dim, width], folded with the norm.
+            outputs that each port is made of, or the first of them where they follow one another.
+        maps: for each kind [ports, head_dim, width], folded with the norm.
     """
 
     norm: Norm
     taps: tuple[Tap, ...]
-    parts: tuple[tuple[str, Tensor], ...]
+    parts: tuple[tuple[str, Tensor | int], ...]
     maps: tuple[Tensor, ...]
 
     def pull(self, x: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
         """[ports, places, width] the gradient in the stream `x`, as each port alone reads it."""
-        unit, inverse = self.norm.unit(x)
-        made: list[Tensor] = []
+        unit, inverse = self.norm.unit(x.detach())
+        found = unit.new_empty(sum(len(weight) for weight in self.maps), *unit.shape)
+        scaled = {tap: gradients[tap] * inverse for tap in dict(self.parts)}
+        first = 0
         for (tap, outputs), weight in zip(self.parts, self.maps, strict=True):
-            behind = (gradients[tap] * inverse)[:, outputs].transpose(0, 1)
-            made.append(torch.bmm(behind, weight))
-        return _projected(torch.cat(made), unit)
+            ports, width, _ = weight.shape
+            own = scaled[tap]
+            if isinstance(outputs, int):  # no copy
+                behind = own[:, outputs : outputs + ports * width].unflatten(1, (ports, width))
+            else:
+                behind = own[:, outputs]
+            torch.bmm(behind.transpose(0, 1), weight, out=found[first : first + ports])
+            first += ports
+        return _projected(found, unit)
 
 
 def _projected(found: Tensor, unit: Tensor) -> Tensor:
-    """Less the part along the normed stream, which a norm takes out."""
+    """Less the part along the normed stream, which a norm takes out; in place."""
     along = torch.einsum("rpd,pd->rp", found, unit) / unit.shape[-1]
-    return torch.addcmul(found, along[..., None], unit, value=-1)
+    return found.addcmul_(along[..., None], unit, value=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +89,7 @@ class PlainRead:
 
     def pull(self, x: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
         """[1, places, width] the gradient in the stream `x`."""
-        unit, inverse = self.norm.unit(x)
+        unit, inverse = self.norm.unit(x.detach())
         found = self.norm.folded(gradients[self.name] * inverse)
         return _projected(found[None], unit)
 
@@ -135,7 +144,7 @@ def head_read(
     own = [t for t in taps if t.name in nodes and _rows(t.module).shape[1] == inputs]
     if not own:
         return None
-    parts: list[tuple[str, Tensor]] = []
+    parts: list[tuple[str, Tensor | int]] = []
     maps: list[Tensor] = []
     seen: dict[str, Tensor] = {t.name: torch.zeros(t.size, dtype=torch.bool) for t in own}
     for which in "qkv":
@@ -159,7 +168,9 @@ def head_read(
         name, each = next(iter(chosen.items()))
         outputs = torch.stack(each)
         tap = next(t for t in own if t.name == name)
-        parts.append((name, outputs))
+        start = int(outputs[0, 0])
+        follow = torch.equal(outputs.flatten(), torch.arange(start, start + outputs.numel(), device=outputs.device))
+        parts.append((name, start if follow else outputs))
         maps.append(norm.folded(_rows(tap.module).detach()[outputs]).contiguous())
     return HeadRead(norm, tuple(t for t in own if any(t.name == n for n, _ in parts)), tuple(parts), tuple(maps))
 
