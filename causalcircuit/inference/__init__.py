@@ -1,6 +1,7 @@
 """Intervals, tests, families: what a table of outcomes says about an estimand. Sees tables, never models."""
 
 from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
+from causalcircuit.inference._alike import Shared, contributions, shared
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._binomial import Share, fewest_draws
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
@@ -37,6 +38,7 @@ __all__ = [
     "Sample",
     "Shape",
     "Share",
+    "Shared",
     "Together",
     "Units",
     "adjusted",
@@ -48,6 +50,7 @@ __all__ = [
     "check_trial",
     "claim_level",
     "codes",
+    "contributions",
     "decide",
     "dependence",
     "detectable",
@@ -63,6 +66,7 @@ __all__ = [
     "row_values",
     "rows_that_enter",
     "sample_of",
+    "shared",
     "together",
     "units_needed",
     "units_of",

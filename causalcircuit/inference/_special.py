@@ -45,3 +45,10 @@ def bdtrc(k: Any, n: int, p: float) -> Any:
     from scipy.special import bdtrc as function
 
     return function(k, n, p)
+
+
+def fdtrc(above: Any, below: Any, x: Any) -> Any:
+    """P(F > x) with so many degrees of freedom above and below."""
+    from scipy.special import fdtrc as function
+
+    return function(above, below, x)

@@ -23,6 +23,7 @@ from causalcircuit.query import (
     Tested,
 )
 from causalcircuit.query.showing import Showing, Shown
+from causalcircuit.runs.alike import alike
 from causalcircuit.runs.answer import answer
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.keeping import Keep, Keeping
@@ -195,6 +196,7 @@ class Runner:
         displays: list[Shown] = []
         found = [*program.warnings, *remarks, *(note for task in tasks.values() for note in task.notes)]
         found.extend(note for table in tables.values() for note in table.notes)
+        found.extend(note for ref, t in tables.items() for note in alike(tasks[ref].data, t, tasks[ref].asked))
         found.extend(self.keeping().remarks())
         interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(tasks)
         failed: DiagnosticError | None = None
