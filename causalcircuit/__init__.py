@@ -20,7 +20,7 @@ _LAZY = {
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "std",
-        "graph", "identify", "independent", "wiring", "load_graph", "diagram",
+        "graph", "identify", "independent", "wiring", "load_graph", "diagram", "observe",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

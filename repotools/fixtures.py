@@ -15,6 +15,7 @@ from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
 from causalcircuit.query.identification import Identified
 from causalcircuit.query.independence import Independent
+from causalcircuit.query.logs import Logging
 from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.check import check_program
 
@@ -78,6 +79,9 @@ def _command(command: Estimation | Testing, program: Program) -> list[str]:
     comments = [f"## {c}" for c in command.comments]
     if isinstance(command, Observing):
         return [*comments, *_observing(command, program)]
+    if isinstance(command, Logging):
+        nodes = [f"  {name} = {render(value)}" for name, value in command.nodes]
+        return [*comments, f"observe on {_data(command.data)} to {command.path.name}", *nodes]
     if isinstance(command, Estimation):
         per = [f"  per {render(command.per)}"] if command.per is not None else []
         queries = [line for q in command.queries for line in _query(q, program)]

@@ -21,6 +21,7 @@ from causalcircuit.api.diagrams import Drawing, graph, identify, independent, lo
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
+from causalcircuit.api.logs import observe
 from causalcircuit.api.maps import saliency
 from causalcircuit.api.networks import module
 from causalcircuit.api.quantities import (
@@ -100,6 +101,7 @@ __all__ = [
     "new",
     "noise",
     "norm",
+    "observe",
     "outside",
     "patch",
     "pc1",

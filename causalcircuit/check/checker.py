@@ -43,7 +43,7 @@ _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 _ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs, "family": families}
 """Where statements are read that are no plain declarations."""
-_QUESTIONS = ("estimate", "test", "show", "identify", "check")
+_QUESTIONS = ("estimate", "test", "show", "identify", "check", "observe")
 
 
 @dataclass(slots=True)
@@ -138,6 +138,10 @@ class Checker:
                 from causalcircuit.check import separating  # most programs have none
 
                 separating.check(self, tree, low, comments)
+            elif word == "observe":
+                from causalcircuit.check import logs  # most programs have none
+
+                logs.observe(self, tree, low, comments)
             elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
             elif word == "hypothesis":

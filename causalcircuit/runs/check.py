@@ -19,6 +19,7 @@ from causalcircuit.inference import (
 from causalcircuit.query import Command, Estimation, Program, Testing
 from causalcircuit.query.families import drawn_together
 from causalcircuit.query.hub import Online
+from causalcircuit.query.logs import Logging
 from causalcircuit.query.regimes import Observing
 from causalcircuit.query.showing import Showing, simultaneous
 
@@ -60,6 +61,10 @@ def check_command(command: Command) -> list[Diagnostic]:
     """What is to be said of a command's estimator, each remark once."""
     found: dict[Diagnostic, None] = {}
     options = command.options
+    if isinstance(command, Logging):
+        from causalcircuit.runs.logs import ours
+
+        return ours(command)
     if isinstance(command, Showing):  # each interval is one of a family
         options = replace(options, level=simultaneous(options.level, len(command.queries)))
     if isinstance(command, Testing) and drawn_together(command.correction):

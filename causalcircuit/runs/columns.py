@@ -11,6 +11,7 @@ import causalcircuit.rows as rows
 from causalcircuit.check import queries_of
 from causalcircuit.diagnostics import error
 from causalcircuit.query import Column, Command, Estimation, OutcomeTable, columns, compile_estimand, render, walk
+from causalcircuit.query.logs import Logging
 from causalcircuit.query.regimes import Observing
 
 
@@ -22,6 +23,9 @@ def with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Datase
             for moment in compile_estimand(query.expr)[1]:
                 for part in (moment.value, moment.condition):
                     wanted.update(dict.fromkeys(columns(part) if part is not None else ()))
+        if isinstance(command, Logging):
+            wanted.update(dict.fromkeys(c.name for _, e in command.nodes for c in walk(e) if isinstance(c, Column)))
+            wanted.update(dict.fromkeys(c.name for c in (command.data.cluster, command.data.weight) if c is not None))
         if isinstance(command, Observing):
             of_rows = [value for name, value in command.nodes if name not in command.reads]
             wanted.update(dict.fromkeys(c.name for value in of_rows for c in walk(value) if isinstance(c, Column)))

@@ -22,11 +22,13 @@ from causalcircuit.query import (
     Result,
     Tested,
 )
+from causalcircuit.query.logs import Logging
 from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.alike import alike
 from causalcircuit.runs.answer import answer
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.keeping import Keep, Keeping
+from causalcircuit.runs.logs import write_log
 from causalcircuit.runs.manifest import Recorder, machine, manifest
 from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.show import show
@@ -145,7 +147,7 @@ class Runner:
         try:
             for view in circuits.program.views:
                 shown.append(circuits.shown(view))
-            return replace(result, circuits=tuple(shown), saved=circuits.save())
+            return replace(result, circuits=tuple(shown), saved=(*result.saved, *circuits.save()))
         except KeyboardInterrupt:
             return replace(result, circuits=tuple(shown), interrupted=True)
         except DiagnosticError as problem:
@@ -194,6 +196,7 @@ class Runner:
         estimates: list[Estimate] = []
         tested: list[Tested] = []
         displays: list[Shown] = []
+        written: list[str] = []
         found = [*program.warnings, *remarks, *(note for task in tasks.values() for note in task.notes)]
         found.extend(note for table in tables.values() for note in table.notes)
         found.extend(note for ref, t in tables.items() for note in alike(tasks[ref].data, t, tasks[ref].asked))
@@ -203,7 +206,10 @@ class Runner:
         try:
             for command in commands:
                 table = tables.get(command.data)
-                if table is not None and isinstance(command, Showing):
+                if isinstance(command, Logging):
+                    if table is not None and table.complete:
+                        written.append(write_log(command, table, program, [tasks[command.data]], self.how))
+                elif table is not None and isinstance(command, Showing):
                     displays += show(command, table, program.names)
                 elif table is not None:
                     more, judged = answer(command, table, program.names)
@@ -223,6 +229,7 @@ class Runner:
             shown=tuple(displays),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},
             run=recorder.said(tables.values()) if tasks else {},
+            saved=tuple(dict.fromkeys(written)),
         )
         if failed is not None:
             raise self._after(failed, result) from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.query import Estimation, ModelRef, Program, Result
+from causalcircuit.query.logs import Logging
 from causalcircuit.query.past import Compared
 from causalcircuit.runs.check import check_text
 from causalcircuit.runs.execute import Progress, Runner
@@ -83,7 +84,8 @@ def verify(of: Claimed, progress: Progress | None = None) -> tuple[list[Compared
     program = check_text(of.text, of.name, of.folder)
     tests_only = not of.result.get("estimates") and any(isinstance(c, Estimation) for c in program.commands)
     how: How = "naive" if of.result.get("manifest", {}).get("plan") == "naive" else "full"
-    program = replace(program, savings=(), drawings=())  # what was saved stays as it is
+    kept = tuple(c for c in program.commands if not isinstance(c, Logging))
+    program = replace(program, savings=(), drawings=(), commands=kept)  # what was saved stays as it is
     anew = Runner(keep="off", how=how).run(program, tests_only=tests_only, progress=progress)
     tolerance = max([_ROUNDING[ref.dtype] for ref in _models(program)], default=_ROUNDING["float64"])
     return list(compare(of.result, anew, tolerance)), list(_changed(of.result.get("manifest", {}), anew.manifest))

@@ -40,6 +40,7 @@ def test_opening_words_are_those_of_this_version() -> None:
     declaring = {"model", "data", "node", "let", "graph", "circuit", "draw", "use"}
     assert set(opening_words()) == declaring | {
         "estimate",
+        "observe",
         "identify",
         "check",
         "hypothesis",
