@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from causalcircuit.diagnostics import Diagnostic, to_json
+from causalcircuit.diagnostics import Diagnostic, Span, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +121,7 @@ class Tested:
         verdict: supported if the adjusted interval lies inside the region, refuted if outside, else inconclusive.
         interval: simultaneous over the family. p: of the claim alone. p_adjusted: in its family.
         p_refute, p_refute_adjusted: likewise for the complement.
+        span: where it is claimed, or where it is tested if that is in another file.
     """
 
     __test__: ClassVar[bool] = False  # pytest collects classes by such names
@@ -157,6 +158,7 @@ class Tested:
     comments: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

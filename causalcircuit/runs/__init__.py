@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from causalcircuit.runs.session import Outcome, Session
     from causalcircuit.runs.sites import list_sites
     from causalcircuit.runs.verifying import claimed, verify
+    from causalcircuit.runs.writing import check_place, write_whole
     from causalcircuit.store import Wanted
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "bytes_of",
     "calibrate_for",
     "check",
+    "check_place",
     "check_program",
     "check_text",
     "claimed",
@@ -48,11 +50,13 @@ __all__ = [
     "seconds_of",
     "to_clean",
     "verify",
+    "write_whole",
 ]
 
 _HOME = {
     **dict.fromkeys(("bytes_of", "clean_store", "find_run", "list_runs", "seconds_of", "to_clean"), "past"),
     **dict.fromkeys(("claimed", "verify"), "verifying"),
+    **dict.fromkeys(("check_place", "write_whole"), "writing"),
     "AfterPass": "execute",
     "Keep": "keeping",
     "Outcome": "session",

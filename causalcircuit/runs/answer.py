@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalcircuit.check import region_text
-from causalcircuit.diagnostics import DiagnosticError
+from causalcircuit.diagnostics import DiagnosticError, Span
 from causalcircuit.inference import Inferred, decide, infer, sample_of
 from causalcircuit.query import (
     Command,
@@ -167,9 +167,16 @@ def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, 
                 diagnostics=tuple(x.at(claim.span) for x in d.inferred.warnings),
                 cost=table.cost,
                 comments=command.comments,
+                span=place_of(claim.span, command.span),
             )
         )
     return out
+
+
+def place_of(claimed: Span | None, tested: Span | None) -> Span | None:
+    """Where a claim stands, in the file that tests it: hypotheses may come from another."""
+    apart = claimed is not None and tested is not None and claimed.source is not tested.source
+    return tested if apart else claimed or tested
 
 
 def _target(command: Command) -> str:

@@ -12,6 +12,7 @@ from causalcircuit.query.circuits.formulas import circuit_from, model_of, named
 from causalcircuit.query.circuits.wording import text_of
 from causalcircuit.query.families import needs_of
 from causalcircuit.query.trials import AGAINST, CircuitClaim, Trial
+from causalcircuit.runs.answer import place_of
 from causalcircuit.runs.circuits import check_weights
 
 if TYPE_CHECKING:
@@ -137,4 +138,5 @@ def _tested(
         diagnostics=tuple(d.at(claim.span) for d in found.warnings),
         cost={"row_passes": meter.passes} if meter.passes else {},
         comments=trial.comments,
+        span=place_of(claim.span, trial.span),
     )

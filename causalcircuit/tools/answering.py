@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warnin
 from causalcircuit.query import Program, Result, Testing
 from causalcircuit.query.trials import Trial
 from causalcircuit.tools import exits, streams
+from causalcircuit.tools.ci import Reports
 from causalcircuit.tools.progress import progress_bar
 from causalcircuit.tools.sizes import bytes_of
 
@@ -37,6 +38,7 @@ class Wishes:
         keep: whether outcomes are looked up in the store and kept there.
         memory: a limit, as written: `4GB`.
         how: whether passes share what they have in common.
+        reports: of verdicts, for continuous integration.
     """
 
     machine: bool = False
@@ -49,6 +51,7 @@ class Wishes:
     keep: Keep = "use"
     memory: str | None = None
     how: Literal["full", "naive"] = "full"
+    reports: Reports = field(default_factory=Reports)
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ def run(file: str, wishes: Wishes) -> int:
     written = _save(answer, wishes.rows)
     drawn = [*_draw(answer, wishes.out), *_pages(answer, wishes.html)]
     interrupted = answer.code == exits.INTERRUPTED
+    drawn += _report(file, answer, wishes.reports)
     if wishes.machine:
         streams.show_json(answer.result, answer.diagnostics, interrupted=interrupted)
         return answer.code
@@ -147,6 +151,7 @@ def _answer(file: str, wishes: Wishes) -> _Answer:
     try:
         from causalcircuit import runs
 
+        wishes.reports.check()
         program = read(file, "all" if wishes.online else "")
         for folder in (wishes.rows, wishes.out):
             if folder is not None:
@@ -227,6 +232,19 @@ def _draw(answer: _Answer, folder: Path | None) -> list[Path]:
         answer.code = exits.AFTER
         return []
     return [folder / name for name in files]
+
+
+def _report(file: str, answer: _Answer, reports: Reports) -> list[Path]:
+    """Write the reports of verdicts that are asked for; a failure joins the answer."""
+    if any(d.code == "CQ939" for d in answer.diagnostics):
+        return []  # a place was tried, and cannot be written
+    interrupted = answer.code == exits.INTERRUPTED
+    try:
+        return reports.write(_shown(file), answer.result, answer.diagnostics, answer.code, interrupted)
+    except DiagnosticError as problem:
+        answer.diagnostics += problem.diagnostics
+        answer.code = exits.AFTER
+        return []
 
 
 def _pages(answer: _Answer, html: Path | None) -> list[Path]:

@@ -100,11 +100,17 @@ def run(
 
 
 @group.command(
-    epilog=options.examples("cq test examples/claims.cq", "cq test examples/claims.cq -q && echo all supported")
+    epilog=options.examples(
+        "cq test examples/claims.cq",
+        "cq test examples/claims.cq -q && echo all supported",
+        "cq test examples/claims.cq --junit claims.xml --sarif claims.sarif",
+    )
 )
 @options.file
 @options.format_
 @options.rows
+@options.junit
+@options.sarif
 @options.quiet
 @options.how
 @options.memory
@@ -116,6 +122,8 @@ def test(
     file: str,
     machine: bool,
     rows: Path | None,
+    junit: Path | None,
+    sarif: Path | None,
     quiet: bool,
     how: Any,
     memory: str | None,
@@ -128,9 +136,13 @@ def test(
     The exit code is 1 when a named hypothesis is not supported.
     """
     from causalcircuit.tools import answering
+    from causalcircuit.tools.ci import Reports
 
     keep = options.keep(no_store, fresh)
-    wishes = answering.Wishes(machine, rows, quiet, tests_only=True, online=online, keep=keep, memory=memory, how=how)
+    reports = Reports(junit, sarif)
+    wishes = answering.Wishes(
+        machine, rows, quiet, tests_only=True, online=online, keep=keep, memory=memory, how=how, reports=reports
+    )
     return answering.run(file, wishes)
 
 

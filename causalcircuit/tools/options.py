@@ -64,6 +64,18 @@ html = click.option(
     metavar="FILE",
     help="Draw the circuits of `show C`, and heat maps, as a page to look at, in one file.",
 )
+junit = click.option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the verdicts as JUnit XML, a test case for each claim.",
+)
+sarif = click.option(
+    "--sarif",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write verdicts and diagnostics as SARIF 2.1.0, at the lines of the program.",
+)
 quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Only numbers, verdicts and diagnostics: no progress, no explanations."
 )
