@@ -13,7 +13,8 @@ __version__ = "0.1.0"  # the build reads it here: asking the installed metadata 
 _LAZY = {
     "api": (
         "run", "program", "plan", "model", "module", "sae", "transcoder", "data", "row",
-        "estimate", "hypothesis", "family", "test", "power", "show", "sweep", "except_", "each", "pictures", "Sweep",
+        "estimate", "hypothesis", "family", "freeze", "test", "power", "show", "sweep", "except_", "each",
+        "pictures", "Sweep",
         "E", "P", "do", "mean", "direction", "pc1", "unit", "project_out", "noise", "vector", "draw", "resample",
         "norm", "dot", "cosine", "kl", "readout", "known", "picture", "logit", "nat", "pp",
         "quantile", "correlation", "area",

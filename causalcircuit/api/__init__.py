@@ -21,6 +21,7 @@ from causalcircuit.api.diagrams import Drawing, graph, identify, independent, lo
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.functions import readout
+from causalcircuit.api.locks import freeze
 from causalcircuit.api.logs import observe
 from causalcircuit.api.maps import saliency
 from causalcircuit.api.networks import module
@@ -82,6 +83,7 @@ __all__ = [
     "except_",
     "family",
     "first",
+    "freeze",
     "graph",
     "high_level",
     "hypothesis",

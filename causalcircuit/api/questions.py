@@ -254,26 +254,35 @@ def test(
     resamples: int | None = None,
     seed: int | None = None,
     name: str = "",
+    under: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Verdicts on claims: a family, hypotheses, or bare comparisons; several need a correction, `correct="holm"`.
 
     Claims about circuits (`cq.claim`, `cq.aligned`) are tested by themselves; `method` and `resamples` are not theirs.
-    A family has its own correction and alpha, unless others are named.
+    A family has its own correction and alpha, unless others are named. `under` names the lock that `cq.freeze` wrote.
 
     Raises:
         DiagnosticError: as `estimate`; CQ228, a family among other claims; CQ229, several claims without a correction;
-            CQ272, claims of both kinds; CQ926, CQ928, a correction that is none of them.
+            CQ272, claims of both kinds; CQ926, CQ928, a correction that is none of them; CQ932 to CQ936 and CQ938,
+            what is tested is not what was frozen, or not on new rows.
     """
     check_asked(on)
     claims, name, correct, alpha = _opened(claims, name, correct, alpha)
     stated = [c for c in claims if isinstance(c, Stated)]
     if stated:
+        if under is not None:
+            raise error("CQ938", "claims about circuits are not frozen", help="test them without `under`")
         others = [h.claim for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
         check_family([*(s.claim for s in stated), *others], [None] * len(claims), "test", correct)
         return tried(stated, on.ref, correct, alpha, seed, name, progress)
     plain = [c for c in claims if not isinstance(c, Stated)]
     command, models, notes = _testing(plain, on, correct, alpha, Options(method, resamples, seed=seed), name)
+    if under is not None:
+        if not name and not (len(command.claims) == 1 and command.claims[0].named):
+            way = "`cq.hypothesis`, or `cq.family`"
+            raise error("CQ938", "only a family or a hypothesis is frozen, and this is neither", help=way)
+        command = replace(command, under=Path(under).resolve())
     return answer(command, models, progress, notes)
 
 

@@ -16,6 +16,7 @@ from causalcircuit.query import (
     CircuitDecl,
     CircuitView,
     Command,
+    DataRef,
     Estimation,
     Expr,
     Graph,
@@ -27,10 +28,12 @@ from causalcircuit.query import (
     Testing,
     World,
 )
+from causalcircuit.query.circuits.formulas import asked_in
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.hub import Online
 from causalcircuit.query.identification import Identified
 from causalcircuit.query.independence import Independent
+from causalcircuit.query.locks import Freezing
 from causalcircuit.query.saliency import Saliency
 from causalcircuit.query.trials import Trial
 from causalcircuit.syntax import Statement, cut, parse
@@ -56,6 +59,7 @@ class Checker:
         asks: whether questions count; those of a file in use do not.
         online: what may be fetched of a model on the hub: nothing, its settings, or its weights too.
         chain: the files that are being read, outermost first.
+        explored: the data of every question so far, at a prompt of earlier ones too, with the lock of a test under one.
     """
 
     folder: Path
@@ -74,6 +78,8 @@ class Checker:
     names: dict[Expr | World, str] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
+    freezes: list[Freezing] = field(default_factory=list)
+    explored: list[tuple[DataRef, Path | None]] = field(default_factory=list)
     asks: bool = True
     online: Online = ""
     chain: tuple[Path, ...] = ()
@@ -122,7 +128,16 @@ class Checker:
             tuple(self.identifications),
             tuple(self.independences),
             tuple(self.drawings),
+            freezes=tuple(self._frozen(f) for f in self.freezes),
         )
+
+    def _frozen(self, asked: Freezing) -> Freezing:
+        """A freeze with all data whose rows were seen: those of every question, but of tests under its own lock."""
+        seen = [ref for ref, lock in self.explored if lock != asked.path]
+        attributed = [c.formula for c in self.circuits.values()]
+        chosen = [found.data for formula in attributed for found in asked_in(formula)]
+        tried, mapped = [t.data for t in self.trials], [m.data for m in self.maps]
+        return replace(asked, seen=tuple(dict.fromkeys([asked.like, *seen, *chosen, *tried, *mapped])))
 
     def _statement(self, statement: Statement, comments: tuple[str, ...]) -> list[Diagnostic]:
         self.scope.folder, self.scope.models = self.folder, self.models
@@ -146,6 +161,10 @@ class Checker:
                 getattr(questions, word)(self, tree, low, comments)
             elif word == "hypothesis":
                 questions.hypothesis(self, tree, low)
+            elif word == "freeze":
+                from causalcircuit.check import freezing  # most programs have none
+
+                freezing.freeze(self, tree, low)
             elif word in ("circuit", "save"):
                 from causalcircuit.check import circuits  # most programs have none
 
@@ -227,6 +246,7 @@ class Checker:
             return
         self.found.extend(d.at(low.statement) for d in examine(command, self.models))
         self.commands.append(command)
+        self.explored.append((command.data, command.under if isinstance(command, Testing) else None))
 
     def use(self, file: Path, span: Span) -> Scope:
         """The names of another file.
@@ -276,7 +296,7 @@ class Checker:
 
 def _declares(statement: Statement) -> list[tuple[str, Span]]:
     """The name that a statement declares, if it does."""
-    if statement.word in (*_QUESTIONS, "save"):
+    if statement.word in (*_QUESTIONS, "save", "freeze"):
         return []
     parts = inner(statement.tree)
     found = [p for p in parts if not isinstance(p, str) and str(p.data) == "name"]

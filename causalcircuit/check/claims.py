@@ -143,7 +143,7 @@ def tried(checker: Checker, family: Family, given: Options, comments: tuple[str,
     Raises:
         DiagnosticError: CQ112, options of tests of estimands.
     """
-    for word in ("with_method", "ci", "by", "in_diagram"):
+    for word in ("with_method", "ci", "by", "in_diagram", "under"):
         if word in given.seen:
             way = "options of claims about circuits are `on`, `for`, `correct`, `alpha` and `seed`"
             raise error("CQ112", "this is no option of claims about circuits", given.seen[word], help=way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from lark import Token, Tree
@@ -16,11 +17,11 @@ from causalcircuit.query.families import CORRECTIONS, Correction
 from causalcircuit.query.methods import ANALYTIC, METHODS, known
 from causalcircuit.query.regimes import INTERVENTION, OBSERVED, Regime
 from causalcircuit.query.showing import Form
-from causalcircuit.syntax.trees import Node, inner, span_of, tree_of
+from causalcircuit.syntax.trees import Node, inner, span_of, tree_of, unquote
 
 WISHES = ("bounds", "sensitivity")
 """What may stand after `with` beside a method, where a regime answers."""
-_WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in"}
+_WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in", "planned": "sample"}
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Given:
     form: Form | None = None
     correction: Correction | None = None
     alpha: float | None = None
+    path: Path | None = None
+    planned: int | None = None
     seen: dict[str, Span] = field(default_factory=dict)
     graph: Graph | None = None
     regimes: tuple[Regime, ...] = ()
@@ -219,7 +222,7 @@ def _correct(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None
     if word not in CORRECTIONS:
         place = low.span(said)
         raise error("CQ223", f"unknown correction `{word}`", place, help=did_you_mean(word, CORRECTIONS))
-    given.correction = cast(Correction, word)
+    given.correction = word
 
 
 def _alpha(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
@@ -229,12 +232,26 @@ def _alpha(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     given.alpha = alpha
 
 
+def _path(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    given.path = Path(low.scope.resolve(unquote(str(inner(node)[0]))))
+
+
+def _planned(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    given.planned = whole(inner(node)[0], low)
+
+
 def whole(node: Node, low: Lowering) -> int:
     """A whole number."""
     text = str(node)
     if not text.isdigit():
         raise error("CQ219", f"a whole number is needed, and `{text}` is none", low.span(node), help="write `seed 7`")
     return int(text)
+
+
+def only_data(low: Lowering) -> DataRef | None:
+    """The declared data, where there is one set of them."""
+    found = [value for value, _ in low.scope.names.values() if isinstance(value, DataRef)]
+    return found[0] if len(found) == 1 else None
 
 
 def on_data(low: Lowering) -> str:
@@ -256,4 +273,7 @@ _READ = {
     "correct": _correct,
     "alpha": _alpha,
     "assume": _assume,
+    "under": _path,
+    "to": _path,
+    "planned": _planned,
 }

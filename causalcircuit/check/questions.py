@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lark import Token, Tree
@@ -12,7 +13,7 @@ from causalcircuit.check import regimes, saliency
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.families import check_family
 from causalcircuit.check.measure import unit
-from causalcircuit.check.options import on_data, read
+from causalcircuit.check.options import Given, on_data, only_data, read
 from causalcircuit.check.reachable import reachable
 from causalcircuit.check.sweeps import Member, Sweep, check_sweeps, points, spread
 from causalcircuit.check.values import Family, Module
@@ -23,7 +24,6 @@ from causalcircuit.query import (
     CircuitDecl,
     Claim,
     Compare,
-    DataRef,
     Estimation,
     Expr,
     Number,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
 _ESTIMATE = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram", "assume")
-_TEST = ("on", "with_method", "ci", "seed", "for_each", "correct", "alpha", "by", "in_diagram")
+_TEST = ("on", "with_method", "ci", "seed", "for_each", "correct", "alpha", "by", "in_diagram", "under")
 _IN_UNITS = {
     "probability": "write the bound in `pp`, percentage points",
     "ratio": "write the bound as a plain number or in %",
@@ -83,11 +83,11 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
     if circuits_shown(checker, heads, options, low, comments):
         return
     if any(saliency.is_saliency(head, low) for head in heads):
-        saliency.show(checker, heads, options, low, comments, _only_data)
+        saliency.show(checker, heads, options, low, comments, only_data)
         return
     given = read(options, low, _SHOW)
     regimes.only_intervention(given, "`show`")
-    data = given.data or _only_data(low)
+    data = given.data or only_data(low)
     if data is None:
         raise error("CQ217", "this says not on which data to show it", low.span(tree), help=on_data(low))
     swept = _swept(heads, low, given.sweeps)
@@ -126,12 +126,6 @@ def circuits_shown(
         way = "what it is of stands where it is declared"
         raise error("CQ112", "a circuit is shown without options", low.span(options[0]), help=way)
     return True
-
-
-def _only_data(low: Lowering) -> DataRef | None:
-    """The declared data, where there is one set of them."""
-    found = [value for value, _ in low.scope.names.values() if isinstance(value, DataRef)]
-    return found[0] if len(found) == 1 else None
 
 
 def _swept(heads: list[Node], low: Lowering, sweeps: tuple[Sweep, ...]) -> list[Query]:
@@ -333,9 +327,22 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             given.options,
             comments,
             span=low.statement,
+            under=_lock(given, claims, name, low),
         ),
         low,
     )
+
+
+def _lock(given: Given, claims: list[Claim], name: str, low: Lowering) -> Path | None:
+    """The lock that a test is held against.
+
+    Raises:
+        DiagnosticError: CQ938, what is tested has no name by which it could be frozen.
+    """
+    if given.path is None or name or (len(claims) == 1 and claims[0].named):
+        return given.path
+    way = "declare a hypothesis, or a family, freeze that, and test it"
+    raise error("CQ938", "only a family or a hypothesis is frozen, and this is neither", low.statement, help=way)
 
 
 def _claims(condition: Expr, head: Node, point: Member, low: Lowering) -> list[Claim]:

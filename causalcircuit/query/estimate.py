@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from causalcircuit.query.circuits.shown import CircuitShown
     from causalcircuit.query.identification import Identified
     from causalcircuit.query.independence import Independent
+    from causalcircuit.query.locks import Locked
     from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
+Standing = Literal["", "confirmatory", "held out", "exploratory"]
+"""Of an answer: under a lock, on the part of a split that nothing was explored on, or beside a test under a lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Estimate:
     bounds: Interval | None = None
     p: float | None = None
     graph: str = ""
+    standing: Standing = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
@@ -110,6 +114,8 @@ class Estimate:
             out["bounds"] = [self.bounds.low, self.bounds.high]
         if self.p is not None:
             out["p"] = self.p
+        if self.standing:
+            out["standing"] = self.standing
         return out
 
 
@@ -121,6 +127,7 @@ class Tested:
         verdict: supported if the adjusted interval lies inside the region, refuted if outside, else inconclusive.
         interval: simultaneous over the family. p: of the claim alone. p_adjusted: in its family.
         p_refute, p_refute_adjusted: likewise for the complement.
+        standing, lock: whether it was pinned before it was tested, and in which file.
         span: where it is claimed, or where it is tested if that is in another file.
     """
 
@@ -159,6 +166,8 @@ class Tested:
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
     span: Span | None = field(default=None, compare=False, repr=False)
+    standing: Standing = ""
+    lock: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -188,6 +197,10 @@ class Tested:
             out["note"] = self.note
         if self.at:
             out["at"] = dict(self.at)
+        if self.standing:
+            out["standing"] = self.standing
+        if self.lock:
+            out["lock"] = self.lock
         return out
 
 
@@ -199,7 +212,7 @@ class Result:
     `circuits`, `maps`, `identifications` and `independences` those that it asked for, and `saved` the files that
     were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
-    outcomes found and computed).
+    outcomes found and computed), `locks` which ones were written, or held tests.
     """
 
     estimates: tuple[Estimate, ...] = ()
@@ -216,6 +229,7 @@ class Result:
     maps: tuple[HeatMaps, ...] = ()
     identifications: tuple[Identified, ...] = ()
     independences: tuple[Independent, ...] = ()
+    locks: tuple[Locked, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -259,6 +273,8 @@ class Result:
             out["identifications"] = [i.to_json() for i in self.identifications]
         if self.independences:
             out["independences"] = [i.to_json() for i in self.independences]
+        if self.locks:
+            out["locks"] = [x.to_json() for x in self.locks]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
     from causalcircuit.query.identification import Identified
     from causalcircuit.query.independence import Independent
+    from causalcircuit.query.locks import Freezing
     from causalcircuit.query.saliency import Saliency
     from causalcircuit.query.trials import Trial
 
@@ -186,7 +187,7 @@ class Estimation:
 
 @dataclass(frozen=True, slots=True)
 class Testing:
-    """`test … on d`: claims tested together under one correction."""
+    """`test … on d`: claims tested together under one correction; `under` is the lock that they are held against."""
 
     __test__: ClassVar[bool] = False  # pytest collects classes by such names
 
@@ -198,6 +199,7 @@ class Testing:
     options: Options = Options()
     comments: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    under: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +306,10 @@ class Program:
     identifications: tuple[Identified, ...] = ()
     independences: tuple[Independent, ...] = ()
     drawings: tuple[GraphSaving, ...] = ()
+    freezes: tuple[Freezing, ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
         asked = (self.commands, self.views, self.savings, self.trials, self.maps)
-        return any((*asked, self.identifications, self.independences, self.drawings))
+        return any((*asked, self.identifications, self.independences, self.drawings, self.freezes))

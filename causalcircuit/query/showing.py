@@ -73,6 +73,7 @@ class Shown:
     comments: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
+    standing: Literal["", "exploratory"] = ""
 
     @property
     def unit(self) -> str:
@@ -110,6 +111,8 @@ class Shown:
                 }
                 for p in self.panels
             ]
+        if self.standing:
+            out["standing"] = self.standing
         if self.left_out:
             out["left_out"] = list(self.left_out)
         return out

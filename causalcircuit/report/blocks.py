@@ -77,7 +77,7 @@ def _list(names: list[str], most: int = 4) -> str:
 
 
 def _shared(x: Answer) -> tuple[object, ...]:
-    return x.data, x.target, x.comments, x.graph if isinstance(x, Estimate) else ""
+    return x.data, x.target, x.comments, x.standing, x.graph if isinstance(x, Estimate) else ""
 
 
 def _axes_and_name(e: Estimate) -> tuple[object, ...]:

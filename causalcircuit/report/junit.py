@@ -42,12 +42,13 @@ def to_junit(
     seconds = 0.0 if result is None else float(result.run.get("seconds", 0.0))
     root.set("time", f"{seconds:.3f}")
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
 
 
 def _suite(root: ET.Element, name: str, cases: Sequence[ET.Element]) -> ET.Element:
     counts = {word: str(sum(c.find(tag) is not None for c in cases)) for word, tag in _COUNTED.items()}
-    suite = ET.SubElement(root, "testsuite", name=_text(name), tests=str(len(cases)), **counts)
+    suite = ET.SubElement(root, "testsuite", {"name": _text(name), "tests": str(len(cases)), **counts})
     suite.extend(cases)
     return suite
 

@@ -41,6 +41,7 @@ def _head(shown: Shown) -> Text:
     facts = []
     if len({(e.n, e.clusters) for e in shown.estimates}) == 1:
         facts.append(count(first.n, "row") + (f" in {count(first.clusters, 'cluster')}" if first.clusters else ""))
+    facts += [shown.standing] if shown.standing else []
     facts += [f"for each {axis}" for axis in swept(shown.estimates)]
     said = words(f"{shown.name} on {shown.data}", "bold underline")
     return said + words("".join(f" · {f}" for f in facts))

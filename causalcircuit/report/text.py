@@ -24,6 +24,7 @@ from causalcircuit.report.picture import PLAIN
 from causalcircuit.report.safe import words
 from causalcircuit.report.saliency import heat_block
 from causalcircuit.report.shown import shown_block
+from causalcircuit.report.standing import locks, standing
 from causalcircuit.report.tables import COLOURS, estimate_table, test_table
 
 NARROWEST, WIDEST = 40, 120
@@ -73,6 +74,8 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = shown.comments
             yield _paragraphs(said)
         yield shown_block(shown, width, brief)
+    if result.locks:
+        yield grid(locks(result.locks))
     for view in result.circuits:
         if view.comments not in ((), said) and not brief:
             said = view.comments
@@ -123,6 +126,7 @@ def _head(block: Sequence[Answer]) -> Text:
     facts: list[str] = []
     if len({(x.n, x.clusters) for x in block}) == 1:
         facts.append(count(first.n, "row") + (f" in {count(first.clusters, 'cluster')}" if first.clusters else ""))
+    facts += [said] if (said := standing(first)) else []
     if isinstance(first, Tested):
         what = f"test {first.family} on {first.data}" if first.family else f"test on {first.data}"
         return _line(what, [*facts, *_claimed([x for x in block if isinstance(x, Tested)])]) + _tally(block)

@@ -168,6 +168,8 @@ def _tested(command: Testing, table: OutcomeTable, names: Mapping[Expr | World, 
                 cost=table.cost,
                 comments=command.comments,
                 span=place_of(claim.span, command.span),
+                standing="" if command.under is None else "confirmatory",
+                lock="" if command.under is None else command.under.name,
             )
         )
     return out

@@ -53,6 +53,10 @@ def check_program(program: Program) -> Program:
     """
     found = [d for command in program.commands for d in check_command(command)]
     found += [d for trial in program.trials for d in check_trial(trial)]
+    if any(isinstance(c, Testing) and c.under is not None for c in program.commands):
+        from causalcircuit.runs.locking import check_locks  # most programs name none
+
+        found += check_locks(program)
     DiagnosticError.raise_if([*program.warnings, *found] if any(d.is_error for d in found) else found)
     return replace(program, warnings=(*program.warnings, *found))
 

@@ -33,7 +33,8 @@ from causalcircuit.runs.manifest import Recorder, machine, manifest
 from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
-from causalcircuit.runs.task import Task, found_in_store, of_rows, remember
+from causalcircuit.runs.standing import held, stand
+from causalcircuit.runs.task import Task, found_in_store, labelled, of_rows, remember
 
 if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
@@ -76,6 +77,7 @@ class Runner:
 
     def run(self, program: Program, *, tests_only: bool = False, progress: Progress | None = None) -> Result:
         """Answer all questions of a program (see `run_program`)."""
+        locked = held(program, self.keeping)
         commands = [c for c in program.commands if not (tests_only and isinstance(c, Estimation))]
         circuits = self._circuits(program, commands, progress)
         if circuits is not None:
@@ -102,6 +104,7 @@ class Runner:
                 result = replace(result, saved=(*result.saved, *_draw(program)))
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
+            result = stand(result, program, locked)
         except DiagnosticError as problem:
             recorder.ended("failed", problem.result if isinstance(problem, AfterPass) else None)
             raise
@@ -223,7 +226,7 @@ class Runner:
             tuple(estimates),
             tuple(tested),
             tuple(dict.fromkeys(found)),
-            _labelled(tables),
+            labelled(tables),
             program.comments if program.asks and (commands or not program.commands) else (),
             interrupted=interrupted,
             shown=tuple(displays),
@@ -408,14 +411,3 @@ def _draw(program: Program) -> tuple[str, ...]:
     for drawing in program.drawings:
         write(drawing.text, drawing.path, drawing.span)
     return tuple(dict.fromkeys(str(d.path) for d in program.drawings))
-
-
-def _labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]:
-    """Tables by their data's label; data of one name, from several files, are told apart by a number."""
-    out: dict[str, OutcomeTable] = {}
-    for ref, table in tables.items():
-        label, k = ref.label, 2
-        while label in out:
-            label, k = f"{ref.label}_{k}", k + 1
-        out[label] = table
-    return out

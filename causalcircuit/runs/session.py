@@ -64,6 +64,7 @@ class Session:
         self.count += 1
         self.checker.found, self.checker.commands, self.checker.trials = [], [], []
         self.checker.identifications, self.checker.independences, self.checker.drawings = [], [], []
+        self.checker.freezes = []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(Source(f"<{self.count}>", text)))
@@ -87,6 +88,7 @@ class Session:
         self.checker.views, self.checker.savings, self.checker.trials = [], [], []
         self.checker.maps, self.checker.drawings = [], []
         self.checker.identifications, self.checker.independences = [], []
+        self.checker.freezes = []
         self.checker.scope.failed.clear()
         try:
             program = check_program(self.checker.read(source))

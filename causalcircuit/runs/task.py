@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import causalcircuit.rows as rows
 from causalcircuit.diagnostics import Diagnostic
-from causalcircuit.query import Command, ModelRef, OutcomeTable
+from causalcircuit.query import Command, DataRef, ModelRef, OutcomeTable
 from causalcircuit.query.plan import Plan
 from causalcircuit.runs.keeping import Shelf
 from causalcircuit.runs.keys import Keys
@@ -99,3 +99,14 @@ def remember(task: Task, table: OutcomeTable) -> None:
     before, after = written(task.notes, known), written(table.notes, known)
     if before is not None and after is not None:
         task.shelf.remember(key, {"before": before, "after": after, "machine": dict(task.machine)})
+
+
+def labelled(tables: Mapping[DataRef, OutcomeTable]) -> dict[str, OutcomeTable]:
+    """Tables by their data's label; data of one name, from several files, are told apart by a number."""
+    out: dict[str, OutcomeTable] = {}
+    for ref, table in tables.items():
+        label, k = ref.label, 2
+        while label in out:
+            label, k = f"{ref.label}_{k}", k + 1
+        out[label] = table
+    return out

@@ -11,7 +11,7 @@ from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
     *("fit", "discover"),
-    *("repair", "revise", "freeze", "release"),
+    *("repair", "revise", "release"),
 )
 """Opening words of the language that this version does not run yet."""
 

@@ -48,6 +48,7 @@ def test_opening_words_are_those_of_this_version() -> None:
         "test",
         "show",
         "save",
+        "freeze",
     }
 
 
