@@ -84,6 +84,20 @@ def through_lines(rng: Generator, n: int) -> Table:
     return {"X": x, "M": m, "Y": 0.5 * m + u + rng.standard_normal(n)}
 
 
+def through_arms(rng: Generator, n: int) -> Table:
+    """Two values that move a mediator by 1; slopes of 0.5 and 1 below each: 0.75 on average. Noise is uneven."""
+    x = _coin(rng, 0.5, n)
+    m = x + rng.standard_normal(n)
+    return {"X": x, "M": m, "Y": (0.5 + 0.5 * x) * m + 2 * x + rng.standard_normal(n) * (0.5 + np.abs(m) / 2)}
+
+
+def through_curves(rng: Generator, n: int) -> Table:
+    """The same of an outcome of 0 and 1, whose log-odds are lines: the risk rises by 0.1967."""
+    x = _coin(rng, 0.5, n)
+    m = x + rng.standard_normal(n)
+    return {"X": x, "M": m, "Y": _coin(rng, _share(m + x - 1), n)}
+
+
 def through_cells(rng: Generator, n: int) -> Table:
     """The front door in cells: the mediator's share rises by 0.5, the outcome's by 0.3 for it."""
     u = _coin(rng, 0.5, n)
@@ -140,6 +154,8 @@ CASES = (
     Case("doubly robust", confounded, SHOP, 1.0, {"how": "doubly_robust"}),
     Case("doubly robust, clusters of 1 to 7", clustered, ONE, 1.0, {"how": "doubly_robust", "cluster": "unit"}),
     Case("front-door, linear", through_lines, DOOR, 0.3, UNIT),
+    Case("front-door, two values", through_arms, DOOR, 0.75),
+    Case("front-door, two values, an outcome of 0 and 1", through_curves, DOOR, 0.19673467),
     Case("front-door, cells", through_cells, DOOR, 0.15),
     Case("instrument, strong", lambda r, n: instrumented(r, n, 1.0), IV, 1.0, {"by": "iv", **UNIT}),
     Case("instrument, weak", lambda r, n: instrumented(r, n, 0.08), IV, 1.0, {"by": "iv", **UNIT}),

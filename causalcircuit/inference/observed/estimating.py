@@ -15,7 +15,7 @@ from causalcircuit.inference.observed._table import Data, read
 from causalcircuit.inference.observed.adjustment import adjusted, regressed, stratified
 from causalcircuit.inference.observed.doubly_robust import Learners, doubly_robust
 from causalcircuit.inference.observed.formula import Settings, plugged_in
-from causalcircuit.inference.observed.frontdoor import through, through_cells, through_lines
+from causalcircuit.inference.observed.frontdoor import through, through_arms, through_cells, through_lines
 from causalcircuit.inference.observed.instrument import anderson_rubin, wald
 from causalcircuit.inference.observed.weighting import weighted
 from causalcircuit.query import Interval
@@ -28,7 +28,7 @@ HOW: Mapping[str, Mapping[str, Any]] = {
         "weighting": weighted,
         "doubly_robust": doubly_robust,
     },
-    "frontdoor": {"auto": through, "linear": through_lines, "cells": through_cells},
+    "frontdoor": {"auto": through, "arms": through_arms, "linear": through_lines, "cells": through_cells},
     "iv": {"auto": anderson_rubin, "anderson_rubin": anderson_rubin, "wald": wald},
     "id": {"auto": plugged_in, "cells": plugged_in},
 }
