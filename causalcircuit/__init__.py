@@ -22,7 +22,7 @@ _LAZY = {
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "std",
         "graph", "identify", "independent", "wiring", "load_graph", "diagram", "observe",
-        "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity",
+        "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity", "Until",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),
     "runs": ("AfterPass",),

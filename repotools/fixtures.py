@@ -82,12 +82,13 @@ def _command(command: Estimation | Testing, program: Program) -> list[str]:
     if isinstance(command, Logging):
         nodes = [f"  {name} = {render(value)}" for name, value in command.nodes]
         return [*comments, f"observe on {_data(command.data)} to {command.path.name}", *nodes]
+    until = [f"  {command.options.until}"] if command.options.until is not None else []
     if isinstance(command, Estimation):
         per = [f"  per {render(command.per)}"] if command.per is not None else []
         queries = [line for q in command.queries for line in _query(q, program)]
-        return [*comments, f"estimate on {_data(command.data)}", f"  {command.options}", *per, *queries]
+        return [*comments, f"estimate on {_data(command.data)}", f"  {command.options}", *until, *per, *queries]
     head = f"test {command.name or '(unnamed)'}, {command.correction}, alpha {command.alpha}, on {_data(command.data)}"
-    return [*comments, head, f"  {command.options}", *(x for c in command.claims for x in _claim(c, program))]
+    return [*comments, head, f"  {command.options}", *until, *(x for c in command.claims for x in _claim(c, program))]
 
 
 def _observing(command: Observing, program: Program) -> list[str]:

@@ -51,6 +51,7 @@ from causalcircuit.api.routes import diagram
 from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
 from causalcircuit.api.vocabulary import std
+from causalcircuit.query.until import Until
 
 __all__ = [
     "Circuit",
@@ -64,6 +65,7 @@ __all__ = [
     "P",
     "Quantity",
     "Sweep",
+    "Until",
     "aligned",
     "all",
     "area",

@@ -42,10 +42,11 @@ from causalcircuit.query.families import Correction
 from causalcircuit.query.forecast import Forecast
 from causalcircuit.query.power import Power
 from causalcircuit.query.program import Format
+from causalcircuit.query.until import Until
 from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
 
-_SETTINGS = "method, resamples, level, seed, per, population, progress, diagram, by, assume, bounds, sensitivity"
+_SETTINGS = "method, resamples, level, seed, per, population, until, progress, diagram, by, assume, bounds, sensitivity"
 _FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -190,6 +191,7 @@ def estimate(
     seed: int | None = None,
     per: Quantity | None = None,
     population: bool = False,
+    until: Until | None = None,
     progress: Progress | None = None,
     diagram: Drawing | None = None,
     by: str | Sequence[str] = (),
@@ -204,6 +206,7 @@ def estimate(
         estimands, named: `E` and `P` and arithmetic of them. on: the data.
         method, resamples, level, seed: the estimator; the default is analytic and needs no seed.
         per: a column whose values are row groups. population: these rows exactly, no interval.
+        until: `cq.Until(width=0.05, most=500)`: rows in random order, by `seed`, until intervals are so narrow.
         progress: hears how many rows × worlds are done.
         diagram: made by `graph`; the estimands are over its variables then, and regimes answer.
         by: regimes, `"adjustment"`, `["intervention", "iv(Z)"]`; without them the first that is right.
@@ -228,7 +231,7 @@ def estimate(
     if by or assume or bounds or sensitivity:
         raise error("CQ286", "this says not in which diagram", help="add `diagram=cq.graph(…)`")
     queries, models, _, notes = asked_of(estimands, named)
-    options = Options(method, resamples, level, seed, population)
+    options = Options(method, resamples, level, seed, population, until)
     return answer(Estimation(queries, on.ref, options, column_of(per)), models, progress, notes)
 
 
@@ -253,6 +256,7 @@ def test(
     method: str = "default",
     resamples: int | None = None,
     seed: int | None = None,
+    until: Until | None = None,
     name: str = "",
     under: str | Path | None = None,
     progress: Progress | None = None,
@@ -261,6 +265,8 @@ def test(
 
     Claims about circuits (`cq.claim`, `cq.aligned`) are tested by themselves; `method` and `resamples` are not theirs.
     A family has its own correction and alpha, unless others are named. `under` names the lock that `cq.freeze` wrote.
+    A family has its own correction and alpha, unless others are named. `until=cq.Until()` takes rows in random order,
+    by `seed`, until every claim is decided.
 
     Raises:
         DiagnosticError: as `estimate`; CQ228, a family among other claims; CQ229, several claims without a correction;
@@ -270,6 +276,8 @@ def test(
     check_asked(on)
     claims, name, correct, alpha = _opened(claims, name, correct, alpha)
     stated = [c for c in claims if isinstance(c, Stated)]
+    if stated and until is not None:
+        raise error("CQ951", "`until` ends no test of claims about circuits", help="leave `until` out")
     if stated:
         if under is not None:
             raise error("CQ938", "claims about circuits are not frozen", help="test them without `under`")
@@ -277,7 +285,8 @@ def test(
         check_family([*(s.claim for s in stated), *others], [None] * len(claims), "test", correct)
         return tried(stated, on.ref, correct, alpha, seed, name, progress)
     plain = [c for c in claims if not isinstance(c, Stated)]
-    command, models, notes = _testing(plain, on, correct, alpha, Options(method, resamples, seed=seed), name)
+    options = Options(method, resamples, seed=seed, until=until)
+    command, models, notes = _testing(plain, on, correct, alpha, options, name)
     if under is not None:
         if not name and not (len(command.claims) == 1 and command.claims[0].named):
             way = "`cq.hypothesis`, or `cq.family`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from lark import Token, Tree
 
@@ -12,16 +12,17 @@ from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.sweeps import Sweep, sweep_of
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
-from causalcircuit.query import Column, DataRef, Graph, Number, Options
+from causalcircuit.query import Column, DataRef, Graph, Negative, Number, Options
 from causalcircuit.query.families import CORRECTIONS, Correction
 from causalcircuit.query.methods import ANALYTIC, METHODS, known
 from causalcircuit.query.regimes import INTERVENTION, OBSERVED, Regime
 from causalcircuit.query.showing import Form
+from causalcircuit.query.until import Until
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of, unquote
 
 WISHES = ("bounds", "sensitivity")
 """What may stand after `with` beside a method, where a regime answers."""
-_WORDS = {"with_method": "with", "for_each": "for", "in_diagram": "in", "planned": "sample"}
+_WORDS = {"at_most": "at most", "with_method": "with", "for_each": "for", "in_diagram": "in", "planned": "sample"}
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Given:
     linear: bool = False
     bounds: str | None = None
     sensitivity: bool = False
+    most: tuple[int, Literal["rows", "clusters"]] | None = None
 
 
 def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
@@ -72,6 +74,8 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
             known = ", ".join(f"`{_WORDS.get(a, a)}`" for a in allowed)
             raise error("CQ112", f"`{word}` is no option of this statement", place, help=f"its options are {known}")
         _READ[kind](given, node, low, span)
+    if given.most is not None:
+        _capped(given, given.seen["at_most"])
     return given
 
 
@@ -240,6 +244,42 @@ def _planned(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None
     given.planned = whole(inner(node)[0], low)
 
 
+def _until(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    name, *bound = inner(node)
+    word = low.word(name)
+    ways = ("`until width < 0.05` ends an estimate", "`until decided` ends a test")
+    if word not in ("width", "decided") or (word == "decided") == bool(bound):
+        raise error("CQ946", f"`{span.text}` is no stopping rule", span, help=ways)
+    if not bound:
+        given.options = replace(given.options, until=Until(span=span))
+        return
+    end = low.expr(bound[0])
+    if isinstance(end, Negative) and isinstance(end.operand, Number):
+        end = Number(-end.operand.value, end.operand.unit)
+    if not isinstance(end, Number):
+        raise error("CQ946", f"a width is a number, and `{low.span(bound[0]).text}` is none", span, help=ways)
+    given.options = replace(given.options, until=Until(width=end.value, unit=end.unit, span=span))
+
+
+def _at_most(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    number, unit = inner(node)
+    word = low.word(unit)
+    if word not in ("rows", "clusters"):
+        place = low.span(unit)
+        raise error("CQ946", f"`at most` counts rows or clusters, not `{word}`", place, help="write `at most 500 rows`")
+    given.most = whole(number, low), cast(Literal["rows", "clusters"], word)
+
+
+def _capped(given: Given, span: Span) -> None:
+    """`at most 500 rows` belongs to a rule."""
+    until = given.options.until
+    if until is None or given.most is None:
+        way = "add `until width < 0.05`; or take a part of the data, `sample 500 seed 1`"
+        raise error("CQ946", "`at most` says where a stopping rule ends, and there is none", span, help=way)
+    most, counted = given.most
+    given.options = replace(given.options, until=replace(until, most=most, counted=counted))
+
+
 def whole(node: Node, low: Lowering) -> int:
     """A whole number."""
     text = str(node)
@@ -276,4 +316,6 @@ _READ = {
     "under": _path,
     "to": _path,
     "planned": _planned,
+    "until": _until,
+    "at_most": _at_most,
 }

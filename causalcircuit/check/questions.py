@@ -43,8 +43,34 @@ from causalcircuit.syntax.trees import Node, inner, text_of, unquote
 if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
 
-_ESTIMATE = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram", "assume")
-_TEST = ("on", "with_method", "ci", "seed", "for_each", "correct", "alpha", "by", "in_diagram", "under")
+_ESTIMATE = (
+    "on",
+    "with_method",
+    "ci",
+    "seed",
+    "per",
+    "for_each",
+    "as",
+    "by",
+    "in_diagram",
+    "assume",
+    "until",
+    "at_most",
+)
+_TEST = (
+    "on",
+    "with_method",
+    "ci",
+    "seed",
+    "for_each",
+    "correct",
+    "alpha",
+    "by",
+    "in_diagram",
+    "until",
+    "at_most",
+    "under",
+)
 _IN_UNITS = {
     "probability": "write the bound in `pp`, percentage points",
     "ratio": "write the bound as a plain number or in %",
@@ -312,6 +338,10 @@ def test(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
         )
     if tries:
         from causalcircuit.check.claims import tried  # most programs have none
+
+        if given.options.until is not None:
+            place = given.options.until.span or place
+            raise error("CQ951", "`until` ends no test of claims about circuits", place, help="leave `until` out")
 
         title = name or (text_of(heads[0], low.statement) if given.sweeps else "")
         made = Family(title, tuple(tries), correction or "none", alpha or 0.05)

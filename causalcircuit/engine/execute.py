@@ -33,6 +33,8 @@ from causalcircuit.query import Cell, Counterfactual, Generated, OutcomeTable, S
 
 Progress = Callable[[int, int], None]
 """Called with the (row, world) pairs done and in all."""
+Enough = Callable[[int, Mapping[Cell, NDArray[Any]]], bool]
+"""Called with how many rows from the first on are done, and all cells."""
 
 
 def execute(
@@ -41,6 +43,7 @@ def execute(
     max_tokens: int = 2048,
     how: How = "full",
     kept: Kept | None = None,
+    enough: Enough | None = None,
 ) -> OutcomeTable:
     """Run a prepared plan.
 
@@ -55,9 +58,11 @@ def execute(
             memory all the same are halved.
         how: `naive` runs every world whole; the numbers agree to rounding.
         kept: outcomes of earlier runs, which are not computed again; what is new is kept there, chunk by chunk.
+        enough: asked after every chunk of the last sweep whether its rows are enough.
 
     Returns:
-        The table; `complete` is false and the rows are the first ones where the run was interrupted.
+        The table; `complete` is false and the rows are the first ones where the run was interrupted. Where rows were
+        enough before the last one, they are the first ones too.
 
     Raises:
         DiagnosticError: CQ701 an outcome that is no number, CQ702 an answer in the wrong spelling, CQ703 a pass that
@@ -66,16 +71,18 @@ def execute(
     start = time.perf_counter()
     meter = _Meter(prepared.plan.row_passes, progress)
     run = _Execution(prepared, meter, max_tokens, how, kept)
+    run.enough = enough
     complete = True
     try:
         with kept_heap(run.reads.device.type == "cpu"):
             run.all()
-        run.finish()
+        if not run.stopped:
+            run.finish()
         run.spelling.raise_wrong()
     except KeyboardInterrupt:
         complete = False
     cost = {"row_passes": float(meter.passes), "seconds": time.perf_counter() - start, "stored": float(run.stored)}
-    rows = prepared.data.n if complete else run.demand.rows_done
+    rows = prepared.data.n if complete and not run.stopped else run.demand.rows_done
     table = make_table(prepared.data, {c: v[:rows] for c, v in run.cells.items()}, cost, rows, complete)
     return replace(table, elsewhere=prepared.plan.others, notes=(*run.mass.notes(), *run.notes()))
 
@@ -125,6 +132,8 @@ class _Execution:
         self.spelling = SpellingCheck(prepared)
         self.mass = MassCheck(prepared)
         self.halved = 0
+        self.enough: Enough | None = None
+        self.stopped = False
         self.demand = Demand(plan, [tuple(self.schedule.chunks(s)) for s in plan.stages], kept)
         self.cells: dict[Cell, NDArray[Any]] = {}
         for i, cell in enumerate(plan.cells):
@@ -164,6 +173,10 @@ class _Execution:
                     self._chunk(left)
                 if pairs:
                     self.meter.add(pairs, 0)
+                if self.enough is not None and number == len(plan.stages) - 1:
+                    self.stopped = self.enough(self.demand.rows_done, self.cells)
+                    if self.stopped:
+                        break
             for i in stage.references:
                 if plan.references[i].statistic in self.demand.references:
                     self.reads.complete(plan.references[i])

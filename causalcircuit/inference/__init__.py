@@ -1,6 +1,6 @@
 """Intervals, tests, families: what a table of outcomes says about an estimand. Sees tables, never models."""
 
-from causalcircuit.inference import _default, _permutation, _studentised  # noqa: F401  registers the estimators
+from causalcircuit.inference import _bernstein, _betting, _default, _mixture, _permutation, _studentised  # noqa: F401  registers the estimators
 from causalcircuit.inference._alike import Shared, contributions, shared
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._binomial import Share, fewest_draws
@@ -13,6 +13,7 @@ from causalcircuit.inference._finding import Finding, Judgement, judge
 from causalcircuit.inference._hsic import Dependence, dependence, rows_that_enter
 from causalcircuit.inference._infer import infer
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._looks import FIRST_LOOK, all_decided, looks, narrow_enough
 from causalcircuit.inference._max_t import Together, together
 from causalcircuit.inference._options import check_options, check_regions, check_resamples
 from causalcircuit.inference._power import Chances, Pilot, at_worst, chances, detectable, pilot_of, units_needed
@@ -24,6 +25,7 @@ from causalcircuit.inference._units import Units, units_of
 __all__ = [
     "DEFAULT_RESAMPLES",
     "ESTIMATORS",
+    "FIRST_LOOK",
     "Chances",
     "Decision",
     "Dependence",
@@ -42,6 +44,7 @@ __all__ = [
     "Together",
     "Units",
     "adjusted",
+    "all_decided",
     "at_worst",
     "chances",
     "check_options",
@@ -61,6 +64,8 @@ __all__ = [
     "infer",
     "is_estimator",
     "judge",
+    "looks",
+    "narrow_enough",
     "p_of",
     "pilot_of",
     "row_values",

@@ -99,7 +99,7 @@ def decide(
 
 def _inferred(sample: Sample, claim: Claim, error_rate: float, options: Options) -> Inferred:
     level = claim_level(claim.region, error_rate)
-    return infer(sample, Options(options.method, options.resamples, level, options.seed, options.population))
+    return infer(sample, replace(options, level=level))
 
 
 def claim_level(region: Region, alpha: float) -> float:

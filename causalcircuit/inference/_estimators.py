@@ -94,6 +94,7 @@ class Estimator:
         name: as `with NAME` says.
         fit: does it. refuse: why it cannot do a problem of this shape; empty where it can.
         random: whether it needs resamples and a seed.
+        anytime: whether its intervals hold at every look, so that a run may stop when they say so.
         tests_zero: whether it tests 0 and no other number, exactly for few units too, and gives no interval.
     """
 
@@ -102,6 +103,7 @@ class Estimator:
     refuse: Refusal
     random: bool
     tests_zero: bool = False
+    anytime: bool = False
 
 
 class _Register(dict[str, Estimator]):
@@ -127,13 +129,17 @@ def is_estimator(name: str) -> bool:
 
 
 def estimator(
-    *names: str, random: bool = False, refuse: Refusal = lambda shape: "", tests_zero: bool = False
+    *names: str,
+    random: bool = False,
+    refuse: Refusal = lambda shape: "",
+    tests_zero: bool = False,
+    anytime: bool = False,
 ) -> Callable[[Fitter], Fitter]:
     """Register a function as the estimator of these names."""
 
     def register(fit: Fitter) -> Fitter:
         for name in names:
-            ESTIMATORS[name] = Estimator(name, fit, refuse, random, tests_zero)
+            ESTIMATORS[name] = Estimator(name, fit, refuse, random, tests_zero, anytime)
         return fit
 
     return register

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference._arithmetic import constant, corner_in, guards, terms_in, value_of
+from causalcircuit.inference._bounded import bounded, is_bounded
 from causalcircuit.inference._estimators import (
     ESTIMATORS,
     FEW_CLUSTERS,
@@ -91,18 +92,24 @@ def _alone(blank: Inferred, value: float, problem: Problem) -> Inferred:
 EXACT = "exact: these rows are the population"
 
 
+def sequential(problem: Problem, options: Options) -> str:
+    """The estimator of a run that may stop: bets where outcomes are bounded, else the asymptotic sequence."""
+    return "betting" if is_bounded(problem.shape) and bounded(problem, options) is not None else "asymptotic"
+
+
 def _method(shape: Shape, problem: Problem, options: Options) -> tuple[str, tuple[Diagnostic, ...]]:
     """The estimator that is used, and what is to be said about it."""
     if not is_estimator(options.method):
         raise unknown_method(options.method)
-    asked = ESTIMATORS[options.method]
+    chosen = sequential(problem, options) if options.until and options.method == "default" else options.method
+    asked = ESTIMATORS[chosen]
     found = refusals(shape, options)
     if found:
         raise error(found[0].code, found[0].message, help=found[0].help)
     if not shape.clustered or not terms_in(shape.combine):
         return asked.name, ()
     fewest = int(problem.df) + 1
-    if fewest >= MANY_CLUSTERS or asked.tests_zero:
+    if fewest >= MANY_CLUSTERS or asked.tests_zero or asked.anytime:
         return asked.name, ()
     if asked.random and fewest < FEW_CLUSTERS:
         override = warning(
@@ -153,8 +160,8 @@ def _guard(problem: Problem, method: str, options: Options) -> list[tuple[str, b
     found = []
     for part, role in guards(problem.shape.combine):
         about = problem.about(part)
-        random = ESTIMATORS[method].random
-        fit = ESTIMATORS[method].fit(about, options) if random else t_fit(about, skewed=method == "default")
+        own = ESTIMATORS[method].random or ESTIMATORS[method].anytime
+        fit = ESTIMATORS[method].fit(about, options) if own else t_fit(about, skewed=method == "default")
         found.append((role if role == "denominator" else f"part under the {role}", role == "denominator", fit))
     return found
 

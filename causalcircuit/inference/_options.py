@@ -9,8 +9,11 @@ from causalcircuit.diagnostics import Diagnostic, DiagnosticError, did_you_mean,
 from causalcircuit.inference._arithmetic import corner_in, terms_in
 from causalcircuit.inference._bootstrap import DEFAULT_RESAMPLES
 from causalcircuit.inference._estimators import ESTIMATORS, Shape, is_estimator
-from causalcircuit.query import DataRef, Expr, Options, Region, compile_estimand
+from causalcircuit.inference._looks import FIRST_LOOK
+from causalcircuit.query import Call, DataRef, Expr, Options, Region, compile_estimand, walk
 from causalcircuit.query.families import Correction, fewest
+
+_ONE_LOOK = frozenset({"quantile", "correlation"})
 
 
 def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnostic]:
@@ -32,12 +35,14 @@ def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnosti
             )
         )
     if options.population:
-        return [*found, *_idle_in_population(options)]
+        return [*found, *(check_until(options) if options.until else _idle_in_population(options))]
     combine, moments = compile_estimand(expr)
     events = tuple(m.event for m in moments)
     shape = Shape(combine, events, data.cluster is not None, data.weight is not None)
     found += refusals(shape, options)
     random = ESTIMATORS[options.method].random
+    if options.until is not None:
+        return [*found, *check_until(options)]
     if random and options.seed is None:
         found.append(Diagnostic("CQ603", f"`{options.method}` draws at random and has no seed", help=("add `seed 7`",)))
     idle = [name for name, value in (("seed", options.seed), ("resamples", options.resamples)) if value is not None]
@@ -52,6 +57,37 @@ def check_options(expr: Expr, options: Options, data: DataRef) -> list[Diagnosti
     if random and 0 < options.level < 1:
         found += _few_for_level(options.resamples or DEFAULT_RESAMPLES, options.level, options.method)
     return found
+
+
+def check_until(options: Options) -> list[Diagnostic]:
+    """What is wrong with stopping a run in this way.
+
+    Codes: CQ603 no seed, CQ947 a rule that can never hold, CQ948 a method that is valid at one look only, CQ949 a
+    population, which has no interval.
+    """
+    until = options.until
+    if until is None:
+        return []
+    found = []
+    if options.population:
+        way = "leave `as population` or `until` out"
+        found.append(
+            Diagnostic("CQ949", "`as population` has no interval, so no look at one can end a run", help=(way,))
+        )
+    if options.seed is None:
+        message = "`until` takes rows in random order and has no seed"
+        found.append(Diagnostic("CQ603", message, help=("add `seed 7`",)))
+    if options.method != "default" and not ESTIMATORS[options.method].anytime:
+        message = f"`{options.method}` holds at one look that was fixed beforehand, and `until` looks again and again"
+        ways = ("leave the method out", "`with betting`, `with bernstein` and `with asymptotic` hold at every look")
+        found.append(Diagnostic("CQ948", message, help=ways))
+    if until.width is not None and until.width <= 0:
+        message = f"`{until}` can never hold: an interval has a width"
+        found.append(Diagnostic("CQ947", message, help=("write a positive width: `until width < 0.05`",)))
+    if until.most is not None and until.most < FIRST_LOOK:
+        message = f"`{until}` can never hold: the first look is at {FIRST_LOOK} {until.counted}"
+        found.append(Diagnostic("CQ947", message, help=(f"allow more: `at most {20 * FIRST_LOOK} {until.counted}`",)))
+    return [d.at(until.span) for d in found]
 
 
 def check_resamples(
@@ -95,6 +131,12 @@ def refusals(shape: Shape, options: Options) -> list[Diagnostic]:
     chosen = ESTIMATORS[options.method]
     if not terms_in(shape.combine):
         return []
+    if options.until is not None and corner_in(shape.combine) is not None:
+        message = "no interval at the corner of `abs`, `max`, `min` and even powers holds at every look"
+        return [Diagnostic("CQ950", message, help=("ask for what stands inside, or leave `until` out",))]
+    if options.until is not None and any(isinstance(e, Call) and e.function in _ONE_LOOK for e in walk(shape.combine)):
+        message = "no interval of a quantile or a correlation is known to hold at every look"
+        return [Diagnostic("CQ950", message, help=("ask for a mean or a probability, or leave `until` out",))]
     if corner_in(shape.combine) is not None and options.method != "default":
         return [
             Diagnostic(

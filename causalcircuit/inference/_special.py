@@ -52,3 +52,10 @@ def fdtrc(above: Any, below: Any, x: Any) -> Any:
     from scipy.special import fdtrc as function
 
     return function(above, below, x)
+
+
+def stdtr(df: Any, t: Any) -> Any:
+    """The distribution function of Student's t with `df` degrees of freedom."""
+    from scipy.special import stdtr as function
+
+    return function(df, t)

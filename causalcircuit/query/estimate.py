@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from causalcircuit.diagnostics import Diagnostic, Span, to_json
+from causalcircuit.query.until import Stopped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ class Estimate:
         region: the confidence set where it is no single interval of two ends; an end may be infinite.
         bounds: between which values an effect lies that is not identified; `value` is then `None`.
         p: of a difference of regimes, two-sided, that it is 0. graph: the diagram of the question, where it has one.
+        stopped: how a run with a stopping rule ended; `None` without one.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Estimate:
     p: float | None = None
     graph: str = ""
     standing: Standing = ""
+    stopped: Stopped | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
@@ -116,6 +119,8 @@ class Estimate:
             out["p"] = self.p
         if self.standing:
             out["standing"] = self.standing
+        if self.stopped is not None:
+            out["stopped"] = asdict(self.stopped)
         return out
 
 
@@ -168,6 +173,7 @@ class Tested:
     span: Span | None = field(default=None, compare=False, repr=False)
     standing: Standing = ""
     lock: str = ""
+    stopped: Stopped | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -201,6 +207,8 @@ class Tested:
             out["standing"] = self.standing
         if self.lock:
             out["lock"] = self.lock
+        if self.stopped is not None:
+            out["stopped"] = asdict(self.stopped)
         return out
 
 

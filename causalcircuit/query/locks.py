@@ -93,7 +93,8 @@ def pinned_family(name: str, claims: Iterable[Claim], correction: Correction, al
 
 def pinned_estimator(options: Options) -> dict[str, Any]:
     """How intervals are made."""
-    return {"method": options.method, "resamples": options.resamples, "seed": options.seed}
+    pinned = {"method": options.method, "resamples": options.resamples, "seed": options.seed}
+    return pinned if options.until is None else {**pinned, "until": str(options.until)}
 
 
 def pinned_data(ref: DataRef) -> dict[str, Any]:

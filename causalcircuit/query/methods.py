@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-ANALYTIC = ("student", "fieller", "delta", "wilson", "order", "fisher")
+ANALYTIC = ("student", "fieller", "delta", "wilson", "order", "fisher", "asymptotic", "betting", "bernstein")
 RANDOM = ("bootstrap", "bca", "percentile", "basic", "studentised", "permutation")
 """Those that take a number of resamples and need a seed."""
 METHODS = (*RANDOM, *ANALYTIC)

@@ -11,6 +11,7 @@ from causalcircuit.diagnostics import Diagnostic, Source, Span
 from causalcircuit.query.dictionary import Dictionary
 from causalcircuit.query.expr import Column, Expr, World
 from causalcircuit.query.families import Correction
+from causalcircuit.query.until import Until
 
 if TYPE_CHECKING:
     from causalcircuit.query.circuits.formulas import Formula
@@ -82,6 +83,7 @@ class DataRef:
         where: a condition on columns that rows must meet. sample: (number of rows, seed).
         split: the declared split, with the part that is meant.
         arguments: named ones of the call that declares `datasets`: `split`, `config`, and `name`, one of the hub.
+        order: the seed of a random order of whole clusters, in which a run that may stop early takes rows.
     """
 
     name: str
@@ -94,6 +96,7 @@ class DataRef:
     sample: tuple[int, int] | None = None
     split: Split | None = None
     arguments: tuple[tuple[str, str], ...] = ()
+    order: int | None = None
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -116,6 +119,7 @@ class Options:
             rows, see the inference room for clusters), `bca`, `percentile`, `basic`.
         resamples: for bootstrap methods. seed: required where resampling is random.
         level: of the interval, a fraction. population: `as population`: exact, no interval.
+        until: when a run may stop before it has seen every row.
         pinned: which of these the file or caller said, so that reports can mark overrides.
     """
 
@@ -124,6 +128,7 @@ class Options:
     level: float = 0.95
     seed: int | None = None
     population: bool = False
+    until: Until | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

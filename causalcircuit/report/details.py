@@ -11,6 +11,7 @@ from rich.text import Text
 from causalcircuit.query import Estimate, Tested
 from causalcircuit.query.families import intervals_of
 from causalcircuit.query.regimes import BY
+from causalcircuit.query.until import Stopped
 from causalcircuit.report.blocks import Answer, axes_of, by_text, label
 from causalcircuit.report.figures import count, p_value, percent
 from causalcircuit.report.formulas import formulas, generic, labelled
@@ -49,6 +50,7 @@ def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
         "identified", by_text(block, lambda x: [x.formula] if isinstance(x, Estimate) and x.formula else [])
     )
     out += labelled("target", by_text(block, lambda x: [x.target] if x.target else []))
+    out += labelled("stopped", by_text(block, lambda x: [stopped_text(x.stopped)] if x.stopped is not None else []))
     out += labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
     out += labelled("assuming", by_text(block, lambda x: [generic(a, x) for a in x.assumptions]))
     out += labelled("figures", by_text(block, _figures))
@@ -73,6 +75,17 @@ def _set(x: Answer) -> str:
 def end(value: float) -> str:
     """An end of a set, which may be infinite."""
     return f"{value:.3g}" if isfinite(value) else ("-∞" if value < 0 else "∞")
+
+
+def stopped_text(stopped: Stopped) -> str:
+    """Where a run with a stopping rule ended, and what that saved."""
+    units = "" if stopped.clusters_used is None else f" in {stopped.clusters_used} of {stopped.clusters_there} clusters"
+    saved = f", {1 - stopped.used / stopped.there:.0%} saved" if stopped.used < stopped.there else ""
+    how = "held" if stopped.met else "did not hold"
+    text = f"`{stopped.rule}` {how} after {stopped.used} of {stopped.there} rows{units}{saved}, at look {stopped.looks}"
+    if stopped.fixed is None:
+        return text
+    return f"{text}; an interval of a number of rows fixed beforehand would need about {stopped.fixed}"
 
 
 def _family(block: Sequence[Answer]) -> list[tuple[str, Text]]:

@@ -49,7 +49,7 @@ def load(ref: DataRef) -> Dataset:
     if ref.split is not None and ref.split.part is not None:
         data = data.take(_part(data, ref))
         _some(data, f"the part `{ref.label}` of the split holds no rows")
-    return data
+    return data if ref.order is None else data.take(_shuffled(data, ref.order))
 
 
 def clusters(data: Dataset) -> list[Any] | None:
@@ -101,6 +101,15 @@ def _part(data: Dataset, ref: DataRef) -> list[int]:
     cut = round(split.train * len(units))
     chosen = set(units[:cut] if split.part == "train" else units[cut:])
     return [i for i, label in enumerate(labels) if label in chosen]
+
+
+def _shuffled(data: Dataset, seed: int) -> list[int]:
+    """All rows, whole clusters in random order; like a split, it is one of labels, not of places in the file."""
+    labels = clusters(data) or list(data.rows)
+    units = sorted(set(labels), key=repr)
+    random.Random(f"order {seed}").shuffle(units)  # noqa: S311 - an order, no secret
+    place = {label: i for i, label in enumerate(units)}
+    return sorted(range(data.n), key=lambda i: place[labels[i]])
 
 
 def _some(data: Dataset, message: str) -> None:

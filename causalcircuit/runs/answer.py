@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from causalcircuit.query import (
 )
 from causalcircuit.query.families import needs_of
 from causalcircuit.query.regimes import Observing
+from causalcircuit.runs.sequential import Watches, fixed_rows
 from causalcircuit.runs.symbols import symbols
 
 
@@ -51,6 +53,28 @@ def answer(
             _estimate(query, command, table, names, at, mask) for query in command.queries for at, mask in groups
         ], []
     return [], _tested(command, table, names)
+
+
+def answered(
+    command: Command, table: OutcomeTable, names: Mapping[Expr | World, str], watches: Watches | None
+) -> tuple[list[Estimate], list[Tested]]:
+    """The same, on the rows up to where a stopping rule held.
+
+    Raises:
+        DiagnosticError: the table has no answer to it (CQ7xx).
+    """
+    watch = None if watches is None else watches.each.get(id(command))
+    if watch is None:
+        return answer(command, table, names)
+    command, table, stopped, found = watch.result(table)
+    estimates, tested = answer(command, table, names)
+    more = tuple(d.at(command.span) for d in found)
+    out = []
+    for number, e in enumerate(estimates):
+        width = 0.0 if e.interval is None else e.interval.high - e.interval.low
+        said = replace(stopped, fixed=fixed_rows(command, table, stopped, number, width))
+        out.append(replace(e, stopped=said, diagnostics=(*e.diagnostics, *more)))
+    return out, [replace(t, stopped=stopped, diagnostics=(*t.diagnostics, *more)) for t in tested]
 
 
 @contextmanager

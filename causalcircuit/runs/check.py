@@ -16,12 +16,13 @@ from causalcircuit.inference import (
     check_trial,
     is_estimator,
 )
-from causalcircuit.query import Command, Estimation, Program, Testing
+from causalcircuit.query import Command, Estimation, Program, Testing, unit_of
 from causalcircuit.query.families import drawn_together
 from causalcircuit.query.hub import Online
 from causalcircuit.query.logs import Logging
 from causalcircuit.query.regimes import Observing
 from causalcircuit.query.showing import Showing, simultaneous
+from causalcircuit.query.units import WRITTEN
 
 
 def check(path: Path, online: Online = "") -> Program:
@@ -74,7 +75,8 @@ def check_command(command: Command) -> list[Diagnostic]:
     if isinstance(command, Testing) and drawn_together(command.correction):
         found.update({d.at(command.span): None for d in _seeded(command)})
         random = is_estimator(options.method) and ESTIMATORS[options.method].random
-        options = options if random else replace(options, seed=None)
+        options = options if random or options.until is not None else replace(options, seed=None)
+    found.update(dict.fromkeys(check_rule(command)))
     for query in command.asked if isinstance(command, Observing) else rooms.queries_of(command):
         place = query.span or command.span
         found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})
@@ -87,6 +89,39 @@ def check_command(command: Command) -> list[Diagnostic]:
         for claim in command.claims:
             found.update({d.at(claim.span or command.span): None for d in check_regions([claim.region], options)})
     return list(found)
+
+
+def check_rule(command: Command) -> list[Diagnostic]:
+    """What is wrong with the stopping rule of a command, and shows without rows.
+
+    Codes: CQ946 a rule that is not this statement's, CQ948 a correction of one look, CQ949 row groups, CQ951 regimes,
+    CQ311 units.
+    """
+    until = command.options.until
+    if until is None:
+        return []
+    if isinstance(command, Observing):
+        message = "`until` ends no estimate by regimes: the rows are there, and cost no passes"
+        return [Diagnostic("CQ951", message, help=("leave `until` out",)).at(until.span or command.span)]
+    found = []
+    if isinstance(command, Testing) != (until.width is None):
+        verb, way = ("a test decides", "until decided") if until.width is not None else ("an estimate has a width",
+                    "until width < 0.05")  # fmt: skip
+        found.append(Diagnostic("CQ946", f"`{until}` is no stopping rule here: {verb}", help=(f"write `{way}`",)))
+    if isinstance(command, Estimation) and command.per is not None:
+        way = 'ask of one group after the bar, `E[Y | row.gender = "man"]`'
+        found.append(Diagnostic("CQ949", "`until` ends a run for all rows, not for groups of `per`", help=(way,)))
+    if isinstance(command, Testing) and drawn_together(command.correction):
+        message = f"`correct {command.correction}` holds at one look, and `until` looks again and again"
+        found.append(Diagnostic("CQ948", message, help=("`correct holm` holds at every look",)))
+    for query in rooms.queries_of(command) if until.unit is not None else ():
+        measure = unit_of(query.expr)
+        if WRITTEN[until.unit] != measure and not (until.unit == "%" and measure == ""):
+            message = (
+                f"the width is in {until.unit}, and `{query.name}` {f'in {measure}' if measure else 'has no unit'}"
+            )
+            found.append(Diagnostic("CQ311", message, help=("write the width in the unit of what is estimated",)))
+    return [d.at(until.span or command.span) for d in found]
 
 
 def _seeded(command: Testing) -> list[Diagnostic]:

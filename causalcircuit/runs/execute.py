@@ -25,12 +25,13 @@ from causalcircuit.query import (
 from causalcircuit.query.logs import Logging
 from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.alike import alike
-from causalcircuit.runs.answer import answer
+from causalcircuit.runs.answer import answered
 from causalcircuit.runs.columns import arrays, with_columns
 from causalcircuit.runs.keeping import Keep, Keeping
 from causalcircuit.runs.logs import write_log
 from causalcircuit.runs.manifest import Recorder, machine, manifest
 from causalcircuit.runs.rewiring import Rewiring, split
+from causalcircuit.runs.sequential import in_random_order, watches_of
 from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
 from causalcircuit.runs.standing import held, stand
@@ -84,6 +85,7 @@ class Runner:
             commands = circuits.resolved(commands)
             program = replace(program, names={**program.names, **circuits.names})
         commands, remarks = spread(commands, program, lambda name: self._model(program.models[name]))
+        commands = in_random_order(commands)
         tasks = self._prepare(commands, program)
         self._positions(tasks)  # a limit that holds no row is known before anything runs
         wanted = bool(tasks or program.views or program.savings or program.trials)
@@ -215,7 +217,7 @@ class Runner:
                 elif table is not None and isinstance(command, Showing):
                     displays += show(command, table, program.names)
                 elif table is not None:
-                    more, judged = answer(command, table, program.names)
+                    more, judged = answered(command, table, program.names, tasks[command.data].watches)
                     estimates += more
                     tested += judged
         except KeyboardInterrupt:
@@ -264,6 +266,7 @@ class Runner:
                 names = dict.fromkeys((*plan.models, *(() if rewiring is None else rewiring.models)))
                 models = {name: program.models[name] for name in names}
                 task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf, rewiring=rewiring)
+                task.watches = watches_of(task)
                 if not models:
                     task.table = of_rows(task)
                 elif not found_in_store(task):
@@ -346,10 +349,11 @@ class Runner:
 
         if task.ready is None:
             raise TypeError("a task that was not prepared")
-        table = execute(task.ready, heard, most, self.how, task.shelf)
+        enough = None if task.watches is None else task.watches.enough
+        table = execute(task.ready, heard, most, self.how, task.shelf, enough)
         if task.rewiring is not None:
             table = self._rewired(task, task.rewiring, table, heard, most)
-        if table.complete:
+        if table.complete and table.n == task.data.n:
             remember(task, table)
         return table
 

@@ -14,6 +14,7 @@ from causalcircuit.runs.keeping import Shelf
 from causalcircuit.runs.keys import Keys
 from causalcircuit.runs.remarks import places, read, written
 from causalcircuit.runs.rewiring import Rewiring
+from causalcircuit.runs.sequential import Watches
 
 if TYPE_CHECKING:
     from causalcircuit.engine import Prepared
@@ -28,6 +29,7 @@ class Task:
         asked: the commands. models: that are run, by name. keys, shelf: of the store; no shelf without one.
         ready: the plan with its models, where something is to be computed. table: where nothing is.
         rewiring: what is read in worlds with wires of circuits, where there is something.
+        watches: of questions that may stop before the last row.
         found: remarks of a table that was found. machine: what its numbers were computed on.
     """
 
@@ -43,6 +45,7 @@ class Task:
     rewiring: Rewiring | None = None
     found: tuple[Diagnostic, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
+    watches: Watches | None = None
 
     @property
     def pairs(self) -> int:
