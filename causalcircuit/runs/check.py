@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import causalcircuit.check as rooms
+from causalcircuit.check.across import across
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.inference import (
     DEFAULT_RESAMPLES,
@@ -54,6 +55,7 @@ def check_program(program: Program) -> Program:
     """
     found = [d for command in program.commands for d in check_command(command)]
     found += [d for trial in program.trials for d in check_trial(trial)]
+    found += across(program.commands)
     if any(isinstance(c, Testing) and c.under is not None for c in program.commands):
         from causalcircuit.runs.locking import check_locks  # most programs name none
 

@@ -106,7 +106,7 @@ class Runner:
                 result = replace(result, saved=(*result.saved, *_draw(program)))
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
-            result = stand(result, program, locked)
+            result = stand(result, program, locked, self._keeping)
         except DiagnosticError as problem:
             recorder.ended("failed", problem.result if isinstance(problem, AfterPass) else None)
             raise

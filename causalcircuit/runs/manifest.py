@@ -106,7 +106,7 @@ class Recorder:
         source = self.program.source
         name = "" if source is None else source.name
         text = "" if source is None else source.text
-        self.record = begin(name, _folder(name), text, tests_only=self.tests_only)
+        self.record = begin(name, folder_of(name), text, tests_only=self.tests_only)
         if self.ledger is not None:
             write_record(self.ledger, self.record)
 
@@ -146,7 +146,7 @@ class Recorder:
         write_record(self.ledger, self.record)
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
     """Where the relative paths of a program start."""
     path = Path(name)
     return path.resolve().parent if path.suffix == ".cq" and path.is_file() else Path.cwd()

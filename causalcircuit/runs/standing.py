@@ -21,13 +21,23 @@ def held(program: Program, keeping: Callable[[], Keeping]) -> list[Locked]:
     return hold(program, keeping().contents)
 
 
-def stand(result: Result, program: Program, locked: Sequence[Locked]) -> Result:
+def stand(result: Result, program: Program, locked: Sequence[Locked], keeping: Keeping | None) -> Result:
     """A result whose answers say what they count for.
+
+    Families that were changed since they were tested are told of, where runs are kept.
 
     In a run with a test under a lock all else is exploratory. A test on one part of a split, where the program explores
     on the other part and on no row of this one, is held out.
     """
-    result = replace(result, locks=tuple(locked))
+    result = _standing(replace(result, locks=tuple(locked)), program)
+    if keeping is None or not result.hypotheses:
+        return result
+    from causalcircuit.runs.reruns import with_reruns
+
+    return with_reruns(result, program, keeping.ledger)
+
+
+def _standing(result: Result, program: Program) -> Result:
     if any(isinstance(c, Testing) and c.under is not None for c in program.commands):
         return replace(
             result,

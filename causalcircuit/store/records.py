@@ -40,11 +40,11 @@ def read_record(ledger: Ledger, id: str) -> PastRun | None:
     return near[0] if len(near) == 1 else None
 
 
-def read_records(ledger: Ledger) -> list[PastRun]:
-    """All runs, the newest first."""
+def read_records(ledger: Ledger, most: int = -1) -> list[PastRun]:
+    """The last runs, all where `most` is negative; the newest first."""
 
     def work(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-        return db.execute("SELECT key, payload, sum FROM runs ORDER BY at DESC").fetchall()
+        return db.execute("SELECT key, payload, sum FROM runs ORDER BY at DESC LIMIT ?", (most,)).fetchall()
 
     return sorted(_whole(ledger.ask(work, [])), key=lambda r: -r.at)
 
