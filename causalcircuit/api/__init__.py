@@ -20,6 +20,7 @@ from causalcircuit.api.claims import aligned, claim, high_level, var
 from causalcircuit.api.diagrams import Drawing, graph, identify, independent, load_graph, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.families import Family, family
+from causalcircuit.api.fits import Structure, fit
 from causalcircuit.api.functions import readout
 from causalcircuit.api.locks import freeze
 from causalcircuit.api.logs import observe
@@ -64,6 +65,7 @@ __all__ = [
     "Model",
     "P",
     "Quantity",
+    "Structure",
     "Sweep",
     "Until",
     "aligned",
@@ -85,6 +87,7 @@ __all__ = [
     "except_",
     "family",
     "first",
+    "fit",
     "freeze",
     "graph",
     "high_level",

@@ -12,7 +12,7 @@ from causalcircuit.api.addresses import trust_told
 from causalcircuit.api.diagrams import Drawing
 from causalcircuit.api.families import Family
 from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
-from causalcircuit.api.regimes import observations, wishes_of
+from causalcircuit.api.regimes import Said, observations, wishes_of
 from causalcircuit.api.stated import Hypothesis, Stated, tried
 from causalcircuit.api.sweeps import Sweep, reached
 from causalcircuit.check import examine, turn, with_pictures
@@ -194,7 +194,7 @@ def estimate(
     until: Until | None = None,
     progress: Progress | None = None,
     diagram: Drawing | None = None,
-    by: str | Sequence[str] = (),
+    by: Said | Sequence[Said] = (),
     assume: Literal["linear"] | None = None,
     bounds: bool | str = False,
     sensitivity: bool = False,
@@ -209,7 +209,8 @@ def estimate(
         until: `cq.Until(width=0.05, most=500)`: rows in random order, by `seed`, until intervals are so narrow.
         progress: hears how many rows × worlds are done.
         diagram: made by `graph`; the estimands are over its variables then, and regimes answer.
-        by: regimes, `"adjustment"`, `["intervention", "iv(Z)"]`; without them the first that is right.
+        by: regimes, `"adjustment"`, `["intervention", "iv(Z)"]`, a model of `cq.fit`; without them the first that is
+            right.
         assume: `linear`, for an instrument. bounds: whether an effect that is not identified is bounded, or by which
             instrument. sensitivity: how strong an unmeasured cause would have to be.
 

@@ -6,23 +6,29 @@ import re
 from collections.abc import Sequence
 
 from causalcircuit.api.diagrams import Drawing
+from causalcircuit.api.fits import Structure
 from causalcircuit.api.quantities import Quantity
 from causalcircuit.check.observing import Wishes, observing
 from causalcircuit.diagnostics import error
 from causalcircuit.query import DataRef, Options, Query, is_estimand
 from causalcircuit.query.regimes import Observing, Regime
 
+Said = str | Structure
+"""A regime: a word of the language, or a fitted model."""
 _REGIME = re.compile(r"\s*(\w+)\s*(?:\(([\w\s,]*)\))?\s*")
 
 
-def wishes_of(by: str | Sequence[str], linear: bool, bounds: bool | str, sensitivity: bool) -> Wishes:
+def wishes_of(by: Said | Sequence[Said], linear: bool, bounds: bool | str, sensitivity: bool) -> Wishes:
     """What a question wishes of regimes.
 
     Raises:
         DiagnosticError: CQ222, a word that is no regime.
     """
     made = []
-    for written in [by] if isinstance(by, str) else by:
+    for written in [by] if isinstance(by, str | Structure) else by:
+        if isinstance(written, Structure):
+            made.append(Regime(written.fitted.name, model=written.fitted))
+            continue
         found = _REGIME.fullmatch(written)
         if found is None:
             way = 'write `by="adjustment"`, or `by=["intervention", "iv(Z)"]`'

@@ -157,6 +157,10 @@ class Checker:
                 from causalcircuit.check import logs  # most programs have none
 
                 logs.observe(self, tree, low, comments)
+            elif word == "fit":
+                from causalcircuit.check import fitting  # most programs have none
+
+                fitting.fit(self, tree, low)
             elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
             elif word == "hypothesis":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from causalcircuit import causal
 from causalcircuit.check.assign import assignable
 from causalcircuit.check.identifying import diagram_of
+from causalcircuit.check.modelled import modelled
 from causalcircuit.check.terms import Terms, constant_of, terms_of
 from causalcircuit.check.wording import shown, within
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, Span, did_you_mean, error
@@ -37,6 +38,7 @@ from causalcircuit.query import (
 from causalcircuit.query.algebra import world_in
 from causalcircuit.query.identification import Variable
 from causalcircuit.query.regimes import INTERVENTION, OBSERVED, Observing, Regime, Wanted
+from causalcircuit.query.structural import Fitted
 from causalcircuit.rows import peek
 
 _OF_MODELS = (Site, Output, Input, Generated, Applied, Statistic, Counterfactual)
@@ -76,13 +78,17 @@ def observing(
             with; CQ862 an instrument without `assume linear`; CQ863 a method that regimes do not have.
     """
     diagram = measured(graph)
-    cut = [terms_of(q.expr, graph, q.span or span) for q in asked]
     regimes, chosen = wishes.regimes, ""
+    models = [r.model for r in regimes if r.model is not None]
+    for model in models:
+        fits(model, graph, data, options, [q.expr for q in asked], wishes.place("by", span))
+    # A fitted model is asked more than the regimes of rows are: values of other worlds, conditions in several.
+    cut = [] if models and len(models) == len(regimes) else [terms_of(q.expr, graph, q.span or span) for q in asked]
     if not regimes:
         regimes, chosen = _choice(asked, cut, graph, diagram)
     _sound(options, regimes, wishes, span)
-    needed: dict[str, None] = {}
-    for regime in regimes:
+    needed: dict[str, None] = dict.fromkeys(v for v in diagram.observed if models)
+    for regime in (r for r in regimes if r.model is None):
         for query, terms in zip(asked, cut, strict=True):
             for w in terms.wanted:
                 own = (*w.of, *w.do, *w.given)
@@ -114,6 +120,37 @@ def observing(
         wishes.bounds,
         wishes.sensitivity,
     )
+
+
+def fits(
+    model: Fitted, graph: Graph, data: DataRef, options: Options, asked: Sequence[Expr], span: Span | None
+) -> None:
+    """Whether a fitted model can be asked this.
+
+    Raises:
+        DiagnosticError: CQ281, CQ284, CQ888, what it is not asked; CQ887, resamples without a seed; CQ889, another
+            diagram or other rows.
+    """
+    if model.graph != graph:
+        way = f"ask `in {model.name}`, or fit a model of `{graph.name}`"
+        raise error(
+            "CQ889", f"`{model.name}` is a model of `{model.graph.name}`, not of `{graph.name}`", span, help=way
+        )
+    if model.data != data:
+        way = f"ask `on {model.data.label}`, or fit another model to `{data.label}`"
+        raise error(
+            "CQ889", f"`{model.name}` was fitted to `{model.data.label}`, not to `{data.label}`", span, help=way
+        )
+    if model.mechanisms == "additive_noise" and model.seed is None and options.seed is None:
+        raise error(
+            "CQ887",
+            "the interval of an additive-noise model comes from fitting it anew to resamples of rows",
+            model.span or span,
+            "without a seed",
+            help="add `seed 7` to the fit",
+        )
+    for expr in asked:
+        modelled(expr, graph, span)
 
 
 def measured(graph: Graph) -> causal.Diagram:

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from lark import Token, Tree
 
 from causalcircuit.check.expressions import Lowering
+from causalcircuit.check.scope import Poisoned
 from causalcircuit.check.sweeps import Sweep, sweep_of
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import Label, Span, did_you_mean, error
@@ -17,6 +18,7 @@ from causalcircuit.query.families import CORRECTIONS, Correction
 from causalcircuit.query.methods import ANALYTIC, METHODS, known
 from causalcircuit.query.regimes import INTERVENTION, OBSERVED, Regime
 from causalcircuit.query.showing import Form
+from causalcircuit.query.structural import Fitted
 from causalcircuit.query.until import Until
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of, unquote
 
@@ -45,6 +47,7 @@ class Given:
     bounds: str | None = None
     sensitivity: bool = False
     most: tuple[int, Literal["rows", "clusters"]] | None = None
+    fitted: Fitted | None = None
 
 
 def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
@@ -76,7 +79,20 @@ def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
         _READ[kind](given, node, low, span)
     if given.most is not None:
         _capped(given, given.seen["at_most"])
+    if given.fitted is not None:
+        _in_model(given, given.fitted)
     return given
+
+
+def _in_model(given: Given, fitted: Fitted) -> None:
+    """`in S`: the model's own diagram and rows, its level and seed where none is named."""
+    if given.regimes:
+        raise error("CQ112", f"`in {fitted.name}` is answered by the model", given.seen["by"],
+                    help=f"leave `by` out, or write `in {fitted.graph.name}`")  # fmt: skip
+    given.regimes = (Regime(fitted.name, model=fitted),)
+    given.data = given.data or fitted.data
+    if "ci" not in given.seen and fitted.level is not None:
+        given.options = replace(given.options, level=fitted.level)
 
 
 def _on(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
@@ -195,6 +211,12 @@ def _by(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     made = []
     for part in inner(node):
         word, *using = (low.word(w) for w in inner(tree_of(part)))
+        if word in low.scope.failed:
+            raise Poisoned
+        known = low.scope.names.get(word)
+        if known is not None and isinstance(known[0], Fitted) and not using:
+            made.append(Regime(word, model=known[0]))
+            continue
         if word not in (INTERVENTION, *OBSERVED):
             way = (did_you_mean(word, [INTERVENTION, *OBSERVED]), f"regimes: {', '.join((INTERVENTION, *OBSERVED))}")
             raise error("CQ222", f"there is no regime `{word}`", low.span(part), help=way)
@@ -212,6 +234,9 @@ def _assume(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
 
 def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     value = low.value(inner(node)[0])
+    if isinstance(value, Fitted):
+        given.graph, given.fitted = value.graph, value
+        return
     if not isinstance(value, Graph):
         place = low.span(inner(node)[0])
         raise error(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from causalcircuit.diagnostics import Span
 from causalcircuit.query import CircuitDecl, Claim, DataRef, Expr, Graph, ModelRef, Part, World
 from causalcircuit.query.families import Correction
+from causalcircuit.query.structural import Fitted
 from causalcircuit.query.trials import CircuitClaim
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Family:
 
 Value = (
     Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | CircuitDecl
-    | ModelRef | DataRef | CircuitClaim
+    | ModelRef | DataRef | CircuitClaim | Fitted
 )  # fmt: skip
 
 
@@ -137,5 +138,6 @@ def kind_of(value: Value) -> str:
         CircuitDecl: "a circuit",
         ModelRef: "a model",
         DataRef: "data",
+        Fitted: "a structural model",
     }
     return names[type(value)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from causalcircuit.query.expr import Expr
 from causalcircuit.query.program import Estimation, Graph, Query
+from causalcircuit.query.structural import Fitted
 
 INTERVENTION = "intervention"
 BY = "by"
@@ -26,14 +27,16 @@ _NOWHERE = Graph("", (), ())
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """How an effect is found: `intervention`, or a word of `OBSERVED` with the variables that it is to use.
+    """How an effect is found: `intervention`, a word of `OBSERVED` with the variables that it is to use, or a model.
 
     Attributes:
         using: the adjustment set, the mediators, or the instrument and what it is one given; None leaves it open.
+        model: the fitted structural model that answers, `name` being its own.
     """
 
     name: str
     using: tuple[str, ...] | None = None
+    model: Fitted | None = None
 
     def __str__(self) -> str:
         """As it is written."""

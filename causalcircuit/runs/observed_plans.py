@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from causalcircuit.check.observing import measured
 from causalcircuit.query import Expr, World, render, unit_of
 from causalcircuit.query.forecast import Question, Width
-from causalcircuit.query.regimes import BY, INTERVENTION, Observing
+from causalcircuit.query.regimes import BY, INTERVENTION, Observing, Regime
 from causalcircuit.runs.symbols import symbols
 
 _WIDTH = Width(None, "unknown", "intervals of observed rows are not forecast")
@@ -31,7 +31,7 @@ def observed_questions(command: Observing, names: Mapping[Expr | World, str]) ->
                     render(query.expr),
                     ((BY, str(regime)),) if several else (),
                     str(regime),
-                    command.chosen or f"the diagram {command.graph.name} identifies it: {measured(command.graph)}",
+                    command.chosen or _why(command, regime),
                     1 if command.reads else 0,
                     unit_of(query.expr),
                     command.options.level,
@@ -39,3 +39,11 @@ def observed_questions(command: Observing, names: Mapping[Expr | World, str]) ->
                 )
             )
     return out
+
+
+def _why(command: Observing, regime: Regime) -> str:
+    if regime.model is not None:
+        return (
+            f"a model ({regime.model.mechanisms}) of {command.graph.name}, fitted to {command.data.label}, answers it"
+        )
+    return f"the diagram {command.graph.name} identifies it: {measured(command.graph)}"

@@ -12,6 +12,7 @@ from causalcircuit.check.terms import Terms, terms_of
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query import Estimate, Expr, OutcomeTable, Query, World, render, unit_of
 from causalcircuit.query.regimes import BY, INTERVENTION, OBSERVED, Observing, Regime
+from causalcircuit.query.structural import Fitted
 from causalcircuit.runs.node_tables import node_table
 from causalcircuit.runs.symbols import symbols
 
@@ -51,7 +52,8 @@ class _Answer:
     def of(self, number: int, query: Query) -> list[Estimate]:
         out: list[Estimate] = []
         with _located(query):
-            terms = terms_of(query.expr, self.command.graph, query.span)
+            alone = all(r.model is not None for r in self.command.regimes)
+            terms = None if alone else terms_of(query.expr, self.command.graph, query.span)
             several = len(self.command.regimes) > 1
             found: list[tuple[str, tuple[Means, Combine]]] = []
             for regime in self.command.regimes:
@@ -60,7 +62,12 @@ class _Answer:
                     made = self.by_model(self.command.interventions[number], at)
                     out.append(self._told(made, query))
                     found += [(str(regime), self._of_model(number))] if several else []
+                elif regime.model is not None:
+                    estimate, both = self._modelled(query, regime, regime.model, at)
+                    out.append(estimate)
+                    found.append((str(regime), both))
                 else:
+                    assert terms is not None  # noqa: S101  cut wherever a regime of rows answers
                     estimate, how = self._observed(query, terms, regime, at)
                     out.append(estimate)
                     found += [(str(regime), how)] if how is not None else []
@@ -91,6 +98,15 @@ class _Answer:
             figures, said = doubts(part, means, data, way, asked)
             found = replace(found, diagnostics=(*found.diagnostics, *figures), warnings=(*found.warnings, *said))
         return self._estimate(query, terms, regime, at, found), (means, part.combine)
+
+    def _modelled(
+        self, query: Query, regime: Regime, model: Fitted, at: tuple[tuple[str, str], ...]
+    ) -> tuple[Estimate, tuple[Means, Combine]]:
+        """The answer of a fitted structural model."""
+        from causalcircuit.runs.structural import answered
+
+        found, how = answered(model, query, self.data, _asked(self.command))
+        return self._estimate(query, None, regime, at, found), how
 
     def _of_model(self, number: int) -> tuple[Means, Combine]:
         """What interventions gave, on the rows of the other regimes."""
@@ -169,7 +185,7 @@ class _Answer:
         )
 
     def _estimate(
-        self, query: Query, terms: Terms, regime: Regime, at: tuple[tuple[str, str], ...], found: Observed
+        self, query: Query, terms: Terms | None, regime: Regime, at: tuple[tuple[str, str], ...], found: Observed
     ) -> Estimate:
         text, where = symbols(query.expr, self.names)
         population = self.command.options.population
@@ -196,7 +212,7 @@ class _Answer:
             comments=self.command.comments,
             diagnostics=tuple(d.at(query.span) for d in told.values()),
             cost=self.table.cost if self.command.reads else {},
-            formula=formulas(terms, regime, self.command),
+            formula="" if terms is None else formulas(terms, regime, self.command),
             figures=found.diagnostics,
             region=() if population or found.interval is not None else found.region,
         )

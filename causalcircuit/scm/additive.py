@@ -199,7 +199,7 @@ def _met(value: Floats, one: Condition) -> npt.NDArray[np.bool_]:
         "<=": np.less_equal,
         ">=": np.greater_equal,
     }
-    return np.asarray(tests[one.op](value, one.value))
+    return np.asarray(tests[one.op](value, one.number))
 
 
 def _values_occur(data: Data, moment: Moment) -> None:
@@ -208,7 +208,7 @@ def _values_occur(data: Data, moment: Moment) -> None:
         if not one.world.sets and not one.world.wires and not _met(data[one.name].values, one).any():
             raise error(
                 "CQ883",
-                f"no row has `{one.name} {one.op} {one.value:g}`: a mean over no rows has no value",
+                f"no row has `{one.name} {one.op} {one.number:g}`: a mean over no rows has no value",
                 help="condition on a range, `Z > 2`, or on a value that occurs",
             )
 

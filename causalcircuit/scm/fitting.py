@@ -7,7 +7,9 @@ from typing import Any
 
 from causalcircuit.causal import Diagram
 from causalcircuit.diagnostics import did_you_mean, error
+from causalcircuit.inference.observed._linear import varied
 from causalcircuit.inference.observed._result import Asked
+from causalcircuit.inference.observed._table import Data
 from causalcircuit.scm.linear import Linear
 from causalcircuit.scm.mechanisms import Mechanisms
 from causalcircuit.scm.model import StructuralModel
@@ -55,15 +57,33 @@ def fit(
                     or f"there are {', '.join(KINDS)}")  # fmt: skip
     asked = Asked(level, resamples, seed)
     drawn, own, data = measured(table, diagram, cluster, weight)
-    fitted: Mechanisms
-    if mechanisms == "linear_gaussian":
-        fitted = Linear.fit(own, data)
-    elif mechanisms == "discrete":
+    return StructuralModel(drawn, _mechanisms(own, data, mechanisms, bins, prior, degree), asked, name)
+
+
+def fitted_to(
+    data: Data, drawn: Diagram, mechanisms: str, asked: Asked, name: str, **settings: float
+) -> StructuralModel:
+    """Fit to columns that were read already: those of all observed variables of `drawn`.
+
+    Raises:
+        DiagnosticError: CQ852 to CQ859 the columns, CQ881 mechanisms that are unfit for them.
+    """
+    for v in drawn.observed:
+        varied(data[v])
+    own = drawn.projected(drawn.observed)
+    bins = settings.get("bins")
+    whole = {"bins": None if bins is None else int(bins), "degree": int(settings.get("degree", 3))}
+    made = _mechanisms(own, data, mechanisms, whole["bins"], settings.get("prior", 1.0), whole["degree"] or 0)
+    return StructuralModel(drawn, made, asked, name)
+
+
+def _mechanisms(own: Diagram, data: Data, kind: str, bins: int | None, prior: float, degree: int) -> Mechanisms:
+    if kind == "linear_gaussian":
+        return Linear.fit(own, data)
+    if kind == "discrete":
         from causalcircuit.scm.discrete import Discrete
 
-        fitted = Discrete.fit(own, data, bins, prior)
-    else:
-        from causalcircuit.scm.additive import Additive
+        return Discrete.fit(own, data, bins, prior)
+    from causalcircuit.scm.additive import Additive
 
-        fitted = Additive.fit(own, data, degree)
-    return StructuralModel(drawn, fitted, asked, name)
+    return Additive.fit(own, data, degree)

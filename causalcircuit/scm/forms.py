@@ -168,13 +168,13 @@ def _gaussian(moment: Moment, mean: Floats, cov: Floats, two: tuple[float, float
     centre, spread = mean[:, 0], cov[:, 0, 0]
     if moment.given:
         own, cross = cov[:, 1:, 1:], cov[:, 0, 1:]
-        away = np.array([c.value for c in moment.given]) - mean[:, 1:]
+        away = np.array([c.number for c in moment.given]) - mean[:, 1:]
         slope = _solve(own, cross)
         centre = centre + np.einsum("bj,bj->b", slope, away)
         spread = spread - np.einsum("bj,bj->b", slope, cross)
-    if moment.event is None:
+    if moment.asked is None:
         return centre
-    op, limit = moment.event
+    op, limit = moment.asked
     if two is not None:  # a line through the two values: the share of the higher one
         share = (centre - two[0]) / (two[1] - two[0])
         low, high = (holds(v, op, limit) for v in two)

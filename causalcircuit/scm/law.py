@@ -111,13 +111,13 @@ class Law:
         weights: list[Any] = []
         inside = np.ones(size)
         for number, one in zip(self.roots[1:], self.moment.given, strict=True):
-            met = self.model.axes[one.name].meets(one.op, one.value)
+            met = self.model.axes[one.name].meets(one.op, one.number)
             if number in label:
                 weights += [met, [label[number]]]
             else:
                 value = self.worlds.nodes[number].value
-                inside = inside * (value == one.value if one.op == "=" else holds(value, one.op, one.value))
-        axis, event = self.model.axes[self.moment.outcome], self.moment.event
+                inside = inside * (value == one.number if one.op == "=" else holds(value, one.op, one.number))
+        axis, event = self.model.axes[self.moment.outcome], self.moment.asked
         top: list[Any] = []
         if outcome in label:
             if not self.means:

@@ -88,9 +88,7 @@ class Linear:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the kind takes for granted."""
-        two = [v for v in self.names if self.two(v) is not None and self.diagram.ancestors(v) != (v,)]
-        lines = (f"the mean of {', '.join(two)} is linear, though it has two values",) if two else ()
-        return ("mechanisms are linear, with Gaussian errors that are correlated where the diagram has `<->`", *lines)
+        return ("mechanisms are linear, with Gaussian errors that are correlated where the diagram has `<->`",)
 
     def two(self, name: str) -> tuple[float, float] | None:
         """The values of a column that has two."""
@@ -128,6 +126,8 @@ class Linear:
         names = tuple(query.view.names[s.of] for s in weak)
         away = tuple(v for v in self.names if v not in query.view.names)
         notes = (f"projected out, as the question needs no part of it: {', '.join(away)}",) if away else ()
+        lines = [v for s in query.steps if s.causes and self.two(v := query.view.names[s.of]) is not None]
+        notes += (f"the mean of {', '.join(lines)} is linear, though it has two values",) if lines else ()
         strength = (lambda of: query.strength(of, weak)) if weak else None
         return Answering(self.sums, query.means, query.parameters, notes, strength, names)
 
@@ -169,12 +169,12 @@ def conditions(moment: Moment, many: bool) -> None:
         if one.op != "=":
             raise error(
                 "CQ883",
-                f"`{one.name} {one.op} {one.value:g}` is a range, and a linear model conditions on values",
+                f"`{one.name} {one.op} {one.number:g}` is a range, and a linear model conditions on values",
                 help="condition on one value, `Z = 2`, or fit `discrete`",
             )
     if moment.event is not None and moment.event[0] == "=" and many:
         raise error(
             "CQ883",
-            f"`{moment.outcome} = {moment.event[1]:g}` has probability 0 in a linear model",
+            f"`{moment.outcome} = {moment.event[1]}` has probability 0 in a linear model",
             help="ask for a range, `P(Y > 0)`, or fit `discrete`",
         )

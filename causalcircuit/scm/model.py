@@ -11,8 +11,8 @@ import numpy as np
 from causalcircuit.causal import Diagram
 from causalcircuit.diagnostics import Diagnostic, did_you_mean, error, warning
 from causalcircuit.inference._arithmetic import guards, terms_in, value_of
-from causalcircuit.inference.observed._resampling import Functional
-from causalcircuit.inference.observed._result import Asked, Observed, blank, from_sums
+from causalcircuit.inference.observed._means import Means, settled
+from causalcircuit.inference.observed._result import Asked, Observed, blank
 from causalcircuit.query import Binary, Expr, Interval, Term
 from causalcircuit.scm.counterfactual import Rows, rowwise
 from causalcircuit.scm.linear import STRONG
@@ -109,29 +109,62 @@ class StructuralModel:
         Raises:
             DiagnosticError: as `effect`.
         """
-        for moment in moments:
-            self._known(moment.names())
-            self._drawn_wires(moment)
+        moments = [self.numbered(m) for m in moments]
         self._resampled()
         found = self.mechanisms.answering(moments)
         data = self.mechanisms.data
-        result = blank(data, self.asked, self.mechanisms.words, (f"the diagram: {self.drawn}", *self._hidden(),
-                       *self.mechanisms.assumptions, *found.notes), by=self.name, estimand=text)  # fmt: skip
-
-        def functional(expr: Expr) -> Functional:
-            return lambda of: value_of(expr, found.means(of))
+        said = (f"the diagram: {self.drawn}", *self._hidden(), *self.mechanisms.assumptions, *found.notes)
+        means = Means.of_sums(found.sums, found.means, self.mechanisms.words, said, found.parameters)
 
         def inferred(expr: Expr) -> Observed:
-            return from_sums(result, data, found.sums, functional(expr), found.parameters, self.asked)
+            return replace(settled(means, lambda at: value_of(expr, at), data, self.asked), by=self.name, estimand=text)
 
         done = inferred(combine)
         for part, what in guards(combine):
-            side = inferred(part)
-            reach = side.interval_at(self.asked.level)
-            if terms_in(part) and reach is not None and reach.low <= 0 <= reach.high:
+            reach = inferred(part).interval_at(self.asked.level) if terms_in(part) else None
+            if reach is not None and reach.low <= 0 <= reach.high:
                 return replace(done, value=None, interval=None, region=(), reason=f"undefined: the interval of its "
                                f"{what} holds 0", _ends=None)  # fmt: skip
         return self.held(done, found)
+
+    def numbered(self, moment: Moment) -> Moment:
+        """A moment with labels as the numbers that the table gives them.
+
+        Raises:
+            DiagnosticError: CQ832 an unknown variable, CQ859 a label that no row has, CQ885 an arrow that is none.
+        """
+        self._known(moment.names())
+        self._drawn_wires(moment)
+        data = self.mechanisms.data
+
+        def valued(name: str, value: float | str | Inner) -> float | str | Inner:
+            if isinstance(value, Inner):
+                return Inner(value.name, world(value.world))
+            return data[name].number_of(value) if isinstance(value, str) else value
+
+        def world(w: World) -> World:
+            return World(tuple((v, valued(v, x)) for v, x in w.sets), tuple((e, valued(e[0], x)) for e, x in w.wires))
+
+        def number(name: str, value: float | str) -> float:
+            return data[name].number_of(value) if isinstance(value, str) else value
+
+        return Moment(
+            moment.outcome,
+            world(moment.world),
+            tuple(Condition(c.name, c.op, number(c.name, c.value), world(c.world)) for c in moment.given),
+            None if moment.event is None else (moment.event[0], number(moment.outcome, moment.event[1])),
+        )
+
+    def means(self, moments: Sequence[Moment]) -> tuple[Means, Answering]:
+        """The moments side by side, with what they are without each sampling unit and in resamples.
+
+        Raises:
+            DiagnosticError: as `effect`.
+        """
+        found = self.mechanisms.answering([self.numbered(m) for m in moments])
+        said = (*self._hidden(), *self.mechanisms.assumptions, *found.notes)
+        made = Means.of_sums(found.sums, found.means, self.mechanisms.words, said, found.parameters)
+        return made, found
 
     # ---- parts
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from causalcircuit.diagnostics import DiagnosticError, error
-from causalcircuit.inference.observed._result import Observed, blank, from_sums
+from causalcircuit.inference.observed._means import Means, settled
+from causalcircuit.inference.observed._resampling import Functional
+from causalcircuit.inference.observed._result import Observed
 from causalcircuit.inference.observed._table import Floats
 from causalcircuit.scm.linear import Linear
 from causalcircuit.scm.model import StructuralModel
@@ -67,6 +70,14 @@ def _strength(model: StructuralModel, linear: Linear, cause: str, effect: str) -
         in_units = slope(of) * linear.scale[i] / linear.scale[j]
         return np.asarray(in_units**2 * var[0] / var[1])
 
-    base = blank(model.mechanisms.data, model.asked, linear.words, linear.assumptions, by=model.name)
-    made = [from_sums(base, linear.data, found.sums, f, found.parameters, model.asked) for f in (slope, share)]
+    made = []
+    for figure in (slope, share):
+        one = partial(_alone, figure)
+        means = Means.of_sums(found.sums, one, linear.words, linear.assumptions, found.parameters)
+        made.append(replace(settled(means, lambda at: at[..., 0], linear.data, model.asked), by=model.name))
     return Strength(cause, effect, model.held(made[0], found), model.held(made[1], found))
+
+
+def _alone(figure: Functional, of: Floats) -> Floats:
+    """[B, 1] a figure as the only mean."""
+    return np.asarray(figure(of)[:, None])

@@ -1,4 +1,4 @@
-"""Worlds of a structural model, and what of them a question needs.
+"""The variables that a question about worlds of a structural model needs.
 
 A variable in a world is the same thing as in another one where all that enters it is the same. So variables are told
 apart by what enters them: two worlds share every part that their assignments do not reach, without being compared.
@@ -6,111 +6,12 @@ apart by what enters them: two worlds share every part that their assignments do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-Op = Literal["=", "<", ">", "<=", ">="]
+from causalcircuit.query.structural import Condition, Inner, Moment, Op, World, holds
 
-
-@dataclass(frozen=True, slots=True)
-class Inner:
-    """The value that a variable takes on the same row in another world."""
-
-    name: str
-    world: World
-
-    def __str__(self) -> str:
-        """The value as `(H | do(B = 1))`."""
-        return f"({self.name} | {self.world})"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Assignments to variables, and to arrows: what one effect reads of one cause.
-
-    Attributes:
-        sets: (variable, value). wires: ((cause, effect), value). A value is a number, or that of a variable in another
-            world, which inherits nothing from this one.
-    """
-
-    sets: tuple[tuple[str, float | Inner], ...] = ()
-    wires: tuple[tuple[tuple[str, str], float | Inner], ...] = ()
-
-    @classmethod
-    def of(cls, do: Mapping[str, float | Inner]) -> World:
-        """The world that sets some variables."""
-        return cls(tuple(do.items()))
-
-    def __str__(self) -> str:
-        """The world as `do(X = 1, (A -> B) = 2)`."""
-        parts = [(v, x) for v, x in self.sets] + [(f"({a} -> {b})", x) for (a, b), x in self.wires]
-        return f"do({', '.join(f'{v} = {_shown(x)}' for v, x in parts)})"
-
-    def values(self) -> Iterator[float | Inner]:
-        """What is assigned."""
-        yield from (v for _, v in self.sets)
-        yield from (v for _, v in self.wires)
-
-    def names(self) -> Iterator[str]:
-        """The variables that it speaks of, those of inner worlds too."""
-        yield from (v for v, _ in self.sets)
-        for edge, _ in self.wires:
-            yield from edge
-        for value in self.values():
-            if isinstance(value, Inner):
-                yield value.name
-                yield from value.world.names()
-
-    @property
-    def wired(self) -> bool:
-        """Whether it assigns an arrow, itself or in an inner world."""
-        return bool(self.wires) or any(isinstance(v, Inner) and v.world.wired for v in self.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A variable of a world stands in a relation to a number."""
-
-    name: str
-    op: Op
-    value: float
-    world: World = field(default_factory=World)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The mean of a variable in a world, or the probability of an event of it, where conditions hold.
-
-    Attributes:
-        outcome: a variable. world: where it is read. given: all of them hold. event: asks for its probability instead
-            of the mean.
-    """
-
-    outcome: str
-    world: World = field(default_factory=World)
-    given: tuple[Condition, ...] = ()
-    event: tuple[Op, float] | None = None
-
-    def names(self) -> Iterator[str]:
-        """The variables that it speaks of."""
-        yield self.outcome
-        yield from self.world.names()
-        for one in self.given:
-            yield one.name
-            yield from one.world.names()
-
-    @property
-    def bar(self) -> str:
-        """World and conditions as text, with their bar; empty without any."""
-        parts = [str(self.world)] if self.world != World() else []
-        parts += [f"{c.name} {c.op} {c.value:g}" for c in self.given]
-        return f" | {', '.join(parts)}" if parts else ""
-
-    @property
-    def wired(self) -> bool:
-        """Whether it speaks of single arrows."""
-        return self.world.wired or any(c.world.wired for c in self.given)
+__all__ = ["Condition", "Inner", "Moment", "Node", "Op", "World", "Worlds", "along", "holds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +26,6 @@ class Node:
     name: str
     inputs: tuple[int, ...] = ()
     value: float = 0.0
-
-
-def _shown(value: float | Inner) -> str:
-    return str(value) if isinstance(value, Inner) else f"{value:g}"
 
 
 class Worlds:
@@ -150,8 +47,10 @@ class Worlds:
             self.nodes.append(node)
         return self._numbers[node]
 
-    def _valued(self, value: float | Inner) -> int:
-        return self.at(value.name, value.world) if isinstance(value, Inner) else self._number(Node("", (), value))
+    def _valued(self, value: float | str | Inner) -> int:
+        if isinstance(value, Inner):
+            return self.at(value.name, value.world)
+        return self._number(Node("", (), float(value)))
 
     def at(self, name: str, world: World) -> int:
         """The number of a variable in a world."""
@@ -201,9 +100,3 @@ def along(
     chosen = set(active)
     kept = tuple((edge, Inner(edge[0], base)) for edge in edges if edge not in chosen and moved(edge[0]))
     return World(((cause, high),), kept)
-
-
-def holds(value: float, op: Op, limit: float) -> bool:
-    """Whether a value stands in a relation to a limit."""
-    tests = {"=": value == limit, "<": value < limit, ">": value > limit, "<=": value <= limit, ">=": value >= limit}
-    return tests[op]

@@ -10,7 +10,7 @@ from causalcircuit.syntax.chunks import Chunk, blanked
 from causalcircuit.syntax.trees import ESCAPES
 
 LATER = (
-    *("fit", "discover"),
+    "discover",
     *("repair", "revise", "release"),
 )
 """Opening words of the language that this version does not run yet."""

@@ -1,0 +1,48 @@
+"""Structural models from Python: `S = cq.fit(G, on=d)`, then `cq.estimate(tau, on=d, diagram=G, by=S)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from causalcircuit.api.diagrams import Drawing
+from causalcircuit.check.fitting import fitted
+from causalcircuit.query.structural import Fitted
+
+if TYPE_CHECKING:
+    from causalcircuit.api.questions import Data
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A structural model that is fitted where something asks it: a regime of `cq.estimate`.
+
+    Attributes:
+        fitted: the noun that the language builds for `fit`. diagram: what it is a model of.
+    """
+
+    fitted: Fitted
+    diagram: Drawing
+
+
+def fit(
+    diagram: Drawing,
+    *,
+    on: Data,
+    mechanisms: str = "linear_gaussian",
+    name: str = "S",
+    seed: int | None = None,
+    **settings: float,
+) -> Structure:
+    """A structural model over the variables of a diagram: `fit(G, on=d, mechanisms="discrete", bins=4)`.
+
+    Args:
+        diagram: made by `graph`, its variables bound to columns or nodes. on: the rows that it is fitted to.
+        mechanisms: `linear_gaussian`, `discrete` (`bins`, `prior`) or `additive_noise` (`degree`, `resamples`).
+        name: how answers call it. seed: of resamples, which `additive_noise` needs. settings: numbers by name.
+
+    Raises:
+        DiagnosticError: CQ286 a diagram with formulas, CQ880 an unknown kind or setting.
+    """
+    made = fitted(name, diagram.graph, on.ref, mechanisms, {k: float(v) for k, v in settings.items()}, None, seed)
+    return Structure(made, diagram)
