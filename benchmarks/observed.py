@@ -122,6 +122,15 @@ def napkin(rng: Generator, n: int) -> Table:
     return {"W": w, "Z": z, "X": x, "Y": _coin(rng, 0.2 + 0.3 * x + 0.3 * v, n)}
 
 
+def napkin_of_lines(rng: Generator, n: int) -> Table:
+    """The napkin in lines, with skewed noise: 0.7 for each unit of X."""
+    a, b = rng.standard_normal((2, n))
+    w = a + b + rng.standard_normal(n)
+    r = 0.8 * w + rng.exponential(size=n) - 1
+    x = 0.9 * r + a + rng.standard_normal(n)
+    return {"W": w, "Z": r, "X": x, "Y": 0.7 * x + b + rng.exponential(size=n) - 1}
+
+
 SHOP = "A -> X, A -> Y, B -> X, B -> Y, X -> Y"
 ONE = "A -> X, A -> Y, X -> Y"
 DOOR = "X -> M, M -> Y, X <-> Y"
@@ -162,6 +171,7 @@ CASES = (
     Case("instrument, weak, 2SLS", lambda r, n: instrumented(r, n, 0.08), IV, 1.0,
          {"by": "iv", "how": "wald", **UNIT}, bar=False),
     Case("formula of the napkin", napkin, NAPKIN, 0.3),
+    Case("formula of a napkin of lines", napkin_of_lines, NAPKIN, 0.7, {"how": "linear", **UNIT}, share=0.5),
     Case("adjustment, regression, bootstrap", confounded, SHOP, 1.0, BOOT, bar=False, share=0.25),
     Case("front-door, cells, bootstrap", through_cells, DOOR, 0.15, BOOT, bar=False, share=0.25),
 )  # fmt: skip

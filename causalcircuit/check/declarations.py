@@ -54,6 +54,7 @@ def node(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
     checker.scope.realized.pop(low.word(name), None)
     if realized:
         checker.scope.realized[low.word(name)] = realized
+        checker.scope.drawn.add(value)  # `do` may set it, in questions that a diagram answers
     checker.remember(value, low.word(name))
 
 

@@ -95,7 +95,7 @@ def observing(
                 if regime.name == INTERVENTION:
                     continue
                 needed.update(dict.fromkeys((*own, *_read_by(regime, w, query, graph, diagram, wishes))))
-    interventions = ()
+    interventions: tuple[Query, ...] = ()
     if any(r.name == INTERVENTION for r in regimes):
         interventions = tuple(replace(q, expr=run_in_model(q, graph)) for q in asked)
     nodes = tuple((name, value) for name, value in graph.nodes if name in needed)
@@ -320,7 +320,7 @@ def run_in_model(query: Query, graph: Graph) -> Expr:
 
 def _realized(name: str, worlds: Mapping[Expr, World], a: Assignment, span: Span | None) -> World:
     value = constant_of(a.value)
-    if value in worlds:
+    if value is not None and value in worlds:
         return worlds[value]
     known = ", ".join(shown(v) for v in worlds)
     raise error(

@@ -15,7 +15,8 @@ _WIDTH = Width(None, "unknown", "intervals of observed rows are not forecast")
 
 def observed_questions(command: Observing, names: Mapping[Expr | World, str]) -> list[Question]:
     """A line for each estimand and regime of observed rows; those of interventions are planned as worlds."""
-    shown = {**names, **{value: name for name, value in command.graph.nodes}}
+    shown: dict[Expr | World, str] = dict(names)
+    shown.update({value: name for name, value in command.graph.nodes})
     several = len(command.regimes) > 1
     out = []
     for query in command.asked:

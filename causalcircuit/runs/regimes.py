@@ -36,7 +36,8 @@ def by_regimes(command: Observing, table: OutcomeTable, names: Names, by_model: 
     Raises:
         DiagnosticError: CQ712, CQ713, CQ850 to CQ859, CQ865, what the rows do not give.
     """
-    shown = {**names, **{value: name for name, value in command.graph.nodes}}
+    shown: dict[Expr | World, str] = dict(names)
+    shown.update({value: name for name, value in command.graph.nodes})
     answer = _Answer(command, table, shown, by_model, variables(command, table))
     return [made for i, query in enumerate(command.asked) for made in answer.of(i, query)]
 
@@ -115,7 +116,7 @@ class _Answer:
 
         sample = sample_of(self.command.interventions[number].expr, self.table)
         kept = self.data.row - 1
-        means = averaged(self.data, sample.values[kept], sample.mask[kept], "mean", ())
+        means = averaged(self.data, sample.values[kept], sample.mask[kept].astype(float), "mean", ())
         return means, lambda at: value_of(sample.combine, at)
 
     def _difference(

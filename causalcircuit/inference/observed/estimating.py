@@ -17,6 +17,7 @@ from causalcircuit.inference.observed.doubly_robust import Learners, doubly_robu
 from causalcircuit.inference.observed.formula import Settings, plugged_in
 from causalcircuit.inference.observed.frontdoor import through, through_arms, through_cells, through_lines
 from causalcircuit.inference.observed.instrument import anderson_rubin, wald
+from causalcircuit.inference.observed.lines import along_lines
 from causalcircuit.inference.observed.weighting import weighted
 from causalcircuit.query import Interval
 
@@ -30,7 +31,7 @@ HOW: Mapping[str, Mapping[str, Any]] = {
     },
     "frontdoor": {"auto": through, "arms": through_arms, "linear": through_lines, "cells": through_cells},
     "iv": {"auto": anderson_rubin, "anderson_rubin": anderson_rubin, "wald": wald},
-    "id": {"auto": plugged_in, "cells": plugged_in},
+    "id": {"auto": None, "cells": plugged_in, "linear": along_lines},
 }
 
 
@@ -62,7 +63,7 @@ def estimate(
         by: `adjustment`, `frontdoor`, `iv`, `id`, or `auto`: the first of adjustment, frontdoor and id that
             identifies the effect.
         how: the estimator of the regime: `regression`, `cells`, `weighting`, `doubly_robust`; `linear`, `cells`;
-            `anderson_rubin`, `wald`; `cells`.
+            `anderson_rubin`, `wald`; `cells`, `linear`.
         using: with `by`, the adjustment set, the mediators, or the instrument and what it is one given.
         instruments: with `by="iv"`, several instruments that are valid under the same conditions, `using[1:]`.
         cluster: a column, or its name: rows of one value are one sampling unit.
@@ -98,7 +99,10 @@ def estimate(
     else:
         if found.by == "id":
             at = tuple({treatment: value} for value in contrast.arms.values)
-            means = ways[how](data, found.estimand, Settings(lambda levels: levels[outcome], at))
+            cells = how == "cells" or (how == "auto" and all(data[v].discrete for v in (treatment, outcome, *names)))
+            settings = Settings(lambda levels: levels[outcome], at)
+            assert isinstance(found.estimand, Estimand)  # noqa: S101  the complete algorithms give formulas
+            means = plugged_in(data, found.estimand, settings) if cells else along_lines(data, found.estimand, at)
         elif how == "doubly_robust":
             means = doubly_robust(data, contrast.arms, first, learners)
         else:

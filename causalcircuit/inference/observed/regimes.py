@@ -24,12 +24,13 @@ from causalcircuit.inference.observed._linear import varied
 from causalcircuit.inference.observed._means import SAME, Arms, Combine, Means, settled
 from causalcircuit.inference.observed._resampling import Sums
 from causalcircuit.inference.observed._result import Asked, Observed
-from causalcircuit.inference.observed._table import Column, Data, Floats, Numbers
+from causalcircuit.inference.observed._table import Column, Data, Floats
 from causalcircuit.inference.observed.adjustment import adjusted
 from causalcircuit.inference.observed.doubly_robust import doubly_robust
 from causalcircuit.inference.observed.formula import Payoff, Settings, plugged_in
 from causalcircuit.inference.observed.frontdoor import through
 from causalcircuit.inference.observed.instrument import anderson_rubin, two_stage
+from causalcircuit.inference.observed.lines import along_lines
 from causalcircuit.inference.observed.weighting import weighted
 
 _SETS = {"auto": adjusted, "weighting": weighted, "doubly_robust": doubly_robust}
@@ -109,7 +110,21 @@ class ByDiagram:
             raise error("CQ859", f"`{self.how}` is for one treatment without conditions", help=way)
         kept = {*moved, *asked.given}
         at = tuple({name: value for name, value in n.items() if name in kept} for n in numbers)
-        return plugged_in(data, found.estimand, Settings(asked.payoff, at))
+        if self._in_cells(data, found):
+            return plugged_in(data, found.estimand, Settings(asked.payoff, at))
+        if len(asked.of) > 1 or asked.outcome.name != asked.of[0]:
+            raise error(
+                "CQ859",
+                f"`{asked.outcome.name}` has no mean that follows from lines",
+                help="ask for the mean of one variable; or cut columns into few values, for a formula on frequencies",
+            )
+        return along_lines(data, found.estimand, at)
+
+    def _in_cells(self, data: Data, found: Identification) -> bool:
+        """Whether all columns of a formula have few values."""
+        effect = found.effect
+        used = {*effect.of, *effect.given, *found.moved_by, *found.covariates}
+        return all(data[name].discrete for name in used)
 
     def _of_one(self, data: Data, asked: Question, found: Identification, values: Sequence[float]) -> Means:
         treatment = data[found.moved_by[0]]
@@ -224,10 +239,9 @@ def compared(first: tuple[Means, Combine], second: tuple[Means, Combine], data: 
     return settled(both, gap, data, plain)
 
 
-def averaged(data: Data, values: Floats, mask: Numbers | Floats, method: str, assumptions: tuple[str, ...]) -> Means:
-    """Means of row values [n, k] over the rows where `mask` [n, k] holds: what interventions on a model give."""
-    held = np.asarray(mask, np.float64)
-    heavy = (data.weight / data.weight.sum())[:, None] * held
+def averaged(data: Data, values: Floats, mask: Floats, method: str, assumptions: tuple[str, ...]) -> Means:
+    """Means of row values [n, k] over the rows where `mask` [n, k] is 1: what interventions on a model give."""
+    heavy = (data.weight / data.weight.sum())[:, None] * mask
     k = values.shape[1]
     rows = np.hstack([heavy * values, heavy])
 
