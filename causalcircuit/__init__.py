@@ -21,7 +21,7 @@ _LAZY = {
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "std",
-        "graph", "identify", "independent", "wiring", "load_graph", "diagram", "observe", "fit",
+        "graph", "identify", "independent", "wiring", "load_graph", "diagram", "discover", "observe", "fit",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity", "Structure", "Until",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

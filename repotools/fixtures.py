@@ -13,6 +13,7 @@ from causalcircuit.check import Checker
 from causalcircuit.check.questions import region_text
 from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.identification import Identified
 from causalcircuit.query.independence import Independent
 from causalcircuit.query.logs import Logging
@@ -77,6 +78,12 @@ def _graph(graph: Graph) -> str:
 
 def _command(command: Estimation | Testing, program: Program) -> list[str]:
     comments = [f"## {c}" for c in command.comments]
+    if isinstance(command, Discovering):
+        over = ", ".join(f"{name} = {render(value)}" for name, value in command.nodes)
+        how = f"{command.method}, alpha {command.alpha:g}, {command.resamples} resamples, seed {command.seed}"
+        out = [f"  ruled out {a} -> {b}" for a, b in command.forbidden] + [f"  to {p.name}" for p in command.saves]
+        head = f"discover {command.name} on {_data(command.data)}"
+        return [*comments, head, f"  {how}", f"  over {over}", *out]
     if isinstance(command, Observing):
         return [*comments, *_observing(command, program)]
     if isinstance(command, Logging):

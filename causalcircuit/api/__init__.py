@@ -19,6 +19,7 @@ from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit
 from causalcircuit.api.claims import aligned, claim, high_level, var
 from causalcircuit.api.diagrams import Drawing, graph, identify, independent, load_graph, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
+from causalcircuit.api.discovering import discover
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.fits import Structure, fit
 from causalcircuit.api.functions import readout
@@ -79,6 +80,7 @@ __all__ = [
     "data",
     "diagram",
     "direction",
+    "discover",
     "do",
     "dot",
     "draw",

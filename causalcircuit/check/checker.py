@@ -46,7 +46,7 @@ _DECLARED = re.compile(r"(?:\w+\s+)?(\w+)")
 
 _ROOMS = {"model": loading, "data": loading, "draw": draws, "graph": graphs, "family": families}
 """Where statements are read that are no plain declarations."""
-_QUESTIONS = ("estimate", "test", "show", "identify", "check", "observe")
+_QUESTIONS = ("estimate", "test", "show", "identify", "check", "discover", "observe")
 
 
 @dataclass(slots=True)
@@ -153,6 +153,10 @@ class Checker:
                 from causalcircuit.check import separating  # most programs have none
 
                 separating.check(self, tree, low, comments)
+            elif word == "discover":
+                from causalcircuit.check import discovering  # most programs have none
+
+                discovering.discover(self, tree, low, comments)
             elif word == "observe":
                 from causalcircuit.check import logs  # most programs have none
 

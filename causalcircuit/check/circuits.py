@@ -29,6 +29,7 @@ from causalcircuit.query.circuits.formulas import (
     model_of,
     named,
 )
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.wiring import reads
 from causalcircuit.syntax.trees import Node, inner, span_of, tree_of, unquote
 from causalcircuit.syntax.trees import named as argument
@@ -90,6 +91,11 @@ def save(checker: Checker, tree: Tree[Token], low: Lowering) -> None:
             from causalcircuit.check.made import saved  # most programs have no diagrams
 
             saved(checker, value, file, said, low.span(path))
+            return
+        if isinstance(value, Discovering):
+            from causalcircuit.check.discovering import saved as found  # most programs find no diagrams
+
+            found(checker, value, file, low.span(path))
             return
         way = "`save` writes circuits and diagrams"
         raise error("CQ205", f"`{said.text}` is {kind_of(value)}, not a circuit", said, help=way)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 MADE = {"wiring": "wiring(m, [A, B, Y])", "diagram": "diagram(C)", "load": 'load("./g.dot")'}
 """What makes diagrams, in `graph` statements; free elsewhere."""
+Listed = tuple[str, Expr, Span | None]
+"""A variable in a list: what it is called, what stands for it, and where."""
 
 
 def made(checker: Checker, name: TreeNode, body: TreeNode, assume: str, low: Lowering) -> None:
@@ -85,11 +87,11 @@ def _wiring(checker: Checker, word: str, arguments: list[TreeNode], span: Span, 
         raise error("CQ205", f"`{place.text}` is {kind_of(model)}, not a model", place, help=way)
     tree = given.plain[1]
     items = inner(tree) if isinstance(tree, Tree) and tree.data == "items" else [tree]
-    nodes = [node for item in items for node in _listed(item, low)]
+    nodes = [node for item in items for node in listed(item, low)]
     return wiring_of(word, model.name, nodes, low.scope.sites, assume, span)
 
 
-def _listed(item: TreeNode, low: Lowering) -> list[tuple[str, Expr, Span]]:
+def listed(item: TreeNode, low: Lowering) -> list[Listed]:
     """One or several nodes, by the names that a program gives them; members of a set by their own text."""
     value, span = low.expr(item), low.span(item)
     if isinstance(value, Items):
@@ -101,7 +103,7 @@ def _listed(item: TreeNode, low: Lowering) -> list[tuple[str, Expr, Span]]:
 def wiring_of(
     name: str,
     model: str,
-    nodes: Sequence[tuple[str, Expr, Span | None]],
+    nodes: Sequence[Listed],
     tables: Tables,
     assume: str = "",
     span: Span | None = None,

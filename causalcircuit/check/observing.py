@@ -100,7 +100,7 @@ def observing(
         interventions = tuple(replace(q, expr=run_in_model(q, graph)) for q in asked)
     nodes = tuple((name, value) for name, value in graph.nodes if name in needed)
     reads = tuple(name for name, value in nodes if of_model(value))
-    _columns(nodes, data)
+    demand_columns(nodes, data)
     factual = tuple(Query(name, Expect(value), span=span) for name, value in nodes if name in reads)
     return Observing(
         (*factual, *interventions),
@@ -367,7 +367,7 @@ def _sound(options: Options, regimes: Sequence[Regime], wishes: Wishes, span: Sp
         raise error("CQ863", f"the regime `{twice}` stands twice", wishes.place("by", span), help="once is enough")
 
 
-def _columns(nodes: Sequence[tuple[str, Expr]], data: DataRef) -> None:
+def demand_columns(nodes: Sequence[tuple[str, Expr]], data: DataRef) -> None:
     """Demand the columns that nodes of rows are made of, and no donors.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from causalcircuit.diagnostics import Span
 from causalcircuit.query import CircuitDecl, Claim, DataRef, Expr, Graph, ModelRef, Part, World
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.families import Correction
 from causalcircuit.query.structural import Fitted
 from causalcircuit.query.trials import CircuitClaim
@@ -112,7 +113,7 @@ class Family:
 
 Value = (
     Expr | World | Path | Row | Module | Function | Builtin | Foreign | Family | Claim | Graph | CircuitDecl
-    | ModelRef | DataRef | CircuitClaim | Fitted
+    | ModelRef | DataRef | CircuitClaim | Fitted | Discovering
 )  # fmt: skip
 
 
@@ -135,6 +136,7 @@ def kind_of(value: Value) -> str:
         Claim: "a hypothesis",
         CircuitClaim: "a claim about a circuit",
         Graph: "a graph",
+        Discovering: "a diagram that is yet to be found",
         CircuitDecl: "a circuit",
         ModelRef: "a model",
         DataRef: "data",

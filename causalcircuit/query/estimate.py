@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causalcircuit.query.circuits.shown import CircuitShown
+    from causalcircuit.query.discovery import Discovered
     from causalcircuit.query.identification import Identified
     from causalcircuit.query.independence import Independent
     from causalcircuit.query.locks import Locked
@@ -217,8 +218,8 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
-    `circuits`, `maps`, `identifications` and `independences` those that it asked for, and `saved` the files that
-    were written.
+    `circuits`, `maps`, `identifications`, `independences` and `discoveries` those that it asked for, and `saved` the
+    files that were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed), `locks` which ones were written, or held tests.
     """
@@ -238,6 +239,7 @@ class Result:
     identifications: tuple[Identified, ...] = ()
     independences: tuple[Independent, ...] = ()
     locks: tuple[Locked, ...] = ()
+    discoveries: tuple[Discovered, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -283,6 +285,8 @@ class Result:
             out["independences"] = [i.to_json() for i in self.independences]
         if self.locks:
             out["locks"] = [x.to_json() for x in self.locks]
+        if self.discoveries:
+            out["discoveries"] = [d.to_json() for d in self.discoveries]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

@@ -15,6 +15,7 @@ from causalcircuit.query.families import title_of
 from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept, test_blocks
 from causalcircuit.report.circuits import circuit_block
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
+from causalcircuit.report.discovered import discovered_block
 from causalcircuit.report.figures import count
 from causalcircuit.report.identified import PLAIN as SIGNS
 from causalcircuit.report.identified import identified_block
@@ -91,6 +92,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = found.comments
             yield _paragraphs(said)
         yield identified_block(found, brief)
+    for pattern in result.discoveries:
+        if pattern.comments not in ((), said) and not brief:
+            said = pattern.comments
+            yield _paragraphs(said)
+        yield discovered_block(pattern, brief)
     for same, group in groupby(result.independences, lambda i: (i.graph, i.comments)):
         if same[1] not in ((), said) and not brief:
             said = same[1]

@@ -18,6 +18,7 @@ from causalcircuit.inference import (
     is_estimator,
 )
 from causalcircuit.query import Command, Estimation, Program, Testing, unit_of
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.families import drawn_together
 from causalcircuit.query.hub import Online
 from causalcircuit.query.logs import Logging
@@ -67,6 +68,8 @@ def check_program(program: Program) -> Program:
 def check_command(command: Command) -> list[Diagnostic]:
     """What is to be said of a command's estimator, each remark once."""
     found: dict[Diagnostic, None] = {}
+    if isinstance(command, Discovering):
+        return []  # it has options of its own
     options = command.options
     if isinstance(command, Logging):
         from causalcircuit.runs.logs import ours

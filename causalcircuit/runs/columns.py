@@ -11,6 +11,7 @@ import causalcircuit.rows as rows
 from causalcircuit.check import queries_of
 from causalcircuit.diagnostics import error
 from causalcircuit.query import Column, Command, Estimation, OutcomeTable, columns, compile_estimand, render, walk
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.logs import Logging
 from causalcircuit.query.regimes import Observing
 
@@ -26,7 +27,7 @@ def with_columns(data: rows.Dataset, commands: Iterable[Command]) -> rows.Datase
         if isinstance(command, Logging):
             wanted.update(dict.fromkeys(c.name for _, e in command.nodes for c in walk(e) if isinstance(c, Column)))
             wanted.update(dict.fromkeys(c.name for c in (command.data.cluster, command.data.weight) if c is not None))
-        if isinstance(command, Observing):
+        if isinstance(command, Observing | Discovering):
             of_rows = [value for name, value in command.nodes if name not in command.reads]
             wanted.update(dict.fromkeys(c.name for value in of_rows for c in walk(value) if isinstance(c, Column)))
         if isinstance(command, Estimation) and command.per is not None:

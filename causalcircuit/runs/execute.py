@@ -22,6 +22,7 @@ from causalcircuit.query import (
     Result,
     Tested,
 )
+from causalcircuit.query.discovery import Discovered, Discovering
 from causalcircuit.query.logs import Logging
 from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.alike import alike
@@ -102,6 +103,8 @@ class Runner:
                 result = replace(result, identifications=program.identifications)
             if program.independences and not tests_only:
                 result = replace(result, independences=program.independences)
+            if result.discoveries and not result.interrupted:
+                result = replace(result, saved=(*result.saved, *_save(commands, result)))
             if program.drawings and not tests_only and not result.interrupted:
                 result = replace(result, saved=(*result.saved, *_draw(program)))
             if circuits is not None and wanted:
@@ -202,6 +205,7 @@ class Runner:
         tested: list[Tested] = []
         displays: list[Shown] = []
         written: list[str] = []
+        patterns: list[Discovered] = []
         found = [*program.warnings, *remarks, *(note for task in tasks.values() for note in task.notes)]
         found.extend(note for table in tables.values() for note in table.notes)
         found.extend(note for ref, t in tables.items() for note in alike(tasks[ref].data, t, tasks[ref].asked))
@@ -214,6 +218,10 @@ class Runner:
                 if isinstance(command, Logging):
                     if table is not None and table.complete:
                         written.append(write_log(command, table, program, [tasks[command.data]], self.how))
+                elif table is not None and isinstance(command, Discovering):
+                    from causalcircuit.runs.discovering import discovered  # most programs have none
+
+                    patterns.append(discovered(command, table))
                 elif table is not None and isinstance(command, Showing):
                     displays += show(command, table, program.names)
                 elif table is not None:
@@ -232,6 +240,7 @@ class Runner:
             program.comments if program.asks and (commands or not program.commands) else (),
             interrupted=interrupted,
             shown=tuple(displays),
+            discoveries=tuple(patterns),
             manifest=manifest(program, tasks.values(), self.how) if tasks else {},
             run=recorder.said(tables.values()) if tasks else {},
             saved=tuple(dict.fromkeys(written)),
@@ -406,6 +415,13 @@ def run_program(
         return runner.run(program, tests_only=tests_only, progress=progress)
     finally:
         runner.close()
+
+
+def _save(commands: Iterable[Command], result: Result) -> tuple[str, ...]:
+    """Write the diagrams that were found, where they are saved."""
+    from causalcircuit.runs.discovering import write
+
+    return write([c for c in commands if isinstance(c, Discovering)], result.discoveries)
 
 
 def _draw(program: Program) -> tuple[str, ...]:

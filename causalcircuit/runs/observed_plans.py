@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from causalcircuit.check.observing import measured
 from causalcircuit.query import Expr, World, render, unit_of
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.forecast import Question, Width
 from causalcircuit.query.regimes import BY, INTERVENTION, Observing, Regime
 from causalcircuit.runs.symbols import symbols
@@ -48,3 +49,13 @@ def _why(command: Observing, regime: Regime) -> str:
             f"a model ({regime.model.mechanisms}) of {command.graph.name}, fitted to {command.data.label}, answers it"
         )
     return f"the diagram {command.graph.name} identifies it: {measured(command.graph)}"
+
+
+def discovery_question(command: Discovering) -> Question:
+    """The line of a diagram that is looked for."""
+    over = ", ".join(name for name, _ in command.nodes)
+    ruled = f"; {len(command.forbidden)} arrows are ruled out by the wiring" if command.forbidden else ""
+    why = f"{command.resamples} resamples, seed {command.seed}{ruled}"
+    text = f"discover {command.name} over [{over}]"
+    worlds = 1 if command.reads else 0
+    return Question(command.name, text, (), text, (), command.method, why, worlds, "", command.options.level, _WIDTH)

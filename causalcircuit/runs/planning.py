@@ -10,12 +10,13 @@ import causalcircuit.rows as rows
 from causalcircuit.check import queries_of, sites
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Command, DataRef, Estimation, ModelRef, Program, Site, render, unit_of, walk
+from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelForecast, Question
 from causalcircuit.query.plan import Plan
 from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.circuit_plans import planned_circuits
 from causalcircuit.runs.execute import Progress
-from causalcircuit.runs.observed_plans import observed_questions
+from causalcircuit.runs.observed_plans import discovery_question, observed_questions
 from causalcircuit.runs.powers import check_power, unknown_power
 from causalcircuit.runs.rewiring import split
 from causalcircuit.runs.rewiring_plans import rewired_notes
@@ -255,6 +256,9 @@ def _forecast(
     for command in each.asked:
         if isinstance(command, Observing):
             questions += observed_questions(command, program.names)
+        if isinstance(command, Discovering):
+            questions.append(discovery_question(command))
+            continue
         of_models = command.interventions if isinstance(command, Observing) else queries_of(command)
         for number, query in enumerate(of_models):
             plain, others = split([query.expr])

@@ -9,10 +9,7 @@ from causalcircuit.diagnostics import Diagnostic, Fix, Span, nearest
 from causalcircuit.syntax.chunks import Chunk, blanked
 from causalcircuit.syntax.trees import ESCAPES
 
-LATER = (
-    "discover",
-    *("repair", "revise", "release"),
-)
+LATER = (*("repair", "revise", "release"),)
 """Opening words of the language that this version does not run yet."""
 
 # What people type out of habit -> what the language writes (None: no fix can be applied blindly), and why.

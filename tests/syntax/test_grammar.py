@@ -43,6 +43,7 @@ def test_opening_words_are_those_of_this_version() -> None:
         "observe",
         "identify",
         "check",
+        "discover",
         "fit",
         "hypothesis",
         "family",
