@@ -18,6 +18,7 @@ from causalcircuit.inference._estimators import (
     is_estimator,
 )
 from causalcircuit.inference._inferred import Inferred
+from causalcircuit.inference._limits import limits
 from causalcircuit.inference._numpy import np
 from causalcircuit.inference._options import refusals, unknown_method
 from causalcircuit.inference._sample import Sample
@@ -58,7 +59,7 @@ def infer(sample: Sample, options: Options) -> Inferred:
         value=value,
         method=fit.method,
         df=None if fit.df is None else float(fit.df),
-        warnings=(*warnings, *_notes(problem)),
+        warnings=(*warnings, *limits(problem, method), *_notes(problem)),
         _ends=None if ESTIMATORS[method].tests_zero else guarded.ends,
         _why=guarded.reason,
         _tails=fit.tails,
