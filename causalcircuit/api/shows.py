@@ -8,6 +8,7 @@ from causalcircuit.api.circuits import Circuit, show_circuits
 from causalcircuit.api.quantities import Quantity
 from causalcircuit.api.questions import Data, answer, asked_of, check_asked, column_of
 from causalcircuit.api.sweeps import Sweep
+from causalcircuit.check.questions import show_correction
 from causalcircuit.diagnostics import error
 from causalcircuit.query import Options, Result
 from causalcircuit.query.each import sites_at_each
@@ -25,6 +26,7 @@ def show(
     seed: int | None = None,
     per: Quantity | None = None,
     population: bool = False,
+    correct: Literal["holm", "max_t"] = "holm",
     progress: Progress | None = None,
     **named: Quantity | Sweep,
 ) -> Result:
@@ -34,9 +36,10 @@ def show(
         asked, named: estimands and sweeps; or circuits, which take no data. on: the data.
         form: `heatmap` needs a sweep (see `pictures`).
         method, resamples, level, seed, per, population, progress: as in `estimate`; intervals hold together at `level`.
+        correct: `max_t` takes account of how the estimates vary together, and needs a `seed`.
 
     Raises:
-        DiagnosticError: as `estimate`; CQ249, a heat map of single numbers.
+        DiagnosticError: as `estimate`; CQ249, a heat map of single numbers; CQ919, `max_t` over groups of `per`.
     """
     circuits = [c for c in asked if isinstance(c, Circuit)]
     if circuits and len(circuits) == len(asked) and not named:
@@ -49,4 +52,6 @@ def show(
     if form == "heatmap" and not all(q.at or sites_at_each(q.expr) for q in queries):
         raise error("CQ249", "a heat map needs a sweep", help="`cq.show(cq.sweep(effect, H=heads), on=d)`")
     options = Options(method, resamples, level, seed, population)
-    return answer(Showing(queries, on.ref, options, column_of(per), (), None, form, left), models, progress)
+    correction = show_correction(correct, per is not None, None)
+    made = Showing(queries, on.ref, options, column_of(per), (), None, form, left, correction)
+    return answer(made, models, progress)

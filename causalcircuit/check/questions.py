@@ -35,6 +35,7 @@ from causalcircuit.query import (
     number,
 )
 from causalcircuit.query.each import sites_at_each
+from causalcircuit.query.families import Correction
 from causalcircuit.query.showing import Showing
 from causalcircuit.query.trials import CircuitClaim
 from causalcircuit.query.units import WRITTEN
@@ -76,7 +77,7 @@ _IN_UNITS = {
     "ratio": "write the bound as a plain number or in %",
     "": "write the bound as a plain number",
 }
-_SHOW = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram")
+_SHOW = ("on", "with_method", "ci", "seed", "per", "for_each", "as", "by", "in_diagram", "correct")
 _HEADS = frozenset({*_ESTIMATE, *_TEST, "as_"})
 
 
@@ -128,10 +129,28 @@ def show(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str
             help="add `for H in m.layer[*].head[*].out @ last`, or leave `as heatmap` out",
         )
     queries, left, _ = reachable(swept, low.scope.sites, low.statement)  # the report names what is left out
+    correction = show_correction(given.correction, given.per is not None, given.seen.get("correct"))
     made = Showing(
-        queries, data, given.options, given.per, comments, low.statement, given.form or "table", left
+        queries, data, given.options, given.per, comments, low.statement, given.form or "table", left, correction
     )  # fmt: skip
     checker.command(made, low)
+
+
+def show_correction(said: Correction | None, per: bool, span: Span | None) -> Correction:
+    """How the intervals of a `show` hold together.
+
+    Raises:
+        DiagnosticError: CQ919, in a way that gives no intervals which hold together, or over groups of other rows.
+    """
+    if said not in (None, "holm", "max_t"):
+        message = f"`correct {said}` keeps no intervals together that each hold"
+        raise error(
+            "CQ919", message, span, help="write `correct max_t seed 7`, or leave it out: Bonferroni, and Holm for p"
+        )
+    if said == "max_t" and per:
+        message = "`max_t` needs estimates on the same rows, and `per` has other rows in each group"
+        raise error("CQ919", message, span, help="leave `correct max_t` out: Bonferroni needs nothing in common")
+    return said or "holm"
 
 
 def circuits_shown(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalcircuit.diagnostics import Diagnostic
+from causalcircuit.query.families import Correction
 from causalcircuit.query.program import Estimation
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ Form = Literal["table", "heatmap", "overlay"]
 class Showing(Estimation):
     """`show q, … on d for H in … as heatmap`: estimates whose intervals hold together.
 
-    `names` are the heads as written; each is shown by itself. `left_out` names the members without a path.
+    `names` are the heads as written; each is shown by itself. `left_out` names the members without a path. The
+    intervals hold together by Bonferroni, or as the estimates vary together (`max_t`, which draws).
     """
 
     form: Form = "table"
     left_out: tuple[str, ...] = ()
+    correction: Correction = "holm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Shown:
         form: how it is to be shown. panels: its heat maps, empty for a table.
         estimates: each with an interval that holds together with all others, at `level`.
         p: of each, two-sided, that it is 0; empty where 0 means nothing. p_adjusted: in the family (Holm).
-        family: how many estimates hold together.
+        family: how many estimates hold together. correction: by Bonferroni and Holm (`holm`), or by `max_t`.
         left_out: members of the sweep that have no path to what is read, so that assigning them changes nothing.
     """
 
@@ -74,6 +77,7 @@ class Shown:
     diagnostics: tuple[Diagnostic, ...] = ()
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
     standing: Literal["", "exploratory"] = ""
+    correction: Correction = "holm"
 
     @property
     def unit(self) -> str:
@@ -99,6 +103,7 @@ class Shown:
             "form": self.form,
             "level": self.level,
             "family": self.family,
+            "correction": self.correction,
             "estimates": estimates,
         }
         if self.panels:

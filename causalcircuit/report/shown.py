@@ -55,9 +55,13 @@ def _family(shown: Shown) -> list[tuple[str, Text]]:
         said = ", ".join(few) + (f" and {more} more" if more > 0 else "")
         out.append(("left out", words(f"no path to what is read, an effect of 0 by wiring: {said}")))
     if shown.family > 1 and any(e.interval is not None for e in shown.estimates):
-        out.append(("family", words(f"{shown.family} intervals hold together (Bonferroni)")))
+        joint = shown.correction == "max_t"
+        how = "max-t: as the estimates vary together" if joint else "Bonferroni"
+        out.append(("family", words(f"{shown.family} intervals hold together ({how})")))
         if shown.p:
-            out.append(("", words("p: two-sided, that it is 0; adjusted by Holm")))
+            out.append(
+                ("", words(f"p: two-sided, that it is 0; adjusted by {'max-t, step-down' if joint else 'Holm'}"))
+            )
     return out
 
 

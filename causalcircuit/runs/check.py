@@ -77,7 +77,7 @@ def check_command(command: Command) -> list[Diagnostic]:
         return ours(command)
     if isinstance(command, Showing):  # each interval is one of a family
         options = replace(options, level=simultaneous(options.level, len(command.queries)))
-    if isinstance(command, Testing) and drawn_together(command.correction):
+    if isinstance(command, Testing | Showing) and drawn_together(command.correction):
         found.update({d.at(command.span): None for d in _seeded(command)})
         random = is_estimator(options.method) and ESTIMATORS[options.method].random
         options = options if random or options.until is not None else replace(options, seed=None)
@@ -129,7 +129,7 @@ def check_rule(command: Command) -> list[Diagnostic]:
     return [d.at(until.span or command.span) for d in found]
 
 
-def _seeded(command: Testing) -> list[Diagnostic]:
+def _seeded(command: Testing | Showing) -> list[Diagnostic]:
     """CQ925: how estimates vary together is drawn at random."""
     if command.options.seed is not None or command.options.population:
         return []

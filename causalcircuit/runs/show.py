@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from causalcircuit.inference import Inferred, holm, infer, sample_of
+from causalcircuit.inference import Inferred, Sample, Together, holm, infer, sample_of, together
 from causalcircuit.query import (
     Binary,
     Estimate,
@@ -33,11 +33,20 @@ def show(command: Showing, table: OutcomeTable, names: Mapping[Expr | World, str
     """
     groups = groups_of(command, table)
     asked = [(q, at, mask) for q in command.queries for at, mask in groups]
-    options = replace(command.options, level=simultaneous(command.options.level, len(asked)))
-    inferred: list[Inferred] = []
+    samples: list[Sample] = []
     for query, _, mask in asked:
         with located(query):
-            inferred.append(infer(sample_of(query.expr, table, mask), options))
+            samples.append(sample_of(query.expr, table, mask))
+    joint = None
+    level = simultaneous(command.options.level, len(asked))
+    if command.correction == "max_t" and not command.options.population:
+        joint = together(samples, [_ZERO] * len(samples), command.options.seed)
+        level = 1 - joint.error(1 - command.options.level)
+    options = replace(command.options, level=level)
+    inferred: list[Inferred] = []
+    for (query, _, _), sample in zip(asked, samples, strict=True):
+        with located(query):
+            inferred.append(infer(sample, options))
     estimates = [
         estimate_of(query, replace(command, options=options), table, names, at, found)
         for (query, at, _), found in zip(asked, inferred, strict=True)
@@ -46,7 +55,7 @@ def show(command: Showing, table: OutcomeTable, names: Mapping[Expr | World, str
     for name in dict.fromkeys(q.name for q in command.queries):
         chosen = [i for i, (q, _, _) in enumerate(asked) if q.name == name]
         out.append(_shown(name, command, [asked[i][0] for i in chosen], [estimates[i] for i in chosen], len(asked)))
-    return _with_p(out, command, inferred, [q for q, _, _ in asked])
+    return _with_p(out, command, inferred, [q for q, _, _ in asked], joint)
 
 
 def contrasts(e: Expr) -> bool:
@@ -73,6 +82,7 @@ def _shown(name: str, command: Showing, queries: list[Query], estimates: list[Es
         panels=panels(queries, estimates) if command.form == "heatmap" else (),
         level=command.options.level,
         family=family,
+        correction=command.correction,
         left_out=command.left_out,
         comments=command.comments,
         diagnostics=tuple(dict.fromkeys(d for e in estimates for d in e.diagnostics)),
@@ -80,13 +90,17 @@ def _shown(name: str, command: Showing, queries: list[Query], estimates: list[Es
     )
 
 
-def _with_p(found: list[Shown], command: Showing, inferred: list[Inferred], queries: list[Query]) -> list[Shown]:
-    """The same with two-sided p-values against 0 where that means something; Holm over all that have one."""
+def _with_p(
+    found: list[Shown], command: Showing, inferred: list[Inferred], queries: list[Query], joint: Together | None
+) -> list[Shown]:
+    """The same with two-sided p-values against 0 where that means something, adjusted over all that have one."""
     if command.options.population:
         return found
     meant = [contrasts(q.expr) for q in queries]
     ps = [x.p_inside(_ZERO) if m else None for x, m in zip(inferred, meant, strict=True)]
-    adjusted = iter(holm([p for p, m in zip(ps, meant, strict=True) if m]))
+    alone = [p for p, m in zip(ps, meant, strict=True) if m]
+    places = [i for i, m in enumerate(meant) if m]
+    adjusted = iter(holm(alone) if joint is None or not places else joint.of(places).adjusted(alone))
     every = [next(adjusted) if m else None for m in meant]
     out = []
     names = [q.name for q in queries]
