@@ -40,7 +40,7 @@ def contributions(sample: Sample) -> tuple[Floats, NDArray[np.bool_]]:
     """[n] how much each row carries of an estimate over independent rows, and which rows enter it."""
     shape = Shape(sample.combine, sample.events, weighted=sample.weight is not None)
     units = units_in(sample)
-    enters = (units.size[:, terms_in(sample.combine)] > 0).any(axis=1)
+    enters: NDArray[np.bool_] = np.asarray((units.size[:, terms_in(sample.combine)] > 0).any(axis=1))
     return deviations(Problem(shape, units, sample)), enters
 
 
