@@ -11,7 +11,9 @@ import torch
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.chance import Bools, Web
 from causalcircuit.attribution.kept import readouts
+from causalcircuit.attribution.lasting import Choices
 from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.room import room_of
 from causalcircuit.attribution.summary import Floats, units
 from causalcircuit.diagnostics import error
 from causalcircuit.models import LoadedModel
@@ -35,13 +37,28 @@ class Lab:
     Wires between nodes that are not considered (`over`) always carry what they do in `to`.
     """
 
-    def __init__(self, model: LoadedModel, data: Dataset, question: Question, circuit: Circuit) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        data: Dataset,
+        question: Question,
+        circuit: Circuit,
+        limit: int | None = None,
+        lasting: Choices | None = None,
+    ) -> None:
         """Lay the model out, and find the circuit's wires in it.
 
+        Args:
+            model, data, question, circuit: what is looked at. limit: bytes that passes may take.
+            lasting: choices of wires that were measured before.
+
         Raises:
-            DiagnosticError: CQ810, a circuit whose wires are not those of the model.
+            DiagnosticError: CQ810, a circuit whose wires are not those of the model; CQ820, the limit holds no row.
         """
         self.bench = Bench(Rows(model, data, question))
+        if limit is not None:
+            self.bench.rows.most = room_of(self.bench.rows, len(self.bench.wiring), limit).places
+        self.lasting = lasting
         self.circuit, self.model, self.data = circuit, model, data
         self.heard: Heard | None = None
         self.passes = 0
@@ -117,16 +134,29 @@ class Lab:
 
     def readouts(self, masks: Sequence[Bools]) -> Floats:
         """[masks, rows] the readout with the wires of each mask kept."""
-        new = list({m.tobytes(): m for m in masks if m.tobytes() not in self._known}.values())
+        new = list({m.tobytes(): m for m in masks if not self._knows(m)}.values())
         for at in range(0, len(new), _TOGETHER):
             some = new[at : at + _TOGETHER]
             found, passes = readouts(self.bench, [torch.from_numpy(m) for m in some])
             for mask, rows in zip(some, found, strict=True):
-                self._known[mask.tobytes()] = rows.numpy().astype(np.float64)
+                self._known[mask.tobytes()] = own = rows.numpy().astype(np.float64)
+                if self.lasting is not None:
+                    self.lasting.keep(np.packbits(mask).tobytes(), own)
             self.passes += passes
             if self.heard is not None:
                 self.heard(len(some))
         return np.stack([self._known[m.tobytes()] for m in masks])
+
+    def _knows(self, mask: Bools) -> bool:
+        """Whether a choice was measured, now or before."""
+        key = mask.tobytes()
+        if key not in self._known and self.lasting is not None:
+            found = self.lasting.known(np.packbits(mask).tobytes())
+            if found is not None:
+                self._known[key] = found
+                if self.heard is not None:
+                    self.heard(1)
+        return key in self._known
 
     @cached_property
     def whole(self) -> Floats:

@@ -34,4 +34,14 @@ class Lasting(Protocol):
         """Keep sums over the first rows, in the place of earlier ones."""
 
 
-__all__ = ["Lasting"]
+class Choices(Protocol):
+    """Readouts of choices of wires that were measured before, and the way to keep new ones."""
+
+    def known(self, choice: bytes) -> Floats | None:
+        """[rows] the readout with the wires of a choice alone."""
+
+    def keep(self, choice: bytes, rows: Floats) -> None:
+        """Keep the readouts of a choice."""
+
+
+__all__ = ["Choices", "Lasting"]

@@ -31,12 +31,13 @@ STABLE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeScores:
-    """What a method gives on all rows: `table` [rows, nodes], and what it took."""
+    """What a method gives on all rows: `table` [rows, nodes], and what it took; `stored` rows were known."""
 
     sites: tuple[Site, ...]
     table: Floats
     passes: int
     seconds: float
+    stored: int = 0
 
 
 def node_scores(
@@ -64,7 +65,7 @@ def node_scores(
     asked = METHODS[method]
     bench = NodeBench(model, data, question, over)
     if asked.whole:
-        table, passes = _whole(bench, asked, numbers, heard, by)
+        table, passes, stored = _whole(bench, asked, numbers, heard, by)
     else:
         room = room_of(bench.rows, len(bench.sites), by.limit)
         chunks: dict[range, NodeChunk] = {}
@@ -78,29 +79,29 @@ def node_scores(
             _check_finite(own, bench, rows, chunks.get(rows))
 
         found = Scoring(model, data, len(bench.sites), score, check, heard, by.lasting).table(bench.chunks(room.places))
-        table, passes = found.table, found.passes
+        table, passes, stored = found.table, found.passes, found.stored
     if not table.any():
         raise _zero(bench)
-    return NodeScores(bench.sites, table, passes, time.perf_counter() - began)
+    return NodeScores(bench.sites, table, passes, time.perf_counter() - began, stored)
 
 
 def _whole(
     bench: NodeBench, asked: Scored, numbers: Sequence[float], heard: Heard | None, by: Means
-) -> tuple[Floats, int]:
-    """The scores of a method that is asked once for all rows."""
+) -> tuple[Floats, int, int]:
+    """The scores of a method that is asked once for all rows, its passes, and the rows that were known."""
     n = bench.rows.data.n
     if by.lasting is not None:
         bench.rows.kept = by.lasting.outcomes
         known = by.lasting.scores(len(bench.sites))
         if known is not None and known[1].all():
-            return known[0], 0
+            return known[0], 0, n
     bench.rows.limit(by.limit)
     table, passes = asked.score(bench, heard, *numbers)
     _check_finite(table, bench, range(n), None)
     if by.lasting is not None:
         by.lasting.keep(range(n), table)
         by.lasting.finish(table)
-    return table, passes
+    return table, passes, 0
 
 
 def _zero(bench: NodeBench) -> DiagnosticError:
@@ -203,7 +204,6 @@ def node_circuit(
     trust = None
     if overlap is not None:
         failure = f"resampled rows choose other nodes: {overlap:.0%} alike"
-        notes = ("faithfulness is measured of wires, and these are nodes",)
-        trust = Trust(jaccard=overlap, failures=(failure,) if overlap < STABLE else (), notes=notes)
+        trust = Trust(jaccard=overlap, failures=(failure,) if overlap < STABLE else ())
     considered = tuple(Site(s.address, s.position) for s in found.sites) if over else ()
     return Circuit("", question.model, (), nodes, origin=origin, trust=trust, over=considered)

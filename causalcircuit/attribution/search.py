@@ -16,7 +16,9 @@ from torch import Tensor
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.choices import chosen, ends_of
 from causalcircuit.attribution.kept import Kept, prepared, readouts
+from causalcircuit.attribution.lasting import Choices
 from causalcircuit.attribution.passes import Question, Rows
+from causalcircuit.attribution.room import room_of
 from causalcircuit.attribution.summary import Floats, units
 from causalcircuit.attribution.trust_curve import curve_of
 from causalcircuit.models import LoadedModel
@@ -35,6 +37,7 @@ class Trials:
     Attributes:
         bench: the question. wires: the numbers of the circuit's wires, strongest first. others: [wires] those that are
             not considered, which carry what they do. weights: [rows]. heard: hears how many choices were measured.
+        lasting: those that were measured before. limited: whether memory is.
         passes: of single rows. count: choices measured.
     """
 
@@ -43,6 +46,8 @@ class Trials:
     others: Tensor
     weights: Floats
     heard: Heard | None = None
+    lasting: Choices | None = None
+    limited: bool = False
     passes: int = 0
     count: int = 0
     _held: list[Kept] = field(default_factory=list)
@@ -76,6 +81,18 @@ class Trials:
         return float(np.abs(self.rows(wires) - self.all) @ self.weights / self.weights.sum())
 
     def _rows(self, mask: Tensor) -> Floats:
+        choice = np.packbits(mask.numpy()).tobytes()
+        out = None if self.lasting is None else self.lasting.known(choice)
+        if out is None:
+            out = self._measured(mask)
+            if self.lasting is not None:
+                self.lasting.keep(choice, out)
+        self.count += 1
+        if self.heard is not None:
+            self.heard(self.count, max(2 * len(self.wires), self.count + 1))
+        return out
+
+    def _measured(self, mask: Tensor) -> Floats:
         found = []
         for i, rows in enumerate(self.chunks):
             held = i < len(self._held)
@@ -83,14 +100,11 @@ class Trials:
             before = kept.passes if held else 0
             if held and len(self.chunks) > 1:  # what values are read from is known for one chunk at a time
                 self.bench.rows.before(rows)
-            if not held and i < _HELD:
+            if not held and i < (1 if self.limited else _HELD):
                 self._held.append(kept)
             found.append(kept.readout(mask).numpy())
             self.passes += kept.passes - before
-        self.count += 1
-        if self.heard is not None:
-            self.heard(self.count, max(2 * len(self.wires), self.count + 1))
-        out: Floats = np.concatenate(found)
+        out: Floats = np.concatenate(found).astype(np.float64)
         return out
 
 
@@ -175,23 +189,31 @@ def smallest(
     numbers: Sequence[float],
     bound: float,
     heard: Heard | None = None,
+    limit: int | None = None,
+    lasting: Choices | None = None,
 ) -> Smallest:
     """Search among the wires of a circuit, and measure what was found.
 
+    Args:
+        circuit: among whose wires. model, data, question: of what. search, numbers, bound: how, and how faithful.
+        heard: hears how many choices were measured. limit: bytes that passes may take. lasting: choices that are known.
+
     Raises:
         UnknownWireError: a wire holds at some positions only, or is none of a whole part.
-        DiagnosticError: as `prepared`.
+        DiagnosticError: as `prepared`; CQ820, the limit holds no row.
     """
     ref = data.ref.weight
     weights = np.ones(data.n) if ref is None else np.asarray(data.column(ref.name), dtype=np.float64)
     bench = Bench(Rows(model, data, question), quick=False)
+    bench.rows.most = places = None if limit is None else room_of(bench.rows, len(bench.wiring), limit).places
     own = [int(chosen(bench.wiring, model.sites, [e]).nonzero()) for e in ends_of(circuit.edges)]
     considered = torch.from_numpy(bench.wiring.between(circuit.over))
     considered[own] = True
-    trials = Trials(bench, tuple(own), ~considered, weights, heard)
+    trials = Trials(bench, tuple(own), ~considered, weights, heard, lasting, limit is not None)
 
     def measured(wires: Sequence[int]) -> tuple[SizePoint, ...] | None:
         again = Bench(Rows(model, data, question), quick=False)
+        again.rows.most = places
         kept = [circuit.edges[own.index(w)] for w in wires]
         mask = ~considered | chosen(again.wiring, model.sites, ends_of(kept))
         table, passes = readouts(again, [~considered, mask, torch.ones_like(considered)])

@@ -24,11 +24,11 @@ FAITHFUL, STABLE, AGREES, RECALLS, OVERLAPS = 0.5, 0.5, 0.5, 0.5, 1 / 3
 """A circuit is not to be trusted where it alone brings about less than half of the effect, resampled rows choose wires
 less than half alike, Pearson's correlation with exact patching is below a half, less than half of the exactly strongest
 wires are surely among its own, or all other methods share less than half of its strongest wires (a Jaccard of 1/3)."""
-_FLOOR = 1e10
+FLOOR = 1e10
 """Multiplications that are worth doing unasked, about a second of a core."""
 _CURVE = 0.75
 """The part of that which a curve of faithfulness may take."""
-_MOST, _FEWEST = 200, 20
+MOST, FEWEST = 200, 20
 """Rows that are enough for a measurement, and those without which there is none."""
 _HELD, _LEAST_HELD = 100, 20
 """Wires that `full` patches exactly, and those without which there is no agreement."""
@@ -74,8 +74,8 @@ class _Work:
     def rows(self, what: str, cost: float, share: float = 1.0) -> list[int] | None:
         """Rows for what takes so many passes each, paid by a share of what is left, or the fewest; else a note."""
         n = self.subject.data.n
-        least = min(_FEWEST, n)
-        most = min(_MOST, n, int(min(self.left * share / max(cost, 1), n)))
+        least = min(FEWEST, n)
+        most = min(MOST, n, int(min(self.left * share / max(cost, 1), n)))
         most = least if most < least and cost * least <= self.left else most
         if most < least:
             need = math.ceil(cost * least)
@@ -104,7 +104,7 @@ def trusted(
         return replace(made, trust=work.trust if known else None)
     if level.name == "quick":
         own = subject.passes(subject.method) * subject.data.n
-        work.left = max(own, _FLOOR / subject.work)
+        work.left = max(own, FLOOR / subject.work)
     if not made.edges:
         work.note("nothing is measured of a circuit without wires")
     else:
@@ -166,7 +166,7 @@ def _asked(work: _Work, kept: list[int]) -> tuple[Sizes, list[int] | None]:
     subject = work.subject
     n = subject.data.n
     whole = sizes_of(subject, kept, whole=True)
-    if work.left * _CURVE / passes_of(subject.bench, whole.masks) >= min(_FEWEST, n):
+    if work.left * _CURVE / passes_of(subject.bench, whole.masks) >= min(FEWEST, n):
         return whole, work.rows("faithfulness", passes_of(subject.bench, whole.masks), _CURVE)
     few = sizes_of(subject, kept, whole=False)
     return few, work.rows("faithfulness", passes_of(subject.bench, few.masks))
@@ -227,7 +227,7 @@ def _exact(work: _Work) -> None:
         work.note(f"{what}: the scores are exact")
         return
     count = len(subject.chosen)
-    n = min(_FEWEST, subject.data.n)
+    n = min(FEWEST, subject.data.n)
     asked = int(work.level.arguments[0]) if work.level.arguments else _HELD
     least = min(_LEAST_HELD, count)
     held = int(min(max(asked, 2), count, max(work.left / (2 * n), 0)))
@@ -266,4 +266,4 @@ _MEASURES: tuple[tuple[str, Callable[[_Work], None]], ...] = (
     ("agreement with exact patching", _exact),
 )
 
-__all__ = ["AGREES", "FAITHFUL", "OVERLAPS", "RECALLS", "STABLE", "Heard", "trusted"]
+__all__ = ["AGREES", "FAITHFUL", "FEWEST", "FLOOR", "MOST", "OVERLAPS", "RECALLS", "STABLE", "Heard", "trusted"]

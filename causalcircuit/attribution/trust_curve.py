@@ -129,9 +129,12 @@ def curve_of(
     found: list[SizePoint] = []
     for size, own in zip(sizes, sums, strict=True):
         f = float(own.sum() / whole)
+        if groups == 1:  # nothing is left without it
+            found.append(SizePoint(int(size), size / count, f))
+            continue
         left = (own.sum() - own) / rest
         half = q * float(np.sqrt((groups - 1) / groups * ((left - left.mean()) ** 2).sum()))
-        interval = Interval(f - half, f + half) if groups > 1 and np.isfinite(half) else None
+        interval = Interval(f - half, f + half) if np.isfinite(half) else None
         found.append(SizePoint(int(size), size / count, f, interval))
     return tuple(found)
 

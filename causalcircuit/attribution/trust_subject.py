@@ -80,11 +80,7 @@ class Subject:
     @cached_property
     def work(self) -> float:
         """Multiplications of a pass of one row, about, and what a pass takes of a model of any size."""
-        rows = self.bench.rows
-        setups = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
-        places = float(np.mean([max(s.cost(i) for s in setups) for i in range(rows.data.n)]))
-        weights: int = sum(p.numel() for p in self.model.hf.parameters())
-        return places * weights + _ANY
+        return _work(self.bench.rows)
 
     def passes(self, method: Method) -> int:
         """Passes of a row that a method takes."""
@@ -124,6 +120,19 @@ class Subject:
         return [int(self.chosen[i]) for i in numbers]
 
 
+def work_of(model: LoadedModel, data: Dataset, question: Question) -> float:
+    """Multiplications of a pass of one row, about, and what a pass takes of a model of any size."""
+    made, few = part(question, data, range(min(_LOOK, data.n)))
+    return _work(Rows(model, few, made.stood))
+
+
+def _work(rows: Rows) -> float:
+    setups = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
+    places = float(np.mean([max(s.cost(i) for s in setups) for i in range(rows.data.n)]))
+    weights: int = sum(p.numel() for p in rows.model.hf.parameters())
+    return places * weights + _ANY
+
+
 def _ends(wiring: Wiring) -> list[tuple[object, object]]:
     """Both ends of every wire."""
     starts = wiring.starts or (None,) * len(wiring.writes)
@@ -141,4 +150,4 @@ def numbers_of(subject: Subject, ends: Sequence[tuple[Site, Site | None]]) -> li
     return [number[e] for e in ends]
 
 
-__all__ = ["Subject", "numbers_of", "passes_a_row"]
+__all__ = ["Subject", "numbers_of", "passes_a_row", "work_of"]

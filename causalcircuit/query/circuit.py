@@ -64,7 +64,7 @@ class Origin:
         considered: how many wires (or nodes) were scored.
         model: family and name of the model. weights: hash of its weights and settings.
         dtype, device, seed, versions: what else a repetition needs.
-        seconds: it took. passes: forward (and backward) passes of single rows.
+        seconds: it took. passes: forward (and backward) passes of single rows. stored: rows whose scores were known.
     """
 
     method: str
@@ -85,6 +85,7 @@ class Origin:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = field(default=0.0, compare=False)
     passes: int = field(default=0, compare=False)
+    stored: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ def circuit_block(shown: CircuitShown, width: int, brief: bool) -> Group:
     circuit = shown.circuits[0]
     indent = (0, 0, 0, _INDENT)
     parts: list[RenderableType] = [_head(circuit)]
-    parts += [Padding(_verdict(circuit.trust, len(circuit.edges)), indent)] if circuit.origin is not None else []
+    verdict = _verdict(circuit.trust, len(_items(circuit)), _kind(circuit))
+    parts += [Padding(verdict, indent)] if circuit.origin is not None else []
     parts += [Text(), Padding(_layers(circuit, width - _INDENT), indent)]
     items = _items(circuit)
     if items:
@@ -59,7 +60,7 @@ def _head(circuit: Circuit) -> Text:
     return words(f"circuit {circuit.name}", "bold underline") + words("".join(f" · {f}" for f in facts))
 
 
-def _verdict(trust: Trust | None, kept: int) -> Text:
+def _verdict(trust: Trust | None, kept: int, kind: str) -> Text:
     """The first line: why it is not to be trusted, or how far it was looked at."""
     if trust is None:
         return Text("trust: not measured", "yellow")
@@ -68,7 +69,7 @@ def _verdict(trust: Trust | None, kept: int) -> Text:
     said = []
     if trust.curve:
         last = next((p for p in trust.curve if p.size == kept), trust.curve[-1])
-        said.append(f"{last.size:,} wires are {figure(last.faithful, 2)} faithful")
+        said.append(f"{last.size:,} {kind}s are {figure(last.faithful, 2)} faithful")
     if trust.pearson is not None:
         said.append(f"r {figure(trust.pearson, 2)} with exact patching of {trust.held:,} wires")
     if trust.jaccard is not None:
@@ -182,6 +183,8 @@ def _told(circuit: Circuit) -> Iterator[tuple[str, Text]]:
         clusters = f" in {count(o.clusters, 'cluster')}" if o.clusters else ""
         yield "data", words(f"{o.data}, {count(o.rows, 'row')}{clusters}")
         cost = ([count(o.passes, "pass", "passes")] if o.passes else []) + ([f"{o.seconds:.2g} s"] if o.seconds else [])
+        if o.stored:
+            cost.append("scores from the store" if o.stored == o.rows else f"{count(o.stored, 'row')} from the store")
         if cost:
             yield "cost", words(", ".join(cost))
     for name, sites in circuit.groups.items():

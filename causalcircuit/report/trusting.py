@@ -14,22 +14,23 @@ def trust_facts(circuit: Circuit) -> list[Fact]:
     trust = circuit.trust
     if trust is None:
         return []
-    kept = len(circuit.edges)
+    kept = len(circuit.edges) or len(circuit.nodes)
+    what = "wires" if circuit.edges else "nodes"
     point = next((p for p in trust.curve if p.size == kept), None)
     found: list[Fact] = []
     if point is not None:
         inside = f" {bounds(point.interval, 2)}" if point.interval is not None else ""
         found.append(
-            ("faithfulness", figure(point.faithful, 2) + inside, f"of the effect by {count(kept, 'wire')} alone")
+            ("faithfulness", figure(point.faithful, 2) + inside, f"of the effect by {count(kept, what[:-1])} alone")
         )
     listed: list[tuple[str, float | None, str]] = [
-        ("CPR", trust.cpr, "integral of faithfulness over the share of wires"),
+        ("CPR", trust.cpr, f"integral of faithfulness over the share of {what}"),
         ("CMD", trust.cmd, "integral of |1 - faithfulness|; 0 is best"),
         *_agreement(circuit, trust),
         (
             "Jaccard",
             trust.jaccard,
-            f"mean overlap of the {'wires' if circuit.edges else 'nodes'} chosen on resampled rows",
+            f"mean overlap of the {what} chosen on resampled rows",
         ),
         *(("overlap", x, f"of the strongest wires by {m} with these") for m, x in sorted(trust.across.items())),
         ("shuffled weights", trust.randomised, _shuffled(trust)),

@@ -12,7 +12,8 @@ from causalcircuit.query import FACTUAL, Expr, ModelRef, Site, World, render
 from causalcircuit.query.circuit import Circuit, Direction, Origin
 from causalcircuit.query.circuits.formulas import Attributed
 from causalcircuit.query.circuits.nodes import between_nodes
-from causalcircuit.query.circuits.wires import shared_in
+from causalcircuit.query.circuits.wires import count_wires, shared_in
+from causalcircuit.query.counted import Counted
 from causalcircuit.query.units import unit_of
 from causalcircuit.rows import Dataset, clusters
 
@@ -38,6 +39,7 @@ def attributed(
     """
     from causalcircuit.attribution import METHODS, Means, Question, circuit, node_circuit, node_scores, scores, trusted
     from causalcircuit.attribution.attribute import considered
+    from causalcircuit.attribution.node_trust import trusted_nodes
     from causalcircuit.attribution.trust_subject import Subject
     from causalcircuit.runs.contents import versions
 
@@ -50,9 +52,12 @@ def attributed(
     turned = asked.baseline is not None and asked.baseline.side == "from"
     question = Question(asked.model, asked.readout, asked.start, asked.end, turned)
 
+    each = 0 if METHODS[asked.method.name].of == "nodes" else passes_of(asked, model)
+    said = f"rows of {each:,} passes" if each else "rows scored"
+
     def heard(done: int, total: int) -> None:
         if progress is not None:
-            progress(done, total, data.ref.label)
+            progress(done, total, Counted(data.ref.label, said))
 
     labels = clusters(data)
     origin = Origin(
@@ -79,12 +84,23 @@ def attributed(
     if METHODS[asked.method.name].of == "nodes":
         with aligned(asked):
             nodes = node_scores(*given, by or Means())
-        origin = replace(origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes)
-        return node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
+        origin = replace(
+            origin, considered=len(nodes.sites), seconds=nodes.seconds, passes=nodes.passes, stored=nodes.stored
+        )
+        made = node_circuit(nodes, question, data, origin, keep=None if keep is None else keep.count, **how)
+        if asked.trust.name == "none":
+            return made
+        limit = None if by is None else by.limit
+
+        def asked_of(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total, f"{data.ref.label}: faithfulness")
+
+        return trusted_nodes(made, nodes, model, data, question, limit, asked_of)
     with aligned(asked):
         found = scores(*given, by or Means())
     count = len(considered(found, asked.over)[1])
-    origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes)
+    origin = replace(origin, considered=count, seconds=found.seconds, passes=found.passes, stored=found.stored)
     edges = keep.count if keep is not None and keep.of == "edges" else None
     made = circuit(found, question, data, origin, keep=edges, **how)
     if keep is not None and keep.of == "nodes":
@@ -92,7 +108,7 @@ def attributed(
 
     def measured(what: str, done: int, total: int) -> None:
         if progress is not None:
-            progress(done, total, f"{data.ref.label}: {what}")
+            progress(done, total, Counted(f"{data.ref.label}: {what}", "steps"))
 
     subject = Subject(model, data, question, asked.method, asked.over, found)
     return trusted(made, subject, asked.trust, asked.seed, measured)
@@ -121,6 +137,18 @@ def aligned(asked: Attributed) -> Iterator[None]:
                 "or nodes at positions that every row has: `over = [A @ last, B @ token(row.word)]`",
             ),
         ) from None
+
+
+def passes_of(asked: Attributed, model: LoadedModel) -> int:
+    """Passes that a method takes of a row, where that is known before it runs; else 0."""
+    from causalcircuit.attribution.layout import Write, events
+    from causalcircuit.attribution.trust_subject import passes_a_row
+
+    if asked.method.name in ("exact", "eap_ig_activations") and asked.over:
+        return 0
+    order = {s.tower.name: tuple(b.order for b in s.blocks) for s in model.stacks}
+    tensors = sum(isinstance(e, Write) for e in events(model.sites, asked.model, order))
+    return passes_a_row(asked.method, count_wires(model.sites, asked.model), tensors)
 
 
 class Choice(TypedDict):

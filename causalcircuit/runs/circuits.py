@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from causalcircuit.models import LoadedModel
     from causalcircuit.runs.execute import Progress
     from causalcircuit.runs.keeping import Keeping
+    from causalcircuit.runs.kept_store import KeptShelf
     from causalcircuit.runs.keys import Keys
     from causalcircuit.runs.scored import Count
 
@@ -108,7 +109,17 @@ class Circuits:
         if effect is None:
             raise TypeError("the checker refuses searches without one effect")
         of, data = circuit_from(asked.of, self.ask), rows.load(asked.data)
-        return smallest_of(asked, effect, of, self.model(asked.model), data, self.progress)
+        shelf = self.shelf(effect.readout, (effect.start, effect.end), data, asked.model)
+        return smallest_of(asked, effect, of, self.model(asked.model), data, self.progress, self.limit, shelf)
+
+    def shelf(self, readout: Expr, worlds: tuple[World, World], data: rows.Dataset, model: str) -> KeptShelf | None:
+        """Where readouts with some wires alone last; nowhere where the files of the model changed."""
+        from causalcircuit.runs.kept_store import KeptShelf
+
+        self.model(model)
+        if not self.keeping.contents.unchanged(self.program.models[model]):
+            return None
+        return KeptShelf.of(readout, worlds, self.program.models, data, self.keeping)
 
     def shown(self, view: CircuitView) -> CircuitShown:
         """What a `show` asks for."""

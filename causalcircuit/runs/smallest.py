@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from causalcircuit.diagnostics import error
 from causalcircuit.query.circuit import Circuit, Trust
 from causalcircuit.query.circuits.formulas import Attributed, Smallest
+from causalcircuit.query.counted import Counted
 from causalcircuit.rows import Dataset
 
 if TYPE_CHECKING:
+    from causalcircuit.attribution.lasting import Choices
     from causalcircuit.models import LoadedModel
     from causalcircuit.runs.execute import Progress
 
@@ -24,12 +26,15 @@ def smallest_of(
     model: LoadedModel,
     data: Dataset,
     progress: Progress | None = None,
+    limit: int | None = None,
+    lasting: Choices | None = None,
 ) -> Circuit:
     """As few wires of a circuit as a search finds to be so faithful.
 
     Args:
         asked: what was asked. effect: says the readout and both worlds. circuit: among whose wires the search goes.
         model: loaded. data: the rows. progress: hears how many choices were measured.
+        limit: bytes that passes may take. lasting: choices that were measured before.
 
     Raises:
         DiagnosticError: CQ796, all its wires together, or what the search left, are not so faithful; CQ264, wires that
@@ -45,13 +50,14 @@ def smallest_of(
 
     def heard(done: int, total: int) -> None:
         if progress is not None:
-            progress(done, total, f"{asked.search} on {data.ref.label}")
+            progress(done, total, Counted(f"{asked.search} on {data.ref.label}", "choices"))
 
     question = Question(effect.model, effect.readout, effect.start, effect.end)
     try:
         found = smallest(
-            circuit, model, data, question, asked.search.name, asked.search.arguments, asked.faithful, heard
-        )
+            circuit, model, data, question, asked.search.name, asked.search.arguments, asked.faithful, heard,
+            limit, lasting,
+        )  # fmt: skip
     except UnknownWireError as problem:
         said = f"wires of `{name}` cannot be kept: {problem}"
         raise error("CQ264", said, help="draw and attribute whole parts, `@ all`") from None

@@ -75,7 +75,8 @@ def _found(
     if key not in labs:
         check_weights(claim.circuit, circuits.program, circuits.keeping, claim.span)
         circuit = named(circuit_from(claim.circuit, circuits.ask), claim.of)
-        labs[key] = Lab(circuits.model(question.model), data, question, circuit)
+        shelf = circuits.shelf(claim.readout, (claim.start, claim.end), data, question.model)
+        labs[key] = Lab(circuits.model(question.model), data, question, circuit, circuits.limit, shelf)
         labs[key].heard = meter
     before = labs[key].passes
     found = found_of(claim, labs[key], trial.seed, trial.level)

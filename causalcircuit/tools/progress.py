@@ -1,4 +1,4 @@
-"""A progress bar over rows × worlds, on standard error, for terminals only."""
+"""A progress bar over rows × worlds, or what else is counted, on standard error, for terminals only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from causalcircuit.query.counted import WORLDS, steps_of
 
 if TYPE_CHECKING:
     from causalcircuit.runs import Progress as Heard
@@ -37,15 +39,15 @@ def progress_bar(wanted: bool) -> Iterator[Heard | None]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rows × worlds, left"),
+        TextColumn("{task.fields[steps]}, left", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,
     )
-    task = done_so_far.add_task("", total=None)
+    task = done_so_far.add_task("", total=None, steps=WORLDS)
 
     def heard(done: int, total: int, what: str) -> None:
-        done_so_far.update(task, completed=done, total=total, description=what)
+        done_so_far.update(task, completed=done, total=total, description=what, steps=steps_of(what))
         loading.stop()
         done_so_far.start()
 

@@ -182,7 +182,8 @@ def _interval_of(said: list[float | None] | None) -> Interval | None:
 
 
 def _origin(o: Origin) -> dict[str, Any]:
-    return {f.name: getattr(o, f.name) for f in fields(o)} | {"versions": dict(o.versions)}
+    made = {f.name: getattr(o, f.name) for f in fields(o)} | {"versions": dict(o.versions)}
+    return {k: v for k, v in made.items() if k != "stored" or v}  # a later word, said where it says something
 
 
 def _origin_of(said: Mapping[str, Any]) -> Origin:

@@ -77,12 +77,15 @@ def token_at(position: Position, tokens: Sequence[str], places: Mapping[Position
     return tokens[at] if at is not None and at < len(tokens) else ""
 
 
-def axis(positions: Iterable[Position], tokens: Sequence[str], places: Mapping[Position, int] | None = None) -> Axis:
+def axis(
+    positions: Iterable[Position], tokens: Sequence[str], places: Mapping[Position, int] | None = None, wide: int = 0
+) -> Axis:
     """The columns of a tower whose nodes stand at `positions`; `places` has what is known of them in the typical row.
 
-    Positions with a number come in its order, with every token of the typical row between them; those that differ
-    from row to row (`token(row.subject)`) stand before them where it is not known, joint ones (`all`) first, `last`
-    without tokens last.
+    Patches are named by row and column where it is known that `wide` of them stand side by side. Positions with a
+    number come in its order, with every token of the typical row between them; those that differ from row to row
+    (`token(row.subject)`) stand before them where it is not known, joint ones (`all`) first, `last` without tokens
+    last.
     """
     seen = list(dict.fromkeys(positions))
     if len(seen) < 2:
@@ -102,10 +105,10 @@ def axis(positions: Iterable[Position], tokens: Sequence[str], places: Mapping[P
     of: dict[Position, int] = {}
     for p in (*joint, *loose):
         of[p] = len(columns)
-        columns.append(Column(_loose(p), str(p)))
+        columns.append(Column(_loose(p, wide), str(p)))
     start = {i: len(columns) + n for n, i in enumerate(numbered)}
     for i in numbered:
-        label = _loose(patch[i]) if i in patch else shown(tokens[i]) if tokens else str(i)
+        label = _loose(patch[i], wide) if i in patch else shown(tokens[i]) if tokens else str(i)
         columns.append(Column(label, str(patch.get(i, word.get(i, i))), i))
     for p in ends:
         of[p] = len(columns)
@@ -114,5 +117,9 @@ def axis(positions: Iterable[Position], tokens: Sequence[str], places: Mapping[P
     return Axis(tuple(columns), of)
 
 
-def _loose(p: Position) -> str:
-    return f"▦ {p.index}" if p.kind == "image" else str(p)
+def _loose(p: Position, wide: int) -> str:
+    """A patch by its row and column where the grid is known, else by its number."""
+    if p.kind != "image" or p.index is None:
+        return str(p)
+    row, column = divmod(p.index, wide) if wide else (0, 0)
+    return f"▦ {row},{column}" if wide else f"▦ {p.index}"

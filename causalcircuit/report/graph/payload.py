@@ -52,8 +52,8 @@ def payload(circuit: Circuit, title: str, images: Sequence[PageImage], row: Typi
     listed = list(nodes.values())
     _infer(listed, ends)
     towers = _towers(listed, ends)
-    axes = {t: _axis(t, listed, circuit, found) for t in towers}
     shots = {image.tower: image for image in images}
+    axes = {t: _axis(t, listed, circuit, found, _wide(shots, t)) for t in towers}
     curve = circuit.trust.curve if circuit.trust is not None else ()
     return {
         "schema": 1,
@@ -126,9 +126,15 @@ def _towers(nodes: Sequence[_Node], ends: Sequence[tuple[int, int]]) -> dict[str
     return dict(sorted(levels.items(), key=lambda item: (item[1], item[0])))
 
 
-def _axis(tower: str, nodes: Iterable[_Node], circuit: Circuit, found: Found) -> Axis:
+def _wide(shots: dict[str, PageImage], tower: str) -> int:
+    """Columns of the grid that the patches of a tower stand in; 0 where no image is known."""
+    shot = shots.get(tower) or (next(iter(shots.values())) if len(shots) == 1 else None)
+    return 0 if shot is None else shot.grid[1]
+
+
+def _axis(tower: str, nodes: Iterable[_Node], circuit: Circuit, found: Found, wide: int) -> Axis:
     own = {p: i for (t, p), i in found.items() if t == tower}
-    return axis((n.position for n in nodes if n.tower == tower), circuit.tokens.get(tower, ()), own)
+    return axis((n.position for n in nodes if n.tower == tower), circuit.tokens.get(tower, ()), own, wide)
 
 
 def _tower(name: str, level: int, along: Axis, circuit: Circuit, shots: dict[str, PageImage]) -> dict[str, Any]:
@@ -166,6 +172,8 @@ def _drawn(
     at = shot.patch(n.position, n.tower) if shot is not None else None
     if at is not None and shot is not None:
         out["patch"] = [towers.index(shot.tower) if shot.tower in towers else -1, at]
+        row, column = divmod(at, shot.grid[1])
+        out["full"] = _cut(f"{out['full']}, patch {row},{column} (row, column)")
     if n.place.kind == "embed" and token and along.of:
         out["label"] = _cut(shown(token))
     if n.score is not None:

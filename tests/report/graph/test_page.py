@@ -241,7 +241,7 @@ def test_patches_stand_in_the_image() -> None:
     assert (drawn["rows"], drawn["cols"]) == (4, 4)
     assert drawn["src"].startswith("data:image/png;base64,")
     text = next(t for t in kept["towers"] if t["name"] == "")
-    assert [c[0] for c in text["columns"]][4:7] == ["▦", "▦ 5", "▦ 6"]
+    assert [c[0] for c in text["columns"]][4:7] == ["▦", "▦ 1,1", "▦ 1,2"]
 
 
 def test_towers_that_no_edge_joins_stand_side_by_side() -> None:
@@ -281,3 +281,11 @@ def test_every_script_of_the_folder_is_joined() -> None:
     assert {p.stem for p in assets.glob("*.js")} == set(SCRIPTS)
     for path in assets.iterdir():
         assert "</script" not in path.read_text(encoding="utf-8") or path.suffix == ".html"
+
+
+def test_patches_are_named_by_row_and_column() -> None:
+    from causalcircuit.report.graph.columns import axis
+
+    seen = [Position("image", index=k) for k in (6, 9)]
+    assert [c.label for c in axis(seen, (), None, 4).columns] == ["▦ 1,2", "▦ 2,1"]
+    assert [c.label for c in axis(seen, ()).columns] == ["▦ 6", "▦ 9"]

@@ -32,7 +32,7 @@ function drawCurve() {
   const svg = document.createElementNS(NS, "svg");
   svg.setAttribute("viewBox", `0 0 ${CW} ${CH}`);
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Faithfulness by number of edges: ${told}`);
+  svg.setAttribute("aria-label", `Faithfulness by number of ${BY_NODES ? "nodes" : "edges"}: ${told}`);
   if (WIDEST > LARGEST) svgPart(svg, "rect", { class: "beyond", x: along(LARGEST), y: CT, width: CW - CR - along(LARGEST), height: CH - CB - CT });
   for (const f of [0, 0.5, 1].filter((x) => x >= low && x <= high)) {
     svgPart(svg, "line", { class: f === 1 ? "grid one" : "grid", x1: CL, x2: CW - CR, y1: up(f), y2: up(f) });
@@ -74,8 +74,8 @@ const atPoint = (p) => `${rounded(p[2])}${p[3] !== null && p[4] !== null ? ` [${
 function faithfulText(size) {
   if (!DATA.curve.length) return "";
   const { exact, below, above } = faithfulAt(size);
-  if (exact) return `Faithfulness ${atPoint(exact)} edges.`;
-  return `Not measured at this size. Faithfulness ${[below, above].filter(Boolean).map(atPoint).join(", ")} edges.`;
+  if (exact) return `Faithfulness ${atPoint(exact)} ${BY_NODES ? "nodes" : "edges"}.`;
+  return `Not measured at this size. Faithfulness ${[below, above].filter(Boolean).map(atPoint).join(", ")} ${BY_NODES ? "nodes" : "edges"}.`;
 }
 
 function showSize() {
