@@ -26,7 +26,7 @@ def same_rows(one: DataRef, other: DataRef) -> bool:
 
 
 def _bare(ref: DataRef) -> DataRef:
-    return replace(ref, name="", split=None if ref.split is None else replace(ref.split, part=None))
+    return replace(ref, name="", order=None, split=None if ref.split is None else replace(ref.split, part=None))
 
 
 def _overlapping(tests: Sequence[Testing]) -> Iterator[Diagnostic]:

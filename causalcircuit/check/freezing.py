@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from causalcircuit.check.checker import Checker
     from causalcircuit.check.expressions import Lowering
 
-_OPTIONS = ("on", "to", "with_method", "seed", "planned")
+_OPTIONS = ("on", "to", "with_method", "seed", "until", "at_most", "planned")
 
 
 def freeze(checker: Checker, tree: Tree[Token], low: Lowering) -> None:

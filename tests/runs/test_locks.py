@@ -228,6 +228,13 @@ def test_the_estimator_the_rows_and_the_weights_are_pinned(folder: Path) -> None
     assert "models.gpt2.sha256" in refused(folder, with_method, sampled)
 
 
+def test_a_stopping_rule_is_pinned(folder: Path) -> None:
+    rule = " until decided at most 60 rows seed 7\n"
+    held(folder, FREEZE.replace("\n", rule))
+    assert [x.tested for x in held(folder, TEST.replace("\n", rule))] == [True]
+    assert "estimator.until" in refused(folder, TEST.replace("\n", rule.replace("60", "80")))
+
+
 def test_what_the_program_alone_tells_is_told_by_the_check(folder: Path) -> None:
     held(folder, FREEZE)
     with pytest.raises(DiagnosticError, match="CQ934"):
