@@ -1,7 +1,7 @@
 """Verdicts as JUnit XML, which servers of continuous integration show as tests.
 
 The form is that of Jenkins' schema (junit-10.xsd): `testsuites`, a `testsuite` for each family, a `testcase` for each
-claim with at most one of `failure`, `error` and `skipped`, then `system-out`.
+claim with at most one of `failure`, `error` and `skipped`, and what stands behind its verdict.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def _case(t: Tested, file: str, family: str) -> ET.Element:
     if said == "failed":
         made = ET.SubElement(case, "failure", type=t.verdict, message=_text(sentence(t)))
         made.text = _text(explanation(t))
-    elif said == "idle":
+        return case
+    if said == "idle":
         ET.SubElement(case, "skipped", message=_text(f"{sentence(t)}; nothing depends on it"))
     ET.SubElement(case, "system-out").text = _text(explanation(t))
     return case
