@@ -11,7 +11,6 @@ from causalcircuit.diagnostics import Diagnostic, error, warning
 from causalcircuit.inference._estimators import MANY_CLUSTERS
 from causalcircuit.inference._inferred import Ends, Inferred
 from causalcircuit.inference._student import SKEWED, lengthening, quantile, skew_factor
-from causalcircuit.inference.observed._resampling import Functional, Sums
 from causalcircuit.inference.observed._table import Data, Floats
 from causalcircuit.query import Interval
 
@@ -82,18 +81,6 @@ def few(data: Data) -> tuple[Diagnostic, ...]:
             help="the number of clusters counts, not the number of rows: add clusters",
         ),
     )
-
-
-def from_sums(
-    found: Observed, data: Data, sums: Sums, functional: Functional, parameters: int, asked: Asked
-) -> Observed:
-    """The estimate of a function of sums: the jackknife's t interval, or the bootstrap's where it is asked for."""
-    value = float(sums.value(functional))
-    if not math.isfinite(value):
-        return replace(found, reason="undefined: a fit without a solution, or a division by 0")
-    if asked.resamples is None:
-        return from_deviations(found, data, value, value - sums.left_out(functional), parameters, asked)
-    return from_draws(found, data, value, sums.resampled(functional, asked.resamples, int(asked.seed or 0)), asked)
 
 
 def from_draws(found: Observed, data: Data, value: float, draws: Floats, asked: Asked) -> Observed:
