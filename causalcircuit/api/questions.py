@@ -220,14 +220,14 @@ def estimate(
     check_asked(on, *estimands, **named)
     if diagram is not None:
         wishes = wishes_of(by, assume == "linear", bounds, sensitivity)
-        options = Options(method, resamples, level, seed, population)
-        asked = [*((render(q.expr), q) for q in estimands), *named.items()]
-        if per is not None or any(isinstance(q, Sweep) for _, q in asked):
+        options = Options(method, resamples, level, seed, population, until)
+        single = [q for q in estimands if isinstance(q, Quantity)]
+        called = {name: q for name, q in named.items() if isinstance(q, Quantity)}
+        if per is not None or len(single) + len(called) < len(estimands) + len(named):
             way = "ask one by one, and for one group at a time: `E[Y | do({X: 1}), Z == 1]`"
             raise error("CQ863", "sweeps and groups are not answered by regimes", help=way)
-        commands = observations(
-            [(name, q) for name, q in asked if isinstance(q, Quantity)], diagram, on.ref, options, wishes
-        )
+        asked = [*((render(q.expr), q) for q in single), *called.items()]
+        commands = observations(asked, diagram, on.ref, options, wishes)
         return answers(commands, merge(diagram.models, *(q.models for _, q in asked)), progress, diagram.remarks)
     if by or assume or bounds or sensitivity:
         raise error("CQ286", "this says not in which diagram", help="add `diagram=cq.graph(…)`")

@@ -259,3 +259,11 @@ def test_pages_show_what_they_say(code: str) -> None:
         check_text(before.partition("```cq\n")[2].partition("```")[0], folder=FIXTURES)
     assert {d.code for d in failure.value.diagnostics} == {code}
     check_text(after.partition("```cq\n")[2].partition("```")[0], folder=FIXTURES)
+
+
+def test_sweeps_and_groups_are_asked_one_by_one_in_python(folder: Path) -> None:
+    drawn = cq.graph(DIAGRAM, name="D", A=cq.row.a, X=cq.row.x, Y=cq.row.y, Z=cq.row.z, G=cq.row.g)
+    tau = cq.E[drawn["Y"] | cq.do({drawn["X"]: 1})]
+    rows = cq.data(folder / "d.jsonl")
+    with pytest.raises(DiagnosticError, match="CQ863"):
+        cq.estimate(tau, on=rows, diagram=drawn, per=cq.row.g)

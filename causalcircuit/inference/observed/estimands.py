@@ -93,7 +93,7 @@ def _shown(column: Column, values: Floats) -> Floats:
         return values
     out = np.empty(len(values), dtype=object)
     out[:] = [column.labels[int(v)] for v in values]
-    return out  # type: ignore[return-value]
+    return out
 
 
 def _value(e: Expr) -> object:

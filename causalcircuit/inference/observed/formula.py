@@ -69,8 +69,8 @@ def plugged_in(data: Data, estimand: Estimand, asked: Settings) -> Means:
         sizes = [*cells.shape, weight.shape[-1]]
         with np.errstate(invalid="ignore", divide="ignore"):
             found = values(term, _Oracle(weight), sizes)
-        for i, place in anchored.items():
-            found = found.take([place], axis=i)
+        for i, value in anchored.items():
+            found = found.take([value], axis=i)
         free = {*outcomes, *(i for place in places for i in place)}
         found = np.broadcast_to(found, [sizes[i] if i in free else 1 for i in range(len(names))] + [sizes[-1]])
         means = []

@@ -52,7 +52,7 @@ class Factor:
 def inverse(matrices: Floats) -> Floats:
     """[B, m, m] the inverses; NaN where a matrix is not positive definite."""
     m = matrices.shape[-1]
-    whole = np.isfinite(matrices).all(axis=(1, 2))
+    whole = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
     safe = np.where(whole[:, None, None], matrices, np.eye(m))
     spectrum = np.linalg.eigvalsh(safe)
     sound = whole & (spectrum[:, 0] > _SINGULAR * np.abs(spectrum[:, -1]))
