@@ -20,7 +20,7 @@ _LAZY = {
         "quantile", "correlation", "area",
         "last", "first", "all", "new", "token", "span", "inside", "outside", "patch", "wire",
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
-        "claim", "aligned", "high_level", "var", "std",
+        "claim", "aligned", "high_level", "var", "std", "refute",
         "graph", "identify", "independent", "wiring", "load_graph", "diagram", "discover", "observe", "fit",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity", "Structure", "Until",
     ),

@@ -49,6 +49,7 @@ from causalcircuit.api.quantities import (
 )
 from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, power, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
+from causalcircuit.api.refuting import refute
 from causalcircuit.api.routes import diagram
 from causalcircuit.api.shows import show
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
@@ -123,6 +124,7 @@ __all__ = [
     "project_out",
     "quantile",
     "readout",
+    "refute",
     "resample",
     "row",
     "run",

@@ -150,9 +150,9 @@ class Checker:
 
                 identifying.identify(self, tree, low, comments)
             elif word == "check":
-                from causalcircuit.check import separating  # most programs have none
+                from causalcircuit.check import checking  # most programs have none
 
-                separating.check(self, tree, low, comments)
+                checking.check(self, tree, low, comments)
             elif word == "discover":
                 from causalcircuit.check import discovering  # most programs have none
 

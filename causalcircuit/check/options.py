@@ -48,6 +48,7 @@ class Given:
     sensitivity: bool = False
     most: tuple[int, Literal["rows", "clusters"]] | None = None
     fitted: Fitted | None = None
+    against: tuple[tuple[str, Span], ...] = ()
 
 
 def read(nodes: list[Node], low: Lowering, allowed: tuple[str, ...]) -> Given:
@@ -245,6 +246,10 @@ def _in(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     given.graph = value
 
 
+def _against(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
+    given.against = tuple((low.word(part), low.span(part)) for part in inner(node))
+
+
 def _correct(given: Given, node: Tree[Token], low: Lowering, span: Span) -> None:
     said = node.children[-1]  # `by` is a reserved word
     word = low.word(said)
@@ -343,4 +348,5 @@ _READ = {
     "planned": _planned,
     "until": _until,
     "at_most": _at_most,
+    "against": _against,
 }

@@ -73,13 +73,18 @@ def estimate(
         given.sensitivity,
         {name: span for name, span in spans.items() if span is not None},
     )
-    graph = _graph(given, low)
+    graph = graph_in(given, low)
     # Where no regime is named, each estimand has the first that is right for it.
     for part in [asked] if given.regimes else [[query] for query in asked]:
         checker.command(observing(part, graph, data, given.options, wishes, comments, low.statement), low)
 
 
-def _graph(given: Given, low: Lowering) -> Graph:
+def graph_in(given: Given, low: Lowering) -> Graph:
+    """The diagram of a question.
+
+    Raises:
+        DiagnosticError: CQ286, none, or one with formulas.
+    """
     if given.graph is None:
         graphs = [name for name, (value, _) in low.scope.names.items() if isinstance(value, Graph)]
         way = f"add `in {graphs[0]}`" if len(graphs) == 1 else "declare `graph G { X -> Y }`, and add `in G`"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from causalcircuit.query.identification import Identified
     from causalcircuit.query.independence import Independent
     from causalcircuit.query.locks import Locked
+    from causalcircuit.query.refutation import Refutation
     from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.query.showing import Shown
     from causalcircuit.query.table import OutcomeTable
@@ -54,6 +55,7 @@ class Estimate:
         bounds: between which values an effect lies that is not identified; `value` is then `None`.
         p: of a difference of regimes, two-sided, that it is 0. graph: the diagram of the question, where it has one.
         stopped: how a run with a stopping rule ended; `None` without one.
+        refutations: what attempts to refute it found.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Estimate:
     graph: str = ""
     standing: Standing = ""
     stopped: Stopped | None = None
+    refutations: tuple[Refutation, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; no NaN and no infinity, an undefined value is `None` with a reason."""
@@ -122,6 +125,8 @@ class Estimate:
             out["standing"] = self.standing
         if self.stopped is not None:
             out["stopped"] = asdict(self.stopped)
+        if self.refutations:
+            out["refutations"] = [r.to_json() for r in self.refutations]
         return out
 
 

@@ -76,6 +76,7 @@ class Observing(Estimation):
         linear: whether the file says that all is linear (`assume linear`).
         bounds: whether an effect that is not identified is bounded; by which instrument, empty for the first one.
         sensitivity: whether it is asked how strong an unmeasured cause would have to be.
+        against: the refuters that attempt to refute the estimates.
     """
 
     asked: tuple[Query, ...] = ()
@@ -88,3 +89,4 @@ class Observing(Estimation):
     linear: bool = False
     bounds: str | None = None
     sensitivity: bool = False
+    against: tuple[str, ...] = ()

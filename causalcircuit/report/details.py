@@ -54,6 +54,7 @@ def details(block: Sequence[Answer]) -> list[tuple[str, Text]]:
     out += labelled("method", by_text(block, lambda x: [x.method] if x.method else []))
     out += labelled("assuming", by_text(block, lambda x: [generic(a, x) for a in x.assumptions]))
     out += labelled("figures", by_text(block, _figures))
+    out += labelled("against", by_text(block, _refutations))
     return out + labelled("cost", [c for c in [_cost(first)] if c])
 
 
@@ -62,6 +63,17 @@ def _figures(x: Answer) -> list[str]:
     if not isinstance(x, Estimate):
         return []
     return [f"{name}: {value:.3g}" for name, value in x.figures]
+
+
+def _refutations(x: Answer) -> list[str]:
+    """What attempts to refute an answer found: what was done, what was to be expected, what came of it."""
+    if not isinstance(x, Estimate):
+        return []
+    return [
+        f"{r.refuter}, {r.verdict}: {r.what}. Expected: {r.expected}. Before {r.before:.3g}, "
+        f"{f'after {r.after:.3g}' if isfinite(r.after) else 'none after'}: {r.said}"
+        for r in x.refutations
+    ]
 
 
 def _set(x: Answer) -> str:

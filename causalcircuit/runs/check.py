@@ -82,6 +82,8 @@ def check_command(command: Command) -> list[Diagnostic]:
         random = is_estimator(options.method) and ESTIMATORS[options.method].random
         options = options if random or options.until is not None else replace(options, seed=None)
     found.update(dict.fromkeys(check_rule(command)))
+    if isinstance(command, Observing) and command.against:
+        options = replace(options, seed=None)  # the seed of the refuters: the interval draws nothing
     for query in command.asked if isinstance(command, Observing) else rooms.queries_of(command):
         place = query.span or command.span
         found.update({d.at(place): None for d in check_options(query.expr, options, command.data)})

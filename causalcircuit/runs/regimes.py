@@ -70,6 +70,10 @@ class _Answer:
                 else:
                     assert terms is not None  # noqa: S101  cut wherever a regime of rows answers
                     estimate, how = self._observed(query, terms, regime, at)
+                    if self.command.against:
+                        from causalcircuit.runs.refuting import refuted  # most questions are not
+
+                        estimate = refuted(estimate, self.command, query, terms, regime, self.data)
                     out.append(estimate)
                     found += [(str(regime), how)] if how is not None else []
             if several and not self.command.options.population:

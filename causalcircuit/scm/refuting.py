@@ -88,7 +88,7 @@ def applicable(by: str, against: Sequence[str]) -> tuple[str, ...]:
     for name in against:
         if name not in REFUTERS:
             raise error("CQ902", f"there is no refuter `{name}`", help=did_you_mean(name, REFUTERS))
-        if against.count(name) > 1:  # type: ignore[attr-defined]
+        if against.count(name) > 1:
             raise error("CQ902", f"the refuter `{name}` stands twice", help="once is enough")
         if name in ADJUSTING and by != "adjustment":
             raise error(

@@ -48,12 +48,13 @@ def confounder(
     base = _design([*covariates.values()], len(y))
     strongest, r2_x, r2_y = _strongest(x, y, covariates, root)
     state = np.random.default_rng(seed)
+    side = _against(subject, x, y, base, root, (min(r2_x, _MOST), min(r2_y, _MOST)), seed)
     means: list[tuple[float, float]] = []
     once: list[float] = []
     for times in TIMES:
         shares = min(times * r2_x, _MOST), min(times * r2_y, _MOST)
         values = [
-            subject.refit(Change(np.arange(subject.n), cause=drawn(x, y, base, root, shares, subject.value, state)))
+            subject.refit(Change(np.arange(subject.n), cause=drawn(x, y, base, root, shares, side, state)))
             for _ in range(draws)
         ]
         kept = [v for v in values if math.isfinite(v)]
@@ -79,14 +80,15 @@ def drawn(
     base: Floats,
     root: Floats,
     shares: tuple[float, float],
-    value: float,
+    side: float,
     state: np.random.Generator,
 ) -> Floats:
-    """[n] a column that explains `shares` of the rests of treatment and outcome, and would bias `value` away from 0.
+    """[n] a column that explains `shares` of the rests of treatment and outcome.
 
     Args:
         x, y: [n] treatment and outcome. base: [n, p] the covariates with a constant. root: [n] roots of weights.
         shares: partial R² with x given the covariates, and with y given x and the covariates.
+        side: positive where it raises both, so that leaving it out makes the slope too large.
     """
     rest_x = _unit(_rest(x, base, root), root)
     both = np.column_stack([base, x])
@@ -94,7 +96,20 @@ def drawn(
     noise = _unit(_rest(state.normal(size=len(x)), np.column_stack([both, y]), root), root)
     a = math.sqrt(shares[0])
     b = math.sqrt(shares[1] * (1 - shares[0]))
-    return np.asarray(a * rest_x + math.copysign(b, value) * rest_y + math.sqrt(max(1 - a**2 - b**2, 0.0)) * noise)
+    return np.asarray(a * rest_x + math.copysign(b, side) * rest_y + math.sqrt(max(1 - a**2 - b**2, 0.0)) * noise)
+
+
+def _against(
+    subject: Subject, x: Floats, y: Floats, base: Floats, root: Floats, shares: tuple[float, float], seed: int
+) -> float:
+    """1 or -1: which of the two directions brings the estimate towards 0 and past it, whatever it contrasts."""
+    every = np.arange(subject.n)
+    both = [
+        subject.refit(Change(every, cause=drawn(x, y, base, root, shares, side, np.random.default_rng(seed))))
+        for side in (1.0, -1.0)
+    ]
+    toward = [v * math.copysign(1.0, subject.value) for v in both]
+    return -1.0 if toward[1] < toward[0] else 1.0
 
 
 def _strongest(x: Floats, y: Floats, covariates: Mapping[str, Floats], root: Floats) -> tuple[str, float, float]:

@@ -1,0 +1,41 @@
+"""The statement `check`: an independence of a diagram, or an estimate against what could refute it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lark import Token, Tree
+
+from causalcircuit.check import separating
+from causalcircuit.check.expressions import Lowering
+from causalcircuit.diagnostics import error
+from causalcircuit.syntax.trees import inner, tree_of
+
+if TYPE_CHECKING:
+    from causalcircuit.check.checker import Checker
+
+_WORDS = {"in_diagram": "in"}
+_SIDES = ("side", "between")
+
+
+def check(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
+    """`check X _||_ Y | Z in G`, or `check tau in G on d by adjustment against placebo seed 7`.
+
+    Raises:
+        DiagnosticError: CQ904, an option of the one form in the other.
+    """
+    options = [part for part in map(tree_of, inner(tree)) if part.data not in _SIDES]
+    if any(part.data == "against" for part in options):
+        from causalcircuit.check import refuting
+
+        refuting.check(checker, tree, low, comments)
+        return
+    other = next((part for part in options if part.data != "in_diagram"), None)
+    if other is not None:
+        word = _WORDS.get(str(other.data), str(other.data))
+        ways = (
+            "an independence is read off its diagram: `check X _||_ Y | Z in G`",
+            "an estimate is held against refuters: `check tau in G on d by adjustment against placebo seed 7`",
+        )
+        raise error("CQ904", f"`{word}` stands here without `against`", low.span(other), help=ways)
+    separating.check(checker, tree, low, comments)
