@@ -110,8 +110,8 @@ def discovering(
     seen: dict[object, str] = {}
     for called, value, place in nodes:
         if is_estimand(value) or isinstance(value, Variable | Number | Text | Truth):
-            way = "name what has a value on each row: `node X = row.x`, `row.x`, a readout, `norm(A)`"
-            raise error("CQ295", f"`{called}` has no value on each row", place, help=way)
+            named = "name what has a value on each row: `node X = row.x`, `row.x`, a readout, `norm(A)`"
+            raise error("CQ295", f"`{called}` has no value on each row", place, help=named)
         if value in seen or called in seen.values():
             raise error("CQ295", f"`{called}` stands twice", place, help="name each variable once")
         seen[value] = called

@@ -54,8 +54,7 @@ def made(checker: Checker, name: TreeNode, body: TreeNode, assume: str, low: Low
     called, arguments = _called(low, body)
     read = _READ.get(called)
     if read is None:
-        value = None if called else low.value(body)
-        what = f"`{called}` makes no diagram" if called else f"`{span.text}` is {kind_of(value)}, no diagram"
+        what = f"`{called}` makes no diagram" if called else f"`{span.text}` is {kind_of(low.value(body))}, no diagram"
         ways = ", ".join(f"`{usage}`" for usage in MADE.values())
         near = did_you_mean(called, tuple(MADE)) if called else ""
         raise error("CQ290", what, span, help=(near, f"draw it, `graph {word} {{ X -> Y }}`, or make it: {ways}"))

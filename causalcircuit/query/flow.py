@@ -15,7 +15,7 @@ from causalcircuit.query.sites import SiteTable
 from causalcircuit.query.stretches import Stretches
 from causalcircuit.query.towers import SiteInfo, Tower
 
-Unit = int | str | tuple[str, int, int | str]
+Unit = int | str | tuple[str, int | str, int | str]
 """A head, a neuron, a key of a pattern; `*` for all that nobody names; `""` for a whole tensor."""
 Cell = tuple[str, Unit, int]
 """A tensor by its name in the table, a part of it, and the number of a group of positions."""
@@ -214,10 +214,11 @@ class Wiring:
                 for i, j in self._beside(source):
                     self._arrow((read, "", i), (f"{lead}{x}", group, j))
                 self._encoded(f"{lead}{x}", group, source)
-        for head in (*heads, *([_REST] if others else [])):
+        listed_heads: list[int | str] = [*heads, *([_REST] if others else [])]
+        for head in listed_heads:
             mine: list[Unit] = [*open_groups, *spare] if isinstance(head, str) else [head // each]
             self._stream(tower, queried, f"{at}q", ("", head))
-            own: list[Unit] = [u for u in patterns if u[1] == head] + [("key", head, _REST)]  # type: ignore[list-item]
+            own: list[Unit] = [*(u for u in patterns if u[1] == head), ("key", head, _REST)]
             for part in own:
                 self._stream(tower, f"{at}q", f"{at}pattern", (head, part))
                 self._look(tower, across, [(f"{lead}k", g) for g in mine], (f"{lead}pattern", part))

@@ -240,7 +240,7 @@ class Wired:
 
 def _drawn(table: SiteTable, nodes: Sequence[Node], infos: Sequence[SiteInfo]) -> Wiring:
     """The model's wiring, with the positions that the nodes name."""
-    places: dict[str, list[Position]] = {t.name: [] for t in table.towers} | {PROJECTOR: []}
+    places: dict[str, list[Position]] = {name: [] for name in (*(t.name for t in table.towers), PROJECTOR)}
     follows = written = False
     for node in nodes:
         if node.site is not None:
