@@ -105,7 +105,8 @@ def _basic(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
 
 
 def _bca(problem: Problem, value: Floats, drawn: Floats) -> Bounds:
-    rounding = 1e-9 * (drawn[-1] - drawn[0])  # replicates that tie with the estimate differ by less
+    # replicates that tie with the estimate differ by less; where all do, by what float64 leaves of the rows
+    rounding = 1e-9 * (drawn[-1] - drawn[0]) + 1e-13 * float(problem.units.scale.max())
     below = ((drawn < value - rounding).sum() + (drawn <= value + rounding).sum()) / (2 * len(drawn))
     bias = float(ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn))))
     d = deviations(problem)

@@ -31,8 +31,8 @@ def limits(problem: Problem, method: str) -> tuple[Diagnostic, ...]:
         message = f"`{method}` covers too little of {units} {unit}s with so long a tail (skewness {skewness:.1f})"
         way = "leave the method out: the default is lengthened for skewness; or `with studentised(2000)` and a seed"
         said.append(warning("CQ921", message, help=way))
-    elif method in ("delta", "percentile", "basic") and _correlations(problem.shape.combine) and units < MANY / 2:
-        message = f"`{method}` covers 92 to 93% of correlations of {units} {unit}s"
+    elif method in _SYMMETRIC and _correlations(problem.shape.combine) and units < MANY / 2:
+        message = f"`{method}` covers too little of correlations of {units} {unit}s"
         said.append(warning("CQ921", message, help="leave the method out: the default works on Fisher's scale"))
     share = float((d**2).max()) / squares
     if share > ALONE:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from causalcircuit.inference import infer
-from causalcircuit.query import Options
+from causalcircuit.inference import infer, sample_of
+from causalcircuit.query import Column, Options, OutcomeTable
+from causalcircuit.query.summaries import correlation
 from tests.inference.making import RATIO, bootstrap, pairs, sample
 
 SKEWED = np.random.default_rng(0).exponential(size=40)
@@ -33,6 +34,16 @@ def test_fieller_is_told_of_skewed_ratios() -> None:
     y = np.stack([1 + SKEWED, pairs(40)[:, 0] + 5], axis=1)
     assert said(y, Options("fieller"), combine=RATIO) == ["CQ921"]
     assert said(pairs(40, means=(2.0, 9.0)), Options("fieller"), combine=RATIO) == []
+
+
+@pytest.mark.parametrize("method", ["delta", "bca"])
+def test_a_correlation_by_its_own_scale_is_told_of(method: str) -> None:
+    a, b = pairs(40).T
+    both = correlation(Column("a"), Column("b"))
+    one = sample_of(both, OutcomeTable(np.arange(40), {}, columns={"a": a, "b": b}))
+    options = Options(method) if method == "delta" else bootstrap(method)
+    assert [d.code for d in infer(one, options).warnings] == ["CQ921"]
+    assert infer(one, Options()).warnings == ()
 
 
 def test_a_row_that_outweighs_all_others_is_told_of() -> None:

@@ -146,6 +146,12 @@ def test_resamples_go_back_to_the_rows() -> None:
     assert ends(sample, bootstrap("percentile", 999)) == pytest.approx((ranked[24], ranked[974]))
 
 
+def test_where_all_resamples_have_the_median_the_interval_is_that_value() -> None:
+    y = np.random.default_rng(11).poisson(1.0, 2000) * 1.0
+    for method in ("bca", "percentile", "basic"):
+        assert ends(one(y), bootstrap(method, 399)) == pytest.approx((1.0, 1.0), abs=1e-12)
+
+
 def test_several_methods_agree_where_there_are_many_rows() -> None:
     y = np.random.default_rng(9).normal(size=900)
     exact = ends(one(y))
