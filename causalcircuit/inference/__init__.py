@@ -17,6 +17,7 @@ from causalcircuit.inference._looks import FIRST_LOOK, all_decided, looks, narro
 from causalcircuit.inference._max_t import Together, together
 from causalcircuit.inference._options import check_options, check_regions, check_resamples
 from causalcircuit.inference._power import Chances, Pilot, at_worst, chances, detectable, pilot_of, units_needed
+from causalcircuit.inference._powered import Powered, powered
 from causalcircuit.inference._rows import row_values
 from causalcircuit.inference._sample import Sample, codes, sample_of
 from causalcircuit.inference._trial import check_trial
@@ -36,6 +37,7 @@ __all__ = [
     "Inferred",
     "Judgement",
     "Pilot",
+    "Powered",
     "Problem",
     "Sample",
     "Shape",
@@ -68,6 +70,7 @@ __all__ = [
     "narrow_enough",
     "p_of",
     "pilot_of",
+    "powered",
     "row_values",
     "rows_that_enter",
     "sample_of",

@@ -11,7 +11,7 @@ from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._betting import unlike
 from causalcircuit.inference._bounded import bets, bounded, refuse
 from causalcircuit.inference._estimators import Fit, Problem, estimator
-from causalcircuit.inference._mixture import TUNED
+from causalcircuit.inference._mixture import TUNED, horizon_of
 from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.query import Options
 
@@ -31,7 +31,7 @@ def bernstein(problem: Problem, options: Options) -> Fit:
         reason = "its units differ in size: `with betting` takes them"
         return Fit(value, lambda a: (-never, never), "none", reason=lambda a: reason)
     share, spread = units.running()
-    weight = np.minimum(bets(spread, (1 - TUNED) / 2), _MOST)
+    weight = np.minimum(bets(spread, (1 - TUNED) / 2, horizon_of(options)), _MOST)
     total = weight.sum(axis=-1)
     centre = (weight * units.y).sum(axis=-1) / total
     psi = -np.log1p(-weight) - weight

@@ -12,7 +12,7 @@ from __future__ import annotations
 from causalcircuit.inference._arithmetic import value_of
 from causalcircuit.inference._bounded import Bounded, bets, bounded, refuse
 from causalcircuit.inference._estimators import Fit, Problem, estimator
-from causalcircuit.inference._mixture import TUNED
+from causalcircuit.inference._mixture import TUNED, horizon_of
 from causalcircuit.inference._numpy import Floats, np
 from causalcircuit.query import Options
 
@@ -29,7 +29,7 @@ def betting(problem: Problem, options: Options) -> Fit:
     units = bounded(problem, options)
     if units is None:
         return unlike(value)
-    stakes = bets(units.running()[1], (1 - TUNED) / 2)
+    stakes = bets(units.running()[1], (1 - TUNED) / 2, horizon_of(options))
     other = Bounded(units.s - units.y, units.s, 0.0, 1.0)
 
     def ends(a: float) -> tuple[Floats, Floats]:

@@ -82,7 +82,12 @@ def bounded(problem: Problem, options: Options) -> Bounded | None:
     return Bounded(y, s / largest, low + float(coefficients[-1]), high - low)
 
 
-def bets(spread: Floats, a: float) -> Floats:
-    """[..., G] how much is staked on each unit: the predictable plug-in of 2010.09686, eq. 26."""
-    t = np.arange(1, spread.shape[-1] + 1)
-    return np.sqrt(-2 * np.log(a) / (spread * t * np.log1p(t)))
+def bets(spread: Floats, a: float, horizon: int) -> Floats:
+    """[..., G] how much is staked on each unit: what is best at `horizon` units of the spread so far.
+
+    The predictable plug-in of arXiv 2010.09686 for a fixed number of units. The one for all numbers at once, with
+    t log(1 + t) for the horizon, is nearly twice as wide at 1,000 rows, and no more valid: stakes need only be chosen
+    by the past.
+    """
+    found: Floats = np.sqrt(-2 * np.log(a) / (spread * horizon))
+    return found

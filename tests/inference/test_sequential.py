@@ -97,7 +97,7 @@ def test_a_repeated_t_interval_is_what_this_is_not() -> None:
 def _capital(y: np.ndarray, s: np.ndarray, m: float, a: float) -> np.ndarray:
     """[runs, rows] log capital of bets on more than m, by a loop over rows."""
     spread = Bounded(y, s, 0.0, 1.0).running()[1]
-    stake = np.minimum(bets(spread, a), 0.75 / m)
+    stake = np.minimum(bets(spread, a, 100), 0.75 / m)
     return np.asarray(np.cumsum(np.log1p(stake * (y - m * s)), axis=1))
 
 
