@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,8 @@ from causalcircuit.attribution.passes import Question
 from causalcircuit.attribution.room import TABLE, Room, held_of, lengths_of, room_for, row_of
 from causalcircuit.attribution.streams import Streams
 from causalcircuit.attribution.tally import size_of
-from causalcircuit.attribution.trust_subject import passes_a_row
+from causalcircuit.attribution.trust import FLOOR
+from causalcircuit.attribution.trust_subject import passes_a_row, work_in
 from causalcircuit.attribution.walk import Wiring, wiring_of
 from causalcircuit.engine import make_plan, prepare
 from causalcircuit.engine.cost.predict import predict
@@ -41,6 +43,7 @@ class Predicted:
     Attributes:
         wires: that are scored. considered: those among them that the circuit may have.
         row_passes: forward and backward passes of single rows. flops, seconds: of them. memory: bytes at most.
+        unasked: row passes at most by which its trust is looked at without being asked for.
         weights, row, scores: bytes of it: weights, the passes of the longest row, and scores.
     """
 
@@ -53,6 +56,7 @@ class Predicted:
     weights: int
     row: int
     scores: int
+    unasked: int
 
 
 def predicted(
@@ -128,6 +132,7 @@ def _costs(
         weights,
         row.whole,
         scores,
+        math.ceil(max(passes * n, FLOOR / work_in(model, setups, n))),
     )
 
 

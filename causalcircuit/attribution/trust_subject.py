@@ -16,6 +16,7 @@ from causalcircuit.attribution.parts import part
 from causalcircuit.attribution.passes import Question, Rows
 from causalcircuit.attribution.summary import Floats, means, units
 from causalcircuit.attribution.walk import Wiring
+from causalcircuit.engine.prepared import Setup
 from causalcircuit.models import LoadedModel
 from causalcircuit.query import Site
 from causalcircuit.query.circuits.formulas import Method
@@ -128,8 +129,13 @@ def work_of(model: LoadedModel, data: Dataset, question: Question) -> float:
 
 def _work(rows: Rows) -> float:
     setups = [rows.prepared.setups[rows.index[w]] for w in (rows.question.start, rows.question.end)]
-    places = float(np.mean([max(s.cost(i) for s in setups) for i in range(rows.data.n)]))
-    weights: int = sum(p.numel() for p in rows.model.hf.parameters())
+    return work_in(rows.model, setups, rows.data.n)
+
+
+def work_in(model: LoadedModel, setups: Sequence[Setup], rows: int) -> float:
+    """As `work_of`, in prepared worlds; of a sketch, too."""
+    places = float(np.mean([max(s.cost(i) for s in setups) for i in range(min(_LOOK, rows))]))
+    weights: int = sum(p.numel() for p in model.hf.parameters())
     return places * weights + _ANY
 
 
@@ -150,4 +156,4 @@ def numbers_of(subject: Subject, ends: Sequence[tuple[Site, Site | None]]) -> li
     return [number[e] for e in ends]
 
 
-__all__ = ["Subject", "numbers_of", "passes_a_row", "work_of"]
+__all__ = ["Subject", "numbers_of", "passes_a_row", "work_in", "work_of"]

@@ -121,13 +121,14 @@ class DataForecast:
 
 @dataclass(frozen=True, slots=True)
 class CircuitForecast:
-    """An attribution: what scoring takes, its trust left out.
+    """An attribution: what scoring takes.
 
     Attributes:
         name: of the circuit. method, model, data: how it is scored, of what and on what. rows: how many.
         wires: that are scored. considered: those that the circuit may have.
         row_passes: forward and backward passes of single rows. flops, seconds: of them.
         memory: bytes at most. weights, row, scores: bytes of weights, of the passes of a row, and of scores.
+        trust: row passes at most beside these, in which its trust is measured; `None` where it is not known.
     """
 
     name: str
@@ -144,6 +145,7 @@ class CircuitForecast:
     weights: int
     row: int
     scores: int
+    trust: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,13 @@ def _lines(each: DataForecast, forecast: Forecast) -> Iterator[list[str]]:
     yield line("memory", size(cost.memory or 0), _memory(actual), held)
 
 
+def _trust(passes: int | None) -> str:
+    """What the trust of a circuit takes."""
+    if passes is None:
+        return "what its trust takes is left out"
+    return f"its trust takes at most {passes:,} more" if passes else "no trust is measured"
+
+
 def _circuit(circuit: CircuitForecast, forecast: Forecast) -> Group:
     """An attribution, in the figures of `_costs`."""
     head = Text.assemble((f"circuit {circuit.name}", "bold underline"))
@@ -270,7 +277,7 @@ def _circuit(circuit: CircuitForecast, forecast: Forecast) -> Group:
     rests = "measured rates of this machine" if forecast.calibrated else "uncalibrated, a guess: `cq plan --calibrate`"
     held = f"weights {size(circuit.weights)}, the longest row {size(circuit.row)}, scores {size(circuit.scores)}"
     table.add_row("wires", f"{circuit.wires:,}", some)
-    table.add_row("row passes", f"{circuit.row_passes:,}", "forward and backward; what its trust takes is left out")
+    table.add_row("row passes", f"{circuit.row_passes:,}", f"forward and backward; {_trust(circuit.trust)}")
     table.add_row("operations", operations(circuit.flops), "")
     table.add_row("time", duration(circuit.seconds), rests)
     table.add_row("memory", size(circuit.memory), held)

@@ -98,6 +98,7 @@ def _planned(
         found.weights,
         found.row,
         found.scores,
+        {"none": 0, "quick": found.unasked}.get(asked.trust.name),
     )
 
 

@@ -92,6 +92,7 @@ def test_the_text_fits_the_terminal(width: int) -> None:
     said = forecast_text(found, width=width)
     assert max(map(len, said.splitlines())) <= width
     assert "circuit C · eap of m on d, 24 rows" in said
+    assert "at most" in said
     assert found.to_json()["circuits"][0]["wires"] == 110
 
 
@@ -102,3 +103,15 @@ def test_a_limit_that_holds_no_row() -> None:
     assert "one needs" in caught.value.diagnostics[0].message
     needed = cq.plan(program, max_memory=40_000_000).circuits[0]
     assert needed.memory <= 40_000_000
+
+
+def test_trust_takes_no_more_than_is_planned() -> None:
+    text = IOI.format(EXAMPLES, EXAMPLES)
+    program = check_text(text + LINE.format("", "eap"))
+    (planned,) = cq.plan(program).circuits
+    made = cq.run(text + LINE.format("", "eap")).circuits[0].circuits[0]
+    assert planned.trust is not None
+    assert 0 < made.trust.passes <= 1.05 * planned.trust  # four rows are looked at before
+    for level, passes in (("none", 0), ("full", None)):
+        line = LINE.format("", f"eap, trust = {level}").replace("on d", "on d seed 1")
+        assert cq.plan(check_text(text + line)).circuits[0].trust == passes
