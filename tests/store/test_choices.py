@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from causalcircuit.attribution.kept import Kept
 from causalcircuit.attribution.room import Room
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.query import Result
+from causalcircuit.query.counted import steps_of
 from causalcircuit.runs import Keep, check_text, run_program
+from causalcircuit.runs.rewiring import Rewiring
 from tests.store.conftest import HEAD
 
 torch.set_num_threads(1)
@@ -93,3 +96,40 @@ def test_a_limit_that_holds_no_row(store: Path, folder: Path) -> None:
     with pytest.raises(DiagnosticError) as caught:
         run(LINES.format("bisect"), folder, "use", 900_000)
     assert caught.value.diagnostics[0].code == "CQ820"
+
+
+WORLD = """let corrupt = do(gpt2.input = row.corrupt)
+circuit C = attribute(LD, from = corrupt, method = eap, keep = 20 edges, trust = none) on d
+estimate E[LD | do(outside(C) = (outside(C) | corrupt))] on d
+"""
+
+
+def test_worlds_of_circuits_keep_what_is_done_when_they_are_stopped(
+    store: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("causalcircuit.runs.execute.PASS_POSITIONS", 40)
+    plain = Rewiring._together
+
+    def small(self: Rewiring, group: Any, cells: Any, model: Any, heard: Any, places: Any) -> None:
+        plain(self, group, cells, model, heard, 200)  # some rows a pass
+
+    monkeypatch.setattr(Rewiring, "_together", small)
+    program = check_text(HEAD + WORLD, "t.cq", folder)
+    truth = run_program(program, keep="off")
+    (whole,) = truth.estimates
+    seen: list[int] = []
+
+    def stop(done: int, total: int, what: str) -> None:
+        if steps_of(what) == "rows × worlds":
+            seen.append(done)
+            if len(seen) > 1 and 0 < done < total:
+                raise KeyboardInterrupt
+
+    part = run_program(program, progress=stop)
+    assert part.interrupted
+    assert 0 < seen[-1] < whole.n
+    rest = run_program(program)
+    assert not rest.interrupted
+    assert rest.estimates[0].value == whole.value
+    passes = [next(iter(r.tables.values())).cost["row_passes"] for r in (truth, rest)]
+    assert passes[1] < passes[0]
