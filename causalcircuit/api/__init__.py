@@ -47,11 +47,12 @@ from causalcircuit.api.quantities import (
     quantile,
     row,
 )
-from causalcircuit.api.questions import Data, Hypothesis, data, estimate, hypothesis, plan, power, program, run, test
+from causalcircuit.api.questions import Data, data, estimate, hypothesis, plan, power, program, run, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 from causalcircuit.api.refuting import refute
 from causalcircuit.api.routes import diagram
 from causalcircuit.api.shows import show
+from causalcircuit.api.stated import Hypothesis
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep
 from causalcircuit.api.vocabulary import std
 from causalcircuit.query.until import Until

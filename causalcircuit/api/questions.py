@@ -275,17 +275,17 @@ def test(
             what is tested is not what was frozen, or not on new rows.
     """
     check_asked(on)
-    claims, name, correct, alpha = _opened(claims, name, correct, alpha)
-    stated = [c for c in claims if isinstance(c, Stated)]
+    asked, name, correct, alpha = _opened(claims, name, correct, alpha)
+    stated = [c for c in asked if isinstance(c, Stated)]
     if stated and until is not None:
         raise error("CQ951", "`until` ends no test of claims about circuits", help="leave `until` out")
     if stated:
         if under is not None:
             raise error("CQ938", "claims about circuits are not frozen", help="test them without `under`")
-        others = [h.claim for c in claims if not isinstance(c, Stated) for h in _hypotheses(c)]
-        check_family([*(s.claim for s in stated), *others], [None] * len(claims), "test", correct)
+        others = [h.claim for c in asked if not isinstance(c, Stated) for h in _hypotheses(c)]
+        check_family([*(s.claim for s in stated), *others], [None] * len(asked), "test", correct)
         return tried(stated, on.ref, correct, alpha, seed, name, progress)
-    plain = [c for c in claims if not isinstance(c, Stated)]
+    plain = [c for c in asked if not isinstance(c, Stated)]
     options = Options(method, resamples, seed=seed, until=until)
     command, models, notes = _testing(plain, on, correct, alpha, options, name)
     if under is not None:
