@@ -5,6 +5,7 @@
     captions_val.jsonl   image, caption, figure: other figures again, background independent of gender
     scenes_long.jsonl    photo, is_kitchen, kitchen, office, figure, gender: the rows of scenes.jsonl, one
                          picture each, kitchen or office by a coin
+    scenes_tied.jsonl    the same columns; women are in the kitchen in 85% of their photos, men in 20%
 
 Paths are relative to the files. Half of the figures of each file are women.
 """
@@ -99,8 +100,18 @@ def long_rows(rng: Rng, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def tied_rows(rng: np.random.Generator, scenes: list[dict[str, object]]) -> list[dict[str, object]]:
+    """One picture a scene, its room tied to the figure's gender, as in photos that people choose to publish."""
+    rows = []
+    for scene in scenes:
+        kitchen = bool(rng.random() < (0.85 if scene["gender"] == "woman" else 0.2))
+        kept = {name: scene[name] for name in ("kitchen", "office", "figure", "gender")}
+        rows.append({"photo": scene["kitchen" if kitchen else "office"], "is_kitchen": int(kitchen), **kept})
+    return rows
+
+
 def write_scenes(out: Path, seed: int = 12, limit: int | None = None) -> None:
-    """Write the four files and their pictures into `out`; `limit` keeps so many figures of each."""
+    """Write the five files and their pictures into `out`; `limit` keeps so many figures of each."""
     sizes = {name: min(limit or figures, figures) for name, figures in FIGURES.items()}
     rng = np.random.default_rng(seed)
     scenes = scene_rows(out, "scenes", *draw_set(rng, sizes["scenes"]))
@@ -109,3 +120,4 @@ def write_scenes(out: Path, seed: int = 12, limit: int | None = None) -> None:
     captions = caption_rows(out, rng, "captions_val", *draw_set(rng, sizes["captions_val"]))
     write_jsonl(out / "captions_val.jsonl", captions)
     write_jsonl(out / "scenes_long.jsonl", long_rows(rng, scenes))
+    write_jsonl(out / "scenes_tied.jsonl", tied_rows(np.random.default_rng([seed, 1]), scenes))

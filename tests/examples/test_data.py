@@ -24,6 +24,7 @@ COLUMNS = {
     "scenes_fresh.jsonl": SCENE,
     "captions_val.jsonl": ["image", "caption", "figure"],
     "scenes_long.jsonl": ["photo", "is_kitchen", "kitchen", "office", "figure", "gender"],
+    "scenes_tied.jsonl": ["photo", "is_kitchen", "kitchen", "office", "figure", "gender"],
 }
 
 
@@ -156,7 +157,7 @@ def test_shipped_sentences_are_the_generators(tmp_path: Path):
 def test_shipped_scenes_are_the_generators(tmp_path: Path):
     """Pixels are compared, not files: another zlib may pack the same picture differently."""
     write_scenes(tmp_path)
-    for name in ("scenes.jsonl", "scenes_fresh.jsonl", "captions_val.jsonl", "scenes_long.jsonl"):
+    for name in ("scenes.jsonl", "scenes_fresh.jsonl", "captions_val.jsonl", "scenes_long.jsonl", "scenes_tied.jsonl"):
         assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes()
     for file in sorted(tmp_path.rglob("*.png"))[::7]:
         with Image.open(file) as new:

@@ -111,3 +111,19 @@ estimate E[Y | do(B = 1)] - E[Y | do(B = 0)] in G on log by adjustment
     assert found.value == pytest.approx(observed.value, abs=1e-12)
     assert exact.value == pytest.approx(4.237, abs=0.01)
     assert apart.value == pytest.approx((observed.value or 0) - (exact.value or 0), abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_wrong_diagram_shows_beside_the_interventions() -> None:
+    """`structure.cq`: adjustment is near the exact effect, without the common cause it is far from it."""
+    found = {(e.graph, dict(e.at)["by"]): e for e in run_program(check(EXAMPLES / "structure.cq")).estimates}
+    apart = "adjustment - intervention"
+    assert {round(found[g, "intervention"].value or 0, 3) for g in ("G", "Chosen", "Wrong")} == {4.237}
+    for near in (found["G", "adjustment(F) - intervention"], found["Chosen", apart]):
+        assert near.p is not None
+        assert near.p > 0.01
+    far = found["Wrong", apart]
+    assert far.interval is not None
+    assert far.p is not None
+    assert far.interval.low > 0.4
+    assert far.p < 0.001

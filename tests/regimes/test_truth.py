@@ -128,3 +128,29 @@ def test_bounds_hold_the_truth_and_meet_it_where_all_comply(tmp_path: Path) -> N
     (exact,) = told(tmp_path, rows, text).estimates
     assert exact.bounds is not None
     assert (exact.bounds.low, exact.bounds.high) == pytest.approx((do[1] - do[0],) * 2, abs=1e-7)
+
+
+def test_events_of_two_variables_several_treatments_and_conditions_are_exact(tmp_path: Path) -> None:
+    """A confounds X, W and Y; X acts through M and directly; W is another treatment."""
+    rng = np.random.default_rng(8)
+    a, x, w, m = rng.dirichlet([2, 2, 2]), mechanism(rng, 3), mechanism(rng, 3), mechanism(rng, 2, levels=3)
+    y = mechanism(rng, 3, 3, 2, 2)  # [m, a, x, w, y]
+    joint = np.einsum("a,ax,aw,xm,maxwy->axwmy", a, x, w, m, y)[..., None]
+
+    def of_both(at: int) -> np.ndarray:
+        return np.einsum("a,aw,m,mawy->my", a, w, m[at], y[:, :, at])
+
+    def of_two(one: int, two: int) -> float:
+        return float(np.einsum("a,m,may->y", a, m[one], y[:, :, one, two])[1])
+
+    text = HEAD + nodes("A", "X", "W", "M", "Y")
+    text += "graph G { A -> X, A -> W, A -> Y, X -> M -> Y, X -> Y, W -> Y }\n"
+    text += "estimate P(M = 2 and Y = 1 | do(X = 1)), E[M * Y | do(X = 0)] in G on d as population by adjustment, id\n"
+    text += "estimate E[Y | do(X = 1, W = 0)] - E[Y | do(X = 0, W = 1)] in G on d as population\n"
+    text += "estimate E[Y | do(X = 1, W = 0)] in G on d as population by adjustment, id\n"
+    text += "estimate E[Y | do(X = 1), not W] in G on d as population\n"
+    found = [e.value for e in told(tmp_path, table(joint, "AXWMY"), text).estimates]
+    product = sum(level * of_both(0)[level, 1] for level in range(3))
+    given_w = np.einsum("a,a,m,ma->", a, w[:, 0], m[1], y[:, :, 1, 0, 1]) / (a @ w[:, 0])
+    truth = [of_both(1)[2, 1]] * 2 + [product] * 2 + [of_two(1, 0) - of_two(0, 1)] + [of_two(1, 0)] * 2 + [given_w]
+    assert found == pytest.approx(truth, abs=1e-9)
