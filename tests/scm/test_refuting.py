@@ -189,3 +189,15 @@ def test_examples_of_the_pages(code: str) -> None:
         check_text(bad, folder=FIXTURES)
     assert [d.code for d in problem.value.diagnostics] == [code]
     check_text(good, folder=FIXTURES)
+
+
+@pytest.mark.slow
+def test_the_example_holds_under_the_wrong_diagram_too() -> None:
+    folder = FIXTURES.parents[1] / "examples"
+    text = (folder / "refutation.cq").read_text(encoding="utf-8")
+    result = run_program(check_text(text, "refutation.cq", folder))
+    right, wrong = result.estimates
+    assert [r.verdict for e in (right, wrong) for r in e.refutations] == ["held"] * 4
+    assert right.value is not None
+    assert wrong.value is not None
+    assert wrong.value > right.value + 0.1
