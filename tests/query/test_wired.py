@@ -299,3 +299,11 @@ def test_a_large_model_is_drawn_in_moments() -> None:
     arrows, _ = edges(table, **nodes, Y=LOGIT)
     assert time.process_time() - start < 5
     assert len(arrows) == 20 * 19 // 2 * 9 + 60
+
+
+def test_shared_keys_are_read_by_heads_that_nobody_lists() -> None:
+    """`kv[0].k` is of the heads 0 and 1: with head 0 listed a route leads on by head 1, with both it does not."""
+    key, part = site(("layer", 0), ("kv", 0), "k"), site(("layer", 0), "attn", "out")
+    heads = {f"H{j}": site(("layer", 0), ("head", j), "out") for j in range(2)}
+    assert edges(GROUPED, K=key, H0=heads["H0"], B=part)[0] == {"K -> H0", "K -> B", "H0 -> B"}
+    assert edges(GROUPED, K=key, **heads, B=part)[0] == {"K -> H0", "K -> H1", "H0 -> B", "H1 -> B"}
