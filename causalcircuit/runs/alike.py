@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import causalcircuit.rows as rows
@@ -65,18 +66,24 @@ def _feeding(data: rows.Dataset, queries: Sequence[Query]) -> dict[str, str]:
 def _pictures(data: rows.Dataset, values: Sequence[str]) -> list[Hashable]:
     """What picture each row shows: files of the same bytes are one."""
     files = {v: data.resolve(v) for v in dict.fromkeys(values)}
-    sizes = {v: _ask(lambda p=path: p.stat().st_size) for v, path in files.items()}
+    sizes = {v: _size(path) for v, path in files.items()}
     twins = Counter(sizes.values())
-    seen = {v: _ask(lambda p=path: hashlib.sha256(p.read_bytes()).hexdigest()) if twins[sizes[v]] > 1 else str(path)
-            for v, path in files.items()}  # fmt: skip
+    seen = {v: _digest(path) if twins[sizes[v]] > 1 else str(path) for v, path in files.items()}
     return [seen[v] or str(files[v]) for v in values]
 
 
-def _ask(what: Callable[[], Any]) -> Any:
+def _size(path: Path) -> int | None:
     try:
-        return what()
+        return path.stat().st_size
     except OSError:
         return None  # the model's own reading says what is wrong with it
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _templates(values: Sequence[str]) -> list[Hashable]:
