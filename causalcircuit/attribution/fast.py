@@ -66,7 +66,7 @@ class HeadRead:
             ports, width, _ = weight.shape
             own = scaled[tap]
             if isinstance(outputs, int):  # no copy
-                behind = own[:, outputs : outputs + ports * width].unflatten(1, (ports, width))
+                behind = own[:, outputs : outputs + ports * width].reshape(len(own), ports, width)
             else:
                 behind = own[:, outputs]
             torch.bmm(behind.transpose(0, 1), weight, out=found[first : first + ports])
