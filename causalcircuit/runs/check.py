@@ -121,9 +121,10 @@ def check_rule(command: Command) -> list[Diagnostic]:
     if isinstance(command, Testing) and drawn_together(command.correction):
         message = f"`correct {command.correction}` holds at one look, and `until` looks again and again"
         found.append(Diagnostic("CQ948", message, help=("`correct holm` holds at every look",)))
-    for query in rooms.queries_of(command) if until.unit is not None else ():
+    written = until.unit
+    for query in rooms.queries_of(command):
         measure = unit_of(query.expr)
-        if WRITTEN[until.unit] != measure and not (until.unit == "%" and measure == ""):
+        if written is not None and WRITTEN[written] != measure and not (written == "%" and measure == ""):
             message = (
                 f"the width is in {until.unit}, and `{query.name}` {f'in {measure}' if measure else 'has no unit'}"
             )

@@ -110,8 +110,8 @@ class Watch:
         used, units = self.stop if self.stop is not None else (self.ends[reached - 1] if reached else table.n, reached)
         cut = first_rows(table, used)
         cut = replace(cut, elsewhere={**table.elsewhere, self.command.data: self.ends[-1]})  # of references: all rows
-        clusters = (None, None) if table.cluster is None else (units, len(self.ends))
-        stopped = Stopped(str(self.until), self.stop is not None, used, self.ends[-1], *clusters, self.done)
+        mine, all_units = (None, None) if table.cluster is None else (units, len(self.ends))
+        stopped = Stopped(str(self.until), self.stop is not None, used, self.ends[-1], mine, all_units, self.done)
         if self.stop is not None or not table.complete:
             return self.command, cut, stopped, ()
         unmet = warning(
