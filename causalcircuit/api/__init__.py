@@ -21,7 +21,7 @@ from causalcircuit.api.diagrams import Drawing, graph, identify, independent, lo
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.discovering import discover
 from causalcircuit.api.families import Family, family
-from causalcircuit.api.fits import Structure, fit
+from causalcircuit.api.fits import Structure, abstraction, fit
 from causalcircuit.api.functions import readout
 from causalcircuit.api.locks import freeze
 from causalcircuit.api.logs import observe
@@ -71,6 +71,7 @@ __all__ = [
     "Structure",
     "Sweep",
     "Until",
+    "abstraction",
     "aligned",
     "all",
     "area",

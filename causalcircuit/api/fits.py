@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from causalcircuit.api.diagrams import Drawing
+from causalcircuit.check.abstracting import abstracting
 from causalcircuit.check.fitting import fitted
+from causalcircuit.query import Options, Result
 from causalcircuit.query.structural import Fitted
 
 if TYPE_CHECKING:
     from causalcircuit.api.questions import Data
+    from causalcircuit.runs import Progress
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,19 @@ def fit(
     """
     made = fitted(name, diagram.graph, on.ref, mechanisms, {k: float(v) for k, v in settings.items()}, None, seed)
     return Structure(made, diagram)
+
+
+def abstraction(model: Structure, *, level: float = 0.95, progress: Progress | None = None) -> Result:
+    """How far a fitted model's answers lie from real interventions, effect by effect: each by both, and the difference.
+
+    Args:
+        model: of a diagram with a cause whose values worlds stand for (`realize`). level: of intervals.
+        progress: hears how many rows × worlds are done.
+
+    Raises:
+        DiagnosticError: CQ890, no effect can be had by intervening; what is wrong with models or data.
+    """
+    from causalcircuit.api.questions import answers
+
+    made = abstracting(model.fitted, model.fitted.data, Options(level=level))
+    return answers([made], model.diagram.models, progress, model.diagram.remarks)

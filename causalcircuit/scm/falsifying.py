@@ -106,7 +106,7 @@ def falsify(
     adjusted = holm([p for t in tests if (p := t.p) is not None])
     for i, p in zip(speak, adjusted, strict=True):
         t = tests[i]
-        tests[i] = Test(t.statement, t.p, t.correlation, float(p), t.reason)
+        tests[i] = Test(t.statement, t.p, t.correlation, None if p is None else float(p), t.reason)
     return Falsification(tuple(tests), alpha, data.n, data.units if data.clustered else None)
 
 

@@ -125,11 +125,14 @@ class Linear:
         weak = [s for s in query.steps if not s.plain]
         names = tuple(query.view.names[s.of] for s in weak)
         away = tuple(v for v in self.names if v not in query.view.names)
-        notes = (f"projected out, as the question needs no part of it: {', '.join(away)}",) if away else ()
+        notes: list[str] = []
+        if away:
+            notes.append(f"projected out, as the question needs no part of it: {', '.join(away)}")
         lines = [v for s in query.steps if s.causes and self.two(v := query.view.names[s.of]) is not None]
-        notes += (f"the mean of {', '.join(lines)} is linear, though it has two values",) if lines else ()
+        if lines:
+            notes.append(f"the mean of {', '.join(lines)} is linear, though it has two values")
         strength = (lambda of: query.strength(of, weak)) if weak else None
-        return Answering(self.sums, query.means, query.parameters, notes, strength, names)
+        return Answering(self.sums, query.means, query.parameters, tuple(notes), strength, names)
 
     def each(self, moment: Moment, asked: Asked) -> tuple[Floats, Floats, float]:
         """[n] the counterfactual values of rows, [n] their standard errors, degrees of freedom."""

@@ -72,8 +72,8 @@ def _strength(model: StructuralModel, linear: Linear, cause: str, effect: str) -
 
     made = []
     for figure in (slope, share):
-        one = partial(_alone, figure)
-        means = Means.of_sums(found.sums, one, linear.words, linear.assumptions, found.parameters)
+        single = partial(_alone, figure)
+        means = Means.of_sums(found.sums, single, linear.words, linear.assumptions, found.parameters)
         made.append(replace(settled(means, lambda at: at[..., 0], linear.data, model.asked), by=model.name))
     return Strength(cause, effect, model.held(made[0], found), model.held(made[1], found))
 
