@@ -112,9 +112,9 @@ def _mechanisms(option: Tree[Token], low: Lowering) -> tuple[str, dict[str, floa
             raise error("CQ880", f"`{place.text}` says not what it is", place, help=way)
         word, number = low.span(inner(argument)[0]).text, low.expr(inner(argument)[1])
         if word not in SETTINGS[kind] or not isinstance(number, Number) or word in settings:
-            known = ", ".join(f"`{w}`" for w in SETTINGS[kind]) or "nothing"
+            takes = ", ".join(f"`{w}`" for w in SETTINGS[kind]) or "nothing"
             raise error(
-                "CQ880", f"`{kind}` does not take `{place.text}`", place, help=f"it takes {known}, a number each"
+                "CQ880", f"`{kind}` does not take `{place.text}`", place, help=f"it takes {takes}, a number each"
             )
         settings[word] = number.value
     return kind, settings
