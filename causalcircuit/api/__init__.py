@@ -15,11 +15,13 @@ from causalcircuit.api.addresses import (
     token,
     wire,
 )
+from causalcircuit.api.calls import area, correlation, cosine, dot, kl, known, logit, nat, norm, pp, quantile
 from causalcircuit.api.circuits import Circuit, attribute, circuit, load_circuit, smallest
 from causalcircuit.api.claims import aligned, claim, high_level, var
 from causalcircuit.api.diagrams import Drawing, graph, identify, independent, load_graph, wiring
 from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.discovering import discover
+from causalcircuit.api.estimands import E, P, do
 from causalcircuit.api.families import Family, family
 from causalcircuit.api.fits import Structure, abstraction, fit
 from causalcircuit.api.functions import readout
@@ -27,30 +29,13 @@ from causalcircuit.api.locks import freeze
 from causalcircuit.api.logs import observe
 from causalcircuit.api.maps import saliency
 from causalcircuit.api.networks import module
-from causalcircuit.api.quantities import (
-    Do,
-    E,
-    P,
-    Quantity,
-    area,
-    correlation,
-    cosine,
-    do,
-    dot,
-    kl,
-    known,
-    logit,
-    nat,
-    norm,
-    picture,
-    pp,
-    quantile,
-    row,
-)
-from causalcircuit.api.questions import Data, data, estimate, hypothesis, plan, power, program, run, test
+from causalcircuit.api.programs import plan, program, run
+from causalcircuit.api.quantities import Do, Quantity, picture, row
+from causalcircuit.api.questions import estimate, hypothesis, power, test
 from causalcircuit.api.references import direction, draw, mean, noise, pc1, project_out, resample, unit, vector
 from causalcircuit.api.refuting import refute
 from causalcircuit.api.routes import diagram
+from causalcircuit.api.rows import Data, data
 from causalcircuit.api.shows import show
 from causalcircuit.api.stated import Hypothesis
 from causalcircuit.api.sweeps import Sweep, except_, pictures, sweep

@@ -13,8 +13,8 @@ import causalcircuit.query.circuits as values
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import Model, located
 from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
-from causalcircuit.api.questions import Data
 from causalcircuit.api.references import Means
+from causalcircuit.api.rows import Data
 from causalcircuit.check import examine, sets, sites
 from causalcircuit.check.attributing import attribution, method_of, question, searched
 from causalcircuit.check.circuit_files import of_model

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from causalcircuit.api.programs import answers
 from causalcircuit.api.quantities import Quantity, merge
-from causalcircuit.api.questions import Data, answers
+from causalcircuit.api.rows import Data
 from causalcircuit.check import sites
 from causalcircuit.check.discovering import Wishes, discovering
 from causalcircuit.query import Items, Result, render

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from causalcircuit.api.diagrams import Drawing
+from causalcircuit.api.programs import answers
+from causalcircuit.api.rows import Data
 from causalcircuit.check.abstracting import abstracting
 from causalcircuit.check.fitting import fitted
 from causalcircuit.query import Options, Result
 from causalcircuit.query.structural import Fitted
-
-if TYPE_CHECKING:
-    from causalcircuit.api.questions import Data
-    from causalcircuit.runs import Progress
+from causalcircuit.runs import Progress
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,5 @@ def abstraction(model: Structure, *, level: float = 0.95, progress: Progress | N
     Raises:
         DiagnosticError: CQ890, no effect can be had by intervening; what is wrong with models or data.
     """
-    from causalcircuit.api.questions import answers
-
     made = abstracting(model.fitted, model.fitted.data, Options(level=level))
     return answers([made], model.diagram.models, progress, model.diagram.remarks)

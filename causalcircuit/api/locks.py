@@ -9,7 +9,7 @@ from pathlib import Path
 import causalcircuit.runs as rooms
 from causalcircuit.api.families import Family, Named
 from causalcircuit.api.quantities import merge
-from causalcircuit.api.questions import Data
+from causalcircuit.api.rows import Data
 from causalcircuit.check.freezing import frozen
 from causalcircuit.query import Options, Program
 from causalcircuit.query.families import Correction

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from causalcircuit.api.programs import answer
 from causalcircuit.api.quantities import Quantity, merge
-from causalcircuit.api.questions import Data, answer
+from causalcircuit.api.rows import Data
 from causalcircuit.check.logs import logging
 from causalcircuit.runs import Progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import causalcircuit.runs as rooms
 from causalcircuit.api.addresses import located
 from causalcircuit.api.quantities import Do, Quantity, merge
-from causalcircuit.api.questions import Data
+from causalcircuit.api.rows import Data
 from causalcircuit.check import examine
 from causalcircuit.check.saliency import question
 from causalcircuit.check.saliency import saliency as checked

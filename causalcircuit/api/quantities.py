@@ -1,29 +1,23 @@
-"""Row values, worlds and estimands as Python objects that build the language's own expressions."""
+"""Quantities and worlds as Python objects, whose operators build the language's own expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from causalcircuit.check import claim as make_claim
-from causalcircuit.check.assign import world as make_world
 from causalcircuit.check.generation import mentions as make_mention
 from causalcircuit.check.measure import unit
-from causalcircuit.check.outputs import divergence
-from causalcircuit.check.summaries import area_of, correlation_of, quantile_of
 from causalcircuit.diagnostics import error
 from causalcircuit.query import (
     FACTUAL,
     ROW,
-    Assignment,
     Binary,
-    Call,
     Claim,
     Column,
     Compare,
     Counterfactual,
-    Expect,
     Expr,
     Items,
     Logic,
@@ -31,12 +25,10 @@ from causalcircuit.query import (
     Negative,
     Number,
     Picture,
-    Probability,
     Text,
     Truth,
     Within,
     World,
-    is_estimand,
     render,
     unite,
 )
@@ -112,7 +104,7 @@ class Quantity:
     def _with(self, op: ArithmeticOp, other: Any, swap: bool = False) -> Quantity:
         right = quantity(other)
         a, b = (right, self) if swap else (self, right)
-        return _measured(Quantity(Binary(op, a.expr, b.expr), merge(self.models, right.models)))
+        return measured(Quantity(Binary(op, a.expr, b.expr), merge(self.models, right.models)))
 
     def __add__(self, other: Any) -> Quantity:
         return self._with("+", other)
@@ -235,146 +227,6 @@ class Do:
         raise TypeError(f"`{other} | {self}`: put comparisons in parentheses: `P((Y > 0) | w)`")
 
 
-class _Outer:
-    """`E[Y | w, condition]` and `P(event | w, condition)`; both take square or round brackets."""
-
-    def __init__(self, event: bool) -> None:
-        self._event = event
-
-    def __call__(self, *parts: Any) -> Quantity:
-        return self[parts if len(parts) != 1 else parts[0]]
-
-    def __getitem__(self, item: Any) -> Quantity:
-        first, *rest = item if isinstance(item, tuple) else (item,)
-        head = quantity(first)
-        value, world = head.expr, FACTUAL
-        conditions: list[Expr] = []
-        if isinstance(head, Given):
-            value, world = head.value, head.world
-            conditions += [] if head.condition is None else [head.condition]
-        models = [head.models]
-        for part in rest:
-            if isinstance(part, Do):
-                world = unite(world, part.world) if not world.factual else part.world
-            else:
-                conditions.append(quantity(part).expr)
-            models.append(part.models if isinstance(part, Do | Quantity) else {})
-        for inside in (value, *conditions):
-            if is_estimand(inside):
-                raise error("CQ214", f"`{render(inside)}` speaks of all rows", help="`E` and `P` stand outermost")
-        condition = conditions[0] if len(conditions) == 1 else Logic("and", tuple(conditions)) if conditions else None
-        made = (Probability if self._event else Expect)(value, world, condition)
-        return _measured(Quantity(made, merge(*models)))
-
-
-E = _Outer(event=False)
-P = _Outer(event=True)
-
-
-def do(assignments: Any = (), *more: tuple[Any, Any]) -> Do:
-    """The world of these assignments: `do({A: 0, B: mean(B)})`, `do((m.image, row.office))`; `do()` is the factual one.
-
-    Raises:
-        DiagnosticError: CQ215, a target that cannot be set; CQ216, a value that cannot be given to it.
-    """
-    pairs: list[tuple[Any, Any]]
-    if isinstance(assignments, Mapping):
-        pairs = [*assignments.items(), *more]
-    elif isinstance(assignments, tuple) and len(assignments) == 2 and isinstance(assignments[0], Quantity):
-        pairs = [(assignments[0], assignments[1]), *more]
-    else:
-        pairs = [*assignments, *more]
-    targets = [(quantity(t), quantity(v)) for t, v in pairs]
-    free = {t.expr for t, _ in pairs if isinstance(t, Quantity) and t.drawn}
-    made = make_world((Assignment(t.expr, v.expr) for t, v in targets), drawn=free.__contains__)
-    return Do(made, merge(*(q.models for pair in targets for q in pair)))
-
-
-def call(name: str, *arguments: Any) -> Quantity:
-    """A function of the language."""
-    given = [quantity(a) for a in arguments]
-    return Quantity(Call(name, tuple(g.expr for g in given)), merge(*(g.models for g in given)))
-
-
-def norm(of: Quantity) -> Quantity:
-    """The Euclidean norm of a site's values."""
-    return call("norm", of)
-
-
-def dot(a: Quantity, b: Quantity) -> Quantity:
-    """The inner product of two sites' values."""
-    return call("dot", a, b)
-
-
-def cosine(a: Quantity, b: Quantity) -> Quantity:
-    """The cosine of two sites' values, each averaged over its positions."""
-    return call("cosine", a, b)
-
-
-def kl(a: Quantity, b: Quantity) -> Quantity:
-    """The Kullback-Leibler divergence of `a` from `b`, two distributions such as `m.logits @ last`, in nats.
-
-    Raises:
-        DiagnosticError: CQ492, one of them is no distribution.
-    """
-    return Quantity(divergence((a.expr, b.expr), None), merge(a.models, b.models))
-
-
-def quantile(value: Quantity, share: float) -> Quantity:
-    """The value that a share of the rows does not exceed: `quantile(LD | w, 0.9)`.
-
-    Raises:
-        DiagnosticError: CQ920, the share is not between 0 and 1, or `value` an event; CQ214, an estimand.
-    """
-    return Quantity(quantile_of(value.expr, Number(float(share)), None), value.models)
-
-
-def correlation(value: Quantity, other: Quantity) -> Quantity:
-    """Pearson's correlation of two values over the rows.
-
-    Raises:
-        DiagnosticError: CQ214, one of them is an estimand.
-    """
-    return Quantity(correlation_of(value.expr, other.expr, None), merge(value.models, other.models))
-
-
-def area(heights: Sequence[Quantity], at: Sequence[float] | None = None) -> Quantity:
-    """The area under the straight lines through estimands, at rising numbers (by default 0, 1, 2, …).
-
-    Raises:
-        DiagnosticError: CQ920, the lists make no curve; CQ214, a member is no estimand.
-    """
-    places = None if at is None else [Number(float(x)) for x in at]
-    made = area_of([h.expr for h in heights], places, None)
-    return Quantity(made, merge(*(h.models for h in heights)))
-
-
-def known(column: Quantity) -> Quantity:
-    """Whether a column has a value on the row: for `where` and after a bar.
-
-    Raises:
-        TypeError: it is no column.
-    """
-    if not isinstance(column.expr, Column):
-        raise TypeError(f"`known` takes a column, such as `row.age`, not `{column!r}`")
-    return call("known", column)
-
-
-def logit(x: float) -> Quantity:
-    """A bound in logits, the `-0.5 logit` of the language."""
-    return Quantity(Number(float(x), "logit"))
-
-
-def nat(x: float) -> Quantity:
-    """A number of nats, the unit of log-probabilities."""
-    return Quantity(Number(float(x), "nat"))
-
-
-def pp(x: float) -> Quantity:
-    """A bound in percentage points, the `50 pp` of the language."""
-    return Quantity(Number(float(x) / 100, "pp"))
-
-
 def quantity(x: Any) -> Quantity:
     """A quantity from a number, a string, a truth value, or a list of quantities.
 
@@ -403,7 +255,7 @@ def claim_of(name: str, condition: Quantity) -> Claim:
     return make_claim(condition.expr, name, None)
 
 
-def _measured(q: Quantity) -> Quantity:
+def measured(q: Quantity) -> Quantity:
     """The quantity, its units checked (CQ311)."""
     unit(q.expr, None)
     return q

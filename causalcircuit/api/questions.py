@@ -1,169 +1,31 @@
-"""Data, estimates, hypotheses and tests from Python; `run` and `program` for files and texts."""
+"""Questions from Python: estimates, hypotheses, tests of them, and the power that a test would have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import causalcircuit.runs as rooms
-from causalcircuit.api.addresses import trust_told
 from causalcircuit.api.diagrams import Drawing
 from causalcircuit.api.families import Family
-from causalcircuit.api.quantities import Models, Quantity, claim_of, merge, quantity
+from causalcircuit.api.programs import answer, answers, checked_alone
+from causalcircuit.api.quantities import Models, Quantity, claim_of, merge
 from causalcircuit.api.regimes import Said, observations, wishes_of
+from causalcircuit.api.rows import Data, column_of
 from causalcircuit.api.stated import Hypothesis, Stated, tried
 from causalcircuit.api.sweeps import Sweep, reached
-from causalcircuit.check import examine, turn, with_pictures
 from causalcircuit.check.families import check_family
 from causalcircuit.check.sweeps import spread
-from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error
-from causalcircuit.query import (
-    Chat,
-    Column,
-    Command,
-    DataRef,
-    Estimation,
-    Expr,
-    Items,
-    ModelRef,
-    Options,
-    Program,
-    Query,
-    Result,
-    Split,
-    Testing,
-    Text,
-    is_estimand,
-    render,
-)
+from causalcircuit.diagnostics import Diagnostic, error
+from causalcircuit.query import Estimation, ModelRef, Options, Query, Result, Testing, is_estimand, render
 from causalcircuit.query.families import Correction
-from causalcircuit.query.forecast import Forecast
 from causalcircuit.query.power import Power
-from causalcircuit.query.program import Format
 from causalcircuit.query.until import Until
-from causalcircuit.rows import Dataset, cached_folder, load, peek
 from causalcircuit.runs import Progress
 
 _SETTINGS = "method, resamples, level, seed, per, population, until, progress, diagram, by, assume, bounds, sensitivity"
-_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """A declared data set; `train` and `test` are the parts of its split."""
-
-    ref: DataRef
-
-    @property
-    def train(self) -> Data:
-        """The first part of the split."""
-        return self._part("train")
-
-    @property
-    def test(self) -> Data:
-        """The second part of the split."""
-        return self._part("test")
-
-    def _part(self, part: Literal["train", "test"]) -> Data:
-        if self.ref.split is None:
-            raise error("CQ206", f"`{self.ref.name}` has no `split`", help="declare it: `split=(70, 30), seed=7`")
-        return Data(replace(self.ref, split=replace(self.ref.split, part=part)))
-
-    def rows(self) -> Dataset:
-        """The rows, read."""
-        return load(self.ref)
-
-
-def data(
-    path: str | Path,
-    *,
-    name: str | None = None,
-    prompt: Any = None,
-    image: Any = None,
-    audio: Any = None,
-    prefix: Any = None,
-    chat: Sequence[tuple[str, Any]] | Literal["none"] | None = None,
-    format: Literal["images", "datasets"] | None = None,
-    part: str | None = None,
-    config: str | None = None,
-    cluster: Quantity | None = None,
-    weight: Quantity | None = None,
-    where: Quantity | None = None,
-    sample: int | None = None,
-    split: tuple[float, float] | None = None,
-    seed: int | None = None,
-) -> Data:
-    """Rows from a `.jsonl`, `.csv` or `.parquet` file, a folder of images, or Hugging Face `datasets` on this machine.
-
-    Args:
-        path: the file or folder; with `format="datasets"` also a name on the hub that is in the local cache.
-        name: how results call it, by default after the file.
-        prompt, image, audio, prefix: what feeds a model: a column or a string.
-        chat: turns for a model with a chat template, `[("user", [picture, "What is this?"])]`, or "none".
-        format: what a folder is. part, config: the split of a saved data set, and the configuration of one of the hub.
-        cluster: the sampling unit. weight: row weights. where: a condition on columns.
-        sample: so many rows at random. split: parts in proportion, whole clusters. Both need `seed`.
-
-    Raises:
-        DiagnosticError: CQ401 to CQ410 and CQ460 to CQ466, the file, a column, a chat or a selection is not as said.
-    """
-    file = Path(path).resolve()
-    form = format or _FORMATS.get(file.suffix)
-    if form is None:
-        way = "files end in .jsonl, .csv or .parquet; for a folder say format='images' or format='datasets'"
-        raise error("CQ226", f"`{file.name}` is no data file", help=way)
-    arguments = [(key, said) for key, said in (("split", part), ("config", config)) if said is not None]
-    if format == "datasets" and isinstance(path, str) and path[:1] not in "./":
-        file = cached_folder(path, config)
-        arguments.append(("name", path))
-    if (sample is not None or split is not None) and seed is None:
-        raise error("CQ410", "`sample` and `split` are random and need a seed", help="add `seed=7`")
-    feeds: list[tuple[str, Expr]] = []
-    for channel, value in (("prompt", prompt), ("image", image), ("audio", audio), ("prefix", prefix)):
-        if value is not None:
-            expr = quantity(value).expr
-            if not isinstance(expr, Column | Text):
-                raise error("CQ224", f"`{channel}` is fed by a column or a string", help=f"`{channel}=row.name`")
-            feeds.append((channel, expr))
-    if chat is not None:
-        feeds.append(("chat", chat_of(chat)))
-    ref = DataRef(
-        name or (Path(path).name if format == "datasets" else file.stem),
-        form,
-        file,
-        tuple(feeds),
-        column_of(cluster),
-        column_of(weight),
-        None if where is None else where.expr,
-        None if sample is None or seed is None else (sample, seed),
-        None if split is None or seed is None else Split(split[0] / sum(split), seed),
-        tuple(arguments),
-    )
-    known = peek(ref)
-    ref = with_pictures(ref, known)
-    for column in (*(e for _, e in feeds), ref.cluster, ref.weight):
-        if isinstance(column, Column):
-            known.column(column.name)
-    return Data(ref)
-
-
-def chat_of(turns: Sequence[tuple[str, Any]] | Literal["none"]) -> Chat:
-    """A chat from pairs of who speaks and what: a string, a column, or a list of these and `picture`."""
-    if turns == "none":
-        return Chat()
-    pairs = [(role, quantity(said).expr) for role, said in turns]
-    return Chat(tuple(turn(role, e.items if isinstance(e, Items) else (e,)) for role, e in pairs))
-
-
-def column_of(q: Quantity | None) -> Column | None:
-    """The column that a quantity is, where one is given."""
-    if q is None:
-        return None
-    if not isinstance(q.expr, Column):
-        raise TypeError(f"a column is needed, such as `row.figure`, not `{q!r}`")
-    return q.expr
 
 
 @overload
@@ -317,7 +179,7 @@ def power(
     check_asked(on)
     plain, _, correct, alpha = _opened(claims, "", correct, alpha)
     command, models, notes = _testing(plain, on, correct, alpha, Options(), "")
-    made = _checked_alone([command], models, notes)
+    made = checked_alone([command], models, notes)
     found = rooms.plan_program(made, rooms.PlanWishes(pilot=pilot, power=power), progress)
     return tuple(q.power for each in found.data for q in each.questions if q.power is not None)
 
@@ -387,92 +249,3 @@ def _query(name: str, q: Quantity) -> Query:
     if not is_estimand(q.expr):
         raise error("CQ214", f"`{q}` has a value on each row", help=f"write `E[{q}]` for its mean")
     return Query(name, q.expr)
-
-
-def answer(command: Command, models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()) -> Result:
-    """The answer to one command, held against the rules first."""
-    return rooms.run_program(_checked_alone([command], models, notes), progress=progress)
-
-
-def answers(
-    commands: Sequence[Command], models: Models, progress: Progress | None, notes: Sequence[Diagnostic] = ()
-) -> Result:
-    """The answers to some commands, held against the rules first."""
-    return rooms.run_program(_checked_alone(commands, models, notes), progress=progress)
-
-
-def _checked_alone(commands: Sequence[Command], models: Models, notes: Sequence[Diagnostic]) -> Program:
-    """A program of nothing else, held against the rules."""
-    found = [*trust_told(models), *notes, *(d for command in commands for d in examine(command, models))]
-    DiagnosticError.raise_if(found)
-    data = {command.data.label: command.data for command in commands}
-    made = Program(models, data, commands=tuple(commands), warnings=tuple(dict.fromkeys(found)))
-    return rooms.check_program(made)
-
-
-def program(path_or_text: str | Path) -> Program:
-    """A checked program from a `.cq` file, or from a text.
-
-    A string with a line break, or one that does not end in `.cq`, is a text; its paths are relative to the
-    current folder.
-
-    Raises:
-        DiagnosticError: everything that is wrong with it.
-    """
-    if isinstance(path_or_text, Path) or ("\n" not in path_or_text and path_or_text.endswith(".cq")):
-        return rooms.check(Path(path_or_text))
-    return rooms.check_text(path_or_text)
-
-
-def run(
-    path_or_text: str | Path | Program,
-    *,
-    plan: Literal["full", "naive"] = "full",
-    max_memory: int | None = None,
-    progress: Progress | None = None,
-) -> Result:
-    """Answer everything that a `.cq` file, or a text, asks (see `program`).
-
-    Args:
-        path_or_text: as of `program`, or what that returned.
-        plan: `naive` shares nothing between worlds; its numbers are those of `full`, but for rounding.
-        max_memory: bytes that weights and passes may take.
-        progress: hears how many rows × worlds are done.
-
-    Raises:
-        DiagnosticError: what is wrong, before any forward pass (CQ761, the limit holds no row); `AfterPass` after one.
-    """
-    return rooms.run_program(_checked(path_or_text), progress=progress, how=plan, limit=max_memory)
-
-
-def plan(
-    path_or_text: str | Path | Program,
-    *,
-    pilot: int = 0,
-    power: float | None = None,
-    analyze: bool = False,
-    max_memory: int | None = None,
-    plan: Literal["full", "naive"] = "full",
-    progress: Progress | None = None,
-) -> Forecast:
-    """What answering a program will cost: worlds, passes, operations, memory, time, the width of intervals.
-
-    No weights are read and no pass is made, unless `pilot` or `analyze` asks for it.
-
-    Args:
-        path_or_text: as of `program`, or what that returned.
-        pilot: so many rows are run, and their intervals scaled to all. analyze: everything is run.
-        power: the chance of each verdict is said, and what it takes to have this one.
-        max_memory: bytes that weights and passes may take. plan: `naive` shares nothing between worlds.
-        progress: hears how many rows × worlds of a pilot, or of the run, are done.
-
-    Raises:
-        DiagnosticError: what is wrong with the program; CQ761, the limit holds no row; CQ762, a plan that needs
-            weights which are not there; CQ763, a pilot of one row; CQ945, a power that is none.
-    """
-    wishes = rooms.PlanWishes(plan, max_memory, pilot, analyze, power)
-    return rooms.plan_program(_checked(path_or_text), wishes, progress)
-
-
-def _checked(asked: str | Path | Program) -> Program:
-    return asked if isinstance(asked, Program) else program(asked)

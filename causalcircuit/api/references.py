@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
-from causalcircuit.api.quantities import Do, Models, Quantity, call, merge, quantity
+from causalcircuit.api.calls import call
+from causalcircuit.api.quantities import Do, Models, Quantity, merge, quantity
+from causalcircuit.api.rows import Data
 from causalcircuit.check.draws import make_draw, make_resample
 from causalcircuit.check.given import make_noise, make_vector
 from causalcircuit.check.references import make_component, make_direction
 from causalcircuit.query import Expr, Mean
 from causalcircuit.query.circuits.baseline import Baseline
-
-if TYPE_CHECKING:
-    from causalcircuit.api.questions import Data
 
 
 @dataclass(frozen=True)

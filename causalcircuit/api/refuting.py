@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from causalcircuit.api.diagrams import Drawing
+from causalcircuit.api.programs import answers
 from causalcircuit.api.quantities import Quantity, merge
-from causalcircuit.api.questions import Data, answers, check_asked
+from causalcircuit.api.questions import check_asked
 from causalcircuit.api.regimes import wishes_of
+from causalcircuit.api.rows import Data
 from causalcircuit.check.refuting import refuting
 from causalcircuit.diagnostics import error
 from causalcircuit.query import Options, Query, Result, is_estimand, render

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from causalcircuit.api.circuits import Circuit, show_circuits
+from causalcircuit.api.programs import answer
 from causalcircuit.api.quantities import Quantity
-from causalcircuit.api.questions import Data, answer, asked_of, check_asked, column_of
+from causalcircuit.api.questions import asked_of, check_asked
+from causalcircuit.api.rows import Data, column_of
 from causalcircuit.api.sweeps import Sweep
 from causalcircuit.check.questions import show_correction
 from causalcircuit.diagnostics import error
