@@ -128,8 +128,7 @@ def test(
 
     Claims about circuits (`cq.claim`, `cq.aligned`) are tested by themselves; `method` and `resamples` are not theirs.
     A family has its own correction and alpha, unless others are named. `under` names the lock that `cq.freeze` wrote.
-    A family has its own correction and alpha, unless others are named. `until=cq.Until()` takes rows in random order,
-    by `seed`, until every claim is decided.
+    `until=cq.Until()` takes rows in random order, by `seed`, until every claim is decided.
 
     Raises:
         DiagnosticError: as `estimate`; CQ228, a family among other claims; CQ229, several claims without a correction;
