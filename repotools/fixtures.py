@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from causalcircuit.check import Checker
-from causalcircuit.check.questions import region_text
+from causalcircuit.check.hypotheses import region_text
 from causalcircuit.diagnostics import DiagnosticError, Source, render_all
 from causalcircuit.query import Claim, DataRef, Estimation, Graph, Program, Query, Testing, render, unit_of
 from causalcircuit.query.discovery import Discovering

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from causalcircuit.check.chats import turn, with_pictures
 from causalcircuit.check.checker import Checker
-from causalcircuit.check.questions import claim, region_text
+from causalcircuit.check.hypotheses import claim, region_text
 from causalcircuit.check.rules import examine, queries_of
 from causalcircuit.check.sources import locate, sites
 from causalcircuit.check.values import kind_of

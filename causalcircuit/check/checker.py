@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from causalcircuit.check import declarations, draws, families, graphs, loading, questions
+from causalcircuit.check import declarations, draws, families, graphs, hypotheses, loading, questions
 from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.rules import examine
 from causalcircuit.check.scope import Poisoned, Scope
@@ -168,7 +168,7 @@ class Checker:
             elif word in _QUESTIONS:
                 getattr(questions, word)(self, tree, low, comments)
             elif word == "hypothesis":
-                questions.hypothesis(self, tree, low)
+                hypotheses.hypothesis(self, tree, low)
             elif word == "freeze":
                 from causalcircuit.check import freezing  # most programs have none
 

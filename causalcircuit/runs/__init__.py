@@ -11,10 +11,11 @@ from causalcircuit.runs.check import check, check_program, check_text
 if TYPE_CHECKING:
     from causalcircuit.runs.calibrating import calibrate_for
     from causalcircuit.runs.circuits import make_circuit
-    from causalcircuit.runs.execute import AfterPass, Progress, Runner, run_program
+    from causalcircuit.runs.execute import Runner, run_program
     from causalcircuit.runs.keeping import Keep
     from causalcircuit.runs.past import bytes_of, clean_store, find_run, list_runs, seconds_of, to_clean
     from causalcircuit.runs.planning import PlanWishes, plan_program
+    from causalcircuit.runs.progress import AfterPass, Progress
     from causalcircuit.runs.rows import make_folder, save_rows
     from causalcircuit.runs.session import Outcome, Session
     from causalcircuit.runs.sites import list_sites
@@ -57,11 +58,11 @@ _HOME = {
     **dict.fromkeys(("bytes_of", "clean_store", "find_run", "list_runs", "seconds_of", "to_clean"), "past"),
     **dict.fromkeys(("claimed", "verify"), "verifying"),
     **dict.fromkeys(("check_place", "write_whole"), "writing"),
-    "AfterPass": "execute",
+    "AfterPass": "progress",
     "Keep": "keeping",
     "Outcome": "session",
     "PlanWishes": "planning",
-    "Progress": "execute",
+    "Progress": "progress",
     "Runner": "execute",
     "Session": "session",
     "Wanted": "past",

@@ -20,7 +20,7 @@ from causalcircuit.rows import Dataset, clusters
 if TYPE_CHECKING:
     from causalcircuit.attribution import Means
     from causalcircuit.models import LoadedModel
-    from causalcircuit.runs.execute import Progress
+    from causalcircuit.runs.progress import Progress
 
 
 def attributed(

@@ -47,10 +47,10 @@ from causalcircuit.runs.manifest import Recorder, Source, machine, manifest
 
 if TYPE_CHECKING:
     from causalcircuit.models import LoadedModel
-    from causalcircuit.runs.execute import Progress
     from causalcircuit.runs.keeping import Keeping
     from causalcircuit.runs.kept_store import KeptShelf
     from causalcircuit.runs.keys import Keys
+    from causalcircuit.runs.progress import Progress
     from causalcircuit.runs.scored import Count
 
 

@@ -6,60 +6,31 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import causalcircuit.rows as rows
 from causalcircuit.check import queries_of, sites
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
-from causalcircuit.query import (
-    Command,
-    DataRef,
-    Estimate,
-    Estimation,
-    ModelRef,
-    OutcomeTable,
-    Program,
-    Result,
-    Tested,
-)
-from causalcircuit.query.discovery import Discovered, Discovering
-from causalcircuit.query.logs import Logging
-from causalcircuit.query.showing import Showing, Shown
-from causalcircuit.runs.alike import alike
-from causalcircuit.runs.answer import answered
+from causalcircuit.query import Command, DataRef, Estimation, ModelRef, OutcomeTable, Program, Result
+from causalcircuit.runs.assembling import assembled
 from causalcircuit.runs.columns import arrays, with_columns
+from causalcircuit.runs.further import completed
 from causalcircuit.runs.keeping import Keep, Keeping
-from causalcircuit.runs.logs import write_log
-from causalcircuit.runs.manifest import Recorder, machine, manifest
+from causalcircuit.runs.manifest import Recorder, machine
+from causalcircuit.runs.progress import AfterPass, Progress
 from causalcircuit.runs.rewiring import Rewiring, split
 from causalcircuit.runs.sequential import in_random_order, watches_of
-from causalcircuit.runs.show import show
 from causalcircuit.runs.spread import spread
 from causalcircuit.runs.standing import held, stand
-from causalcircuit.runs.task import Task, found_in_store, labelled, of_rows, remember
+from causalcircuit.runs.task import Task, found_in_store, of_rows, remember
 
 if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How
     from causalcircuit.models import LoadedModel
-    from causalcircuit.query.circuits.shown import CircuitShown
-    from causalcircuit.query.saliency import HeatMaps
     from causalcircuit.runs.circuits import Circuits
 
 PASS_POSITIONS = 2048
 """Positions a pass, unless memory is limited."""
-
-
-class Progress(Protocol):
-    """Hears how far a run is: `done` of `total` rows × worlds."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Take note."""
-
-
-class AfterPass(DiagnosticError):  # noqa: N818 - when, not what: its diagnostics say what
-    """Something went wrong after the first forward pass; `result` holds what was done before."""
-
-    result: Result | None = None
 
 
 @dataclass(slots=True)
@@ -92,21 +63,9 @@ class Runner:
         wanted = bool(tasks or program.views or program.savings or program.trials)
         recorder = Recorder(self.keeping().ledger if wanted else None, program, tests_only=tests_only)
         try:
-            result = self._answered(program, commands, tasks, remarks, progress, recorder)
-            if circuits is not None and not result.interrupted:
-                result = self._tried(circuits, result)
-            if circuits is not None and not tests_only and not result.interrupted:
-                result = self._with_circuits(circuits, result)
-            if program.maps and not tests_only and not result.interrupted:
-                result = self._with_maps(program, result, progress)
-            if program.identifications and not tests_only:
-                result = replace(result, identifications=program.identifications)
-            if program.independences and not tests_only:
-                result = replace(result, independences=program.independences)
-            if result.discoveries and not result.interrupted:
-                result = replace(result, saved=(*result.saved, *_save(commands, result)))
-            if program.drawings and not tests_only and not result.interrupted:
-                result = replace(result, saved=(*result.saved, *_draw(program)))
+            tables = self._fill(tasks, progress)
+            result = assembled(program, commands, tasks, tables, remarks, recorder, self.keeping(), self.how)
+            result = completed(result, program, commands, circuits, self._model, progress, tests_only=tests_only)
             if circuits is not None and wanted:
                 result = circuits.told(result, tasks.values(), recorder, self.how)
             result = stand(result, program, locked, self._keeping)
@@ -131,54 +90,6 @@ class Runner:
         load = lambda name: self._model(program.models[name])  # noqa: E731
         return Circuits(program, load, self.keeping(), progress, self.limit)
 
-    def _tried(self, circuits: Circuits, result: Result) -> Result:
-        """A result with the claims about circuits that are tested."""
-        if not circuits.program.trials:
-            return result
-        from causalcircuit.runs.trials import tried
-
-        tested = list(result.hypotheses)
-        try:
-            for trial in circuits.program.trials:
-                tested += tried(trial, circuits)
-        except KeyboardInterrupt:
-            return replace(result, hypotheses=tuple(tested), interrupted=True)
-        except DiagnosticError as problem:
-            if result.tables or len(tested) > len(result.hypotheses):
-                raise self._after(problem, replace(result, hypotheses=tuple(tested))) from None
-            raise
-        return replace(result, hypotheses=tuple(tested))
-
-    def _with_circuits(self, circuits: Circuits, result: Result) -> Result:
-        """A result with the circuits that are shown, and those that are saved written."""
-        shown: list[CircuitShown] = []
-        try:
-            for view in circuits.program.views:
-                shown.append(circuits.shown(view))
-            return replace(result, circuits=tuple(shown), saved=(*result.saved, *circuits.save()))
-        except KeyboardInterrupt:
-            return replace(result, circuits=tuple(shown), interrupted=True)
-        except DiagnosticError as problem:
-            if result.tables or shown:
-                raise self._after(problem, replace(result, circuits=tuple(shown))) from None
-            raise
-
-    def _with_maps(self, program: Program, result: Result, progress: Progress | None) -> Result:
-        """A result with the heat maps that are shown."""
-        from causalcircuit.runs.saliency import heat_maps
-
-        found: list[HeatMaps] = []
-        try:
-            for asked in program.maps:
-                found.append(heat_maps(asked, self._model(program.models[asked.model]), program.names, progress))
-        except KeyboardInterrupt:
-            return replace(result, maps=tuple(found), interrupted=True)
-        except DiagnosticError as problem:
-            if result.tables or result.circuits or found:
-                raise self._after(problem, replace(result, maps=tuple(found))) from None
-            raise
-        return replace(result, maps=tuple(found))
-
     def keeping(self) -> Keeping:
         """The store, opened when it is first needed."""
         if self._keeping is None:
@@ -190,64 +101,6 @@ class Runner:
         if self._keeping is not None:
             self._keeping.close()
         self._keeping = None
-
-    def _answered(
-        self,
-        program: Program,
-        commands: list[Command],
-        tasks: Mapping[DataRef, Task],
-        remarks: Iterable[Diagnostic],
-        progress: Progress | None,
-        recorder: Recorder,
-    ) -> Result:
-        tables = self._fill(tasks, progress)
-        estimates: list[Estimate] = []
-        tested: list[Tested] = []
-        displays: list[Shown] = []
-        written: list[str] = []
-        patterns: list[Discovered] = []
-        found = [*program.warnings, *remarks, *(note for task in tasks.values() for note in task.notes)]
-        found.extend(note for table in tables.values() for note in table.notes)
-        found.extend(note for ref, t in tables.items() for note in alike(tasks[ref].data, t, tasks[ref].asked))
-        found.extend(self.keeping().remarks())
-        interrupted = any(not t.complete for t in tables.values()) or len(tables) < len(tasks)
-        failed: DiagnosticError | None = None
-        try:
-            for command in commands:
-                table = tables.get(command.data)
-                if isinstance(command, Logging):
-                    if table is not None and table.complete:
-                        written.append(write_log(command, table, program, [tasks[command.data]], self.how))
-                elif table is not None and isinstance(command, Discovering):
-                    from causalcircuit.runs.discovering import discovered  # most programs have none
-
-                    patterns.append(discovered(command, table))
-                elif table is not None and isinstance(command, Showing):
-                    displays += show(command, table, program.names)
-                elif table is not None:
-                    more, judged = answered(command, table, program.names, tasks[command.data].watches)
-                    estimates += more
-                    tested += judged
-        except KeyboardInterrupt:
-            interrupted = True
-        except DiagnosticError as problem:
-            failed = problem
-        result = Result(
-            tuple(estimates),
-            tuple(tested),
-            tuple(dict.fromkeys(found)),
-            labelled(tables),
-            program.comments if program.asks and (commands or not program.commands) else (),
-            interrupted=interrupted,
-            shown=tuple(displays),
-            discoveries=tuple(patterns),
-            manifest=manifest(program, tasks.values(), self.how) if tasks else {},
-            run=recorder.said(tables.values()) if tasks else {},
-            saved=tuple(dict.fromkeys(written)),
-        )
-        if failed is not None:
-            raise self._after(failed, result) from None
-        return result
 
     def _prepare(self, commands: list[Command], program: Program) -> dict[DataRef, Task]:
         """Load rows, look outcomes up, and where some are missing load models and prepare everything.
@@ -326,7 +179,7 @@ class Runner:
             try:
                 table = self._table(task, heard, most)
             except DiagnosticError as problem:
-                raise self._after(problem, None) from None
+                raise AfterPass.of(problem, None) from None
             except KeyboardInterrupt:
                 break
             if task.table is None:
@@ -377,12 +230,6 @@ class Runner:
                 rewiring.run(models, lambda done, of: heard(before + done, of), None if self.limit is None else most)
         return rewiring.joined(table)
 
-    @staticmethod
-    def _after(problem: DiagnosticError, result: Result | None) -> AfterPass:
-        late = AfterPass(*problem.diagnostics)
-        late.result = result
-        return late
-
 
 def run_program(
     program: Program,
@@ -415,19 +262,3 @@ def run_program(
         return runner.run(program, tests_only=tests_only, progress=progress)
     finally:
         runner.close()
-
-
-def _save(commands: Iterable[Command], result: Result) -> tuple[str, ...]:
-    """Write the diagrams that were found, where they are saved."""
-    from causalcircuit.runs.discovering import write
-
-    return write([c for c in commands if isinstance(c, Discovering)], result.discoveries)
-
-
-def _draw(program: Program) -> tuple[str, ...]:
-    """Write the diagrams that are saved."""
-    from causalcircuit.causal.files import write
-
-    for drawing in program.drawings:
-        write(drawing.text, drawing.path, drawing.span)
-    return tuple(dict.fromkeys(str(d.path) for d in program.drawings))

@@ -15,9 +15,9 @@ from causalcircuit.query.forecast import Cost, DataForecast, Forecast, ModelFore
 from causalcircuit.query.plan import Plan
 from causalcircuit.query.regimes import Observing
 from causalcircuit.runs.circuit_plans import planned_circuits
-from causalcircuit.runs.execute import Progress
 from causalcircuit.runs.observed_plans import discovery_question, observed_questions
 from causalcircuit.runs.powers import check_power, unknown_power
+from causalcircuit.runs.progress import Progress
 from causalcircuit.runs.rewiring import split
 from causalcircuit.runs.rewiring_plans import rewired_notes
 from causalcircuit.runs.spread import spread

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from causalcircuit.attribution.saliency import Lying, Maps
     from causalcircuit.models import LoadedModel
     from causalcircuit.rows import Dataset
-    from causalcircuit.runs.execute import Progress
+    from causalcircuit.runs.progress import Progress
 
 DRAWN = 6
 """Rows that pictures are drawn of: the first."""

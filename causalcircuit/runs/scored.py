@@ -25,7 +25,7 @@ from causalcircuit.store import checksum, get, put
 
 if TYPE_CHECKING:
     from causalcircuit.models import LoadedModel
-    from causalcircuit.runs.execute import Progress
+    from causalcircuit.runs.progress import Progress
 
 
 @dataclass(eq=False)

@@ -13,7 +13,8 @@ from causalcircuit.query import Result
 from causalcircuit.query.forecast import Forecast
 from causalcircuit.query.hub import Online
 from causalcircuit.runs.check import check_program
-from causalcircuit.runs.execute import AfterPass, Progress, Runner
+from causalcircuit.runs.execute import Runner
+from causalcircuit.runs.progress import AfterPass, Progress
 
 
 @dataclass(frozen=True, slots=True)

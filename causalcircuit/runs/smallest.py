@@ -14,7 +14,7 @@ from causalcircuit.rows import Dataset
 if TYPE_CHECKING:
     from causalcircuit.attribution.lasting import Choices
     from causalcircuit.models import LoadedModel
-    from causalcircuit.runs.execute import Progress
+    from causalcircuit.runs.progress import Progress
 
 _MORE_THAN_WHOLE = 1.1
 

@@ -14,8 +14,9 @@ from causalcircuit.query import Estimation, ModelRef, Program, Result
 from causalcircuit.query.logs import Logging
 from causalcircuit.query.past import Compared
 from causalcircuit.runs.check import check_text
-from causalcircuit.runs.execute import Progress, Runner
+from causalcircuit.runs.execute import Runner
 from causalcircuit.runs.past import find_run
+from causalcircuit.runs.progress import Progress
 
 if TYPE_CHECKING:
     from causalcircuit.engine.schedule import How

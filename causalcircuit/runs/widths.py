@@ -15,8 +15,8 @@ from causalcircuit.query import Command, Estimation, OutcomeTable, Program, Quer
 from causalcircuit.query.forecast import Cost, Width
 from causalcircuit.query.power import Power
 from causalcircuit.runs.columns import arrays, with_columns
-from causalcircuit.runs.execute import AfterPass, Progress
 from causalcircuit.runs.powers import power_of
+from causalcircuit.runs.progress import AfterPass, Progress
 from causalcircuit.runs.rewiring import plain_queries, split
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from causalcircuit.diagnostics import DiagnosticError
 from causalcircuit.models import load
 from causalcircuit.query import Address, Estimate, Part, Result
-from causalcircuit.runs import AfterPass, Runner, check_text, execute
+from causalcircuit.runs import AfterPass, Runner, assembling, check_text
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNNER = Runner()
@@ -172,7 +172,7 @@ def test_large_numbers_keep_groups_apart(tmp_path: Path) -> None:
 def test_ctrl_c_while_intervals_are_computed_keeps_answers_and_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, calls = execute.answer, []
+    whole, calls = assembling.answered, []
 
     def interrupted(*arguments: object) -> object:
         calls.append(arguments)
@@ -180,7 +180,7 @@ def test_ctrl_c_while_intervals_are_computed_keeps_answers_and_rows(
             raise KeyboardInterrupt
         return whole(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(execute, "answer", interrupted)
+    monkeypatch.setattr(assembling, "answered", interrupted)
     found = of_columns(tmp_path, "estimate E[row.x] on d\nestimate E[row.x] - 1 on d", x=[1.5, 2, 3, 4])
     assert found.interrupted
     assert [e.name for e in found.estimates] == ["E[row.x]"]
