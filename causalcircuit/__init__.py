@@ -22,7 +22,7 @@ _LAZY = {
         "attribute", "circuit", "load_circuit", "smallest", "Circuit", "saliency",
         "claim", "aligned", "high_level", "var", "std", "refute",
         "graph", "identify", "independent", "wiring", "load_graph", "diagram", "discover", "observe", "fit",
-        "abstraction",
+        "abstraction", "examine",
         "Data", "Do", "Drawing", "Family", "Hypothesis", "Model", "Quantity", "Structure", "Until",
     ),
     "diagnostics": ("Diagnostic", "DiagnosticError"),

@@ -23,7 +23,7 @@ from causalcircuit.api.dictionaries import sae, transcoder
 from causalcircuit.api.discovering import discover
 from causalcircuit.api.estimands import E, P, do
 from causalcircuit.api.families import Family, family
-from causalcircuit.api.fits import Structure, abstraction, fit
+from causalcircuit.api.fits import Structure, abstraction, examine, fit
 from causalcircuit.api.functions import readout
 from causalcircuit.api.locks import freeze
 from causalcircuit.api.logs import observe
@@ -74,6 +74,7 @@ __all__ = [
     "draw",
     "each",
     "estimate",
+    "examine",
     "except_",
     "family",
     "first",

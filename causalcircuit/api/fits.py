@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from causalcircuit.api.diagrams import Drawing
 from causalcircuit.api.programs import answers
 from causalcircuit.api.rows import Data
-from causalcircuit.check.abstracting import abstracting
+from causalcircuit.check.abstracting import abstracting, examining
 from causalcircuit.check.fitting import fitted
+from causalcircuit.diagnostics import error
 from causalcircuit.query import Options, Result
 from causalcircuit.query.structural import Fitted
 from causalcircuit.runs import Progress
@@ -49,15 +50,44 @@ def fit(
     return Structure(made, diagram)
 
 
-def abstraction(model: Structure, *, level: float = 0.95, progress: Progress | None = None) -> Result:
+def abstraction(
+    model: Structure, *, level: float = 0.95, alpha: float = 0.05, progress: Progress | None = None
+) -> Result:
     """How far a fitted model's answers lie from real interventions, effect by effect: each by both, and the difference.
+
+    The result has also what `examine` gives, in its `examinations`, with the causes that nobody can intervene on.
 
     Args:
         model: of a diagram with a cause whose values worlds stand for (`realize`). level: of intervals.
-        progress: hears how many rows × worlds are done.
+        alpha: of the tests of the diagram together. progress: hears how many rows × worlds are done.
 
     Raises:
         DiagnosticError: CQ890, no effect can be had by intervening; what is wrong with models or data.
     """
-    made = abstracting(model.fitted, model.fitted.data, Options(level=level))
+    made = replace(abstracting(model.fitted, model.fitted.data, Options(level=level)), alpha=_share(alpha))
     return answers([made], model.diagram.models, progress, model.diagram.remarks)
+
+
+def examine(model: Structure, *, level: float = 0.95, alpha: float = 0.05, progress: Progress | None = None) -> Result:
+    """What rows say of a fitted model: each independence that its diagram implies, tested, and each arrow's strength.
+
+    Args:
+        model: the model, held against the rows that it was fitted to.
+        level: of intervals. alpha: the chance that any true independence is called contradicted.
+        progress: hears how many rows × worlds are done.
+
+    Returns:
+        A result with one of `examinations`.
+
+    Raises:
+        DiagnosticError: what is wrong with models, data, or columns (CQ850 to CQ859, CQ881); CQ613 an alpha
+            that is none.
+    """
+    made = replace(examining(model.fitted, model.fitted.data, Options(level=level)), alpha=_share(alpha))
+    return answers([made], model.diagram.models, progress, model.diagram.remarks)
+
+
+def _share(alpha: float) -> float:
+    if not 0 < alpha < 0.5:
+        raise error("CQ613", f"alpha lies between 0 and 0.5, and {alpha:g} does not", help="give `alpha=0.05`")
+    return alpha

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from causalcircuit.query.circuits.shown import CircuitShown
     from causalcircuit.query.discovery import Discovered
+    from causalcircuit.query.examination import Examined
     from causalcircuit.query.identification import Identified
     from causalcircuit.query.independence import Independent
     from causalcircuit.query.locks import Locked
@@ -223,8 +224,8 @@ class Result:
     """Everything that a program answered.
 
     `tables` holds the outcomes behind it, a table for each data set that was run; `shown` is what `show` asked for,
-    `circuits`, `maps`, `identifications`, `independences` and `discoveries` those that it asked for, and `saved` the
-    files that were written.
+    `circuits`, `maps`, `identifications`, `independences`, `discoveries` and `examinations` (of fitted models) those
+    that it asked for, and `saved` the files that were written.
     `manifest` says what it was made from (versions, digests, seeds, device), `run` how it went (its id, seconds,
     outcomes found and computed), `locks` which ones were written, or held tests.
     """
@@ -245,6 +246,7 @@ class Result:
     independences: tuple[Independent, ...] = ()
     locks: tuple[Locked, ...] = ()
     discoveries: tuple[Discovered, ...] = ()
+    examinations: tuple[Examined, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -254,7 +256,12 @@ class Result:
     @property
     def remarks(self) -> tuple[Diagnostic, ...]:
         """Every diagnostic of the program and of its answers, each once."""
-        answers: tuple[Estimate | Tested | Shown, ...] = (*self.estimates, *self.hypotheses, *self.shown)
+        answers: tuple[Estimate | Tested | Shown | Examined, ...] = (
+            *self.estimates,
+            *self.hypotheses,
+            *self.shown,
+            *self.examinations,
+        )
         return tuple(dict.fromkeys((*self.diagnostics, *(d for x in answers for d in x.diagnostics))))
 
     def __getitem__(self, name: str) -> Estimate | Tested:
@@ -292,6 +299,8 @@ class Result:
             out["locks"] = [x.to_json() for x in self.locks]
         if self.discoveries:
             out["discoveries"] = [d.to_json() for d in self.discoveries]
+        if self.examinations:
+            out["examinations"] = [e.to_json() for e in self.examinations]
         if self.saved:
             out["saved"] = list(self.saved)
         if self.interrupted:

@@ -77,6 +77,8 @@ class Observing(Estimation):
         bounds: whether an effect that is not identified is bounded; by which instrument, empty for the first one.
         sensitivity: whether it is asked how strong an unmeasured cause would have to be.
         against: the refuters that attempt to refute the estimates.
+        examined: the fitted model whose diagram is tested and whose arrows are weighed, where that is asked.
+        skipped, alpha: of that question, causes that nobody can intervene on, and why; the level of its tests together.
     """
 
     asked: tuple[Query, ...] = ()
@@ -90,3 +92,6 @@ class Observing(Estimation):
     bounds: str | None = None
     sensitivity: bool = False
     against: tuple[str, ...] = ()
+    examined: Fitted | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    alpha: float = 0.05

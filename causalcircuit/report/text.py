@@ -16,6 +16,7 @@ from causalcircuit.report.blocks import Answer, axes_of, estimate_blocks, swept,
 from causalcircuit.report.circuits import circuit_block
 from causalcircuit.report.details import claims, details, grid, news, remarks, trouble
 from causalcircuit.report.discovered import discovered_block
+from causalcircuit.report.examined import examined_block
 from causalcircuit.report.figures import count
 from causalcircuit.report.identified import PLAIN as SIGNS
 from causalcircuit.report.identified import identified_block
@@ -97,6 +98,11 @@ def _parts(result: Result, width: int, brief: bool) -> Iterator[RenderableType]:
             said = pattern.comments
             yield _paragraphs(said)
         yield discovered_block(pattern, brief)
+    for held in result.examinations:
+        if held.comments not in ((), said) and not brief:
+            said = held.comments
+            yield _paragraphs(said)
+        yield examined_block(held, brief)
     for same, group in groupby(result.independences, lambda i: (i.graph, i.comments)):
         if same[1] not in ((), said) and not brief:
             said = same[1]

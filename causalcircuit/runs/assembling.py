@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError
 from causalcircuit.query import Command, DataRef, Estimate, OutcomeTable, Program, Result, Tested
 from causalcircuit.query.discovery import Discovered, Discovering
+from causalcircuit.query.examination import Examined
 from causalcircuit.query.logs import Logging
+from causalcircuit.query.regimes import Observing
 from causalcircuit.query.showing import Showing, Shown
 from causalcircuit.runs.alike import alike
 from causalcircuit.runs.answer import answered
@@ -29,7 +31,8 @@ class _Answers:
     """What the questions of a program came to, up to the one at which answering ended.
 
     Attributes:
-        estimates, tested, displays, patterns: in the order in which they are asked. written: the files of logs.
+        estimates, tested, displays, patterns, examinations: in the order in which they are asked.
+        written: the files of logs.
         interrupted: whether Ctrl-C ended it. failed: the problem that did.
     """
 
@@ -37,6 +40,7 @@ class _Answers:
     tested: list[Tested] = field(default_factory=list)
     displays: list[Shown] = field(default_factory=list)
     patterns: list[Discovered] = field(default_factory=list)
+    examinations: list[Examined] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
     interrupted: bool = False
     failed: DiagnosticError | None = None
@@ -77,6 +81,7 @@ def assembled(
         interrupted=missing or made.interrupted,
         shown=tuple(made.displays),
         discoveries=tuple(made.patterns),
+        examinations=tuple(made.examinations),
         manifest=manifest(program, tasks.values(), how) if tasks else {},
         run=recorder.said(tables.values()) if tasks else {},
         saved=tuple(dict.fromkeys(made.written)),
@@ -111,6 +116,10 @@ def _answers(
                 more, judged = answered(command, table, program.names, tasks[command.data].watches)
                 made.estimates += more
                 made.tested += judged
+                if isinstance(command, Observing) and command.examined is not None:
+                    from causalcircuit.runs.examining import examined  # most programs ask for none
+
+                    made.examinations.append(examined(command, command.examined, table))
     except KeyboardInterrupt:
         made.interrupted = True
     except DiagnosticError as problem:

@@ -9,6 +9,7 @@ from causalcircuit.query import Expr, World, render, unit_of
 from causalcircuit.query.discovery import Discovering
 from causalcircuit.query.forecast import Question, Width
 from causalcircuit.query.regimes import BY, INTERVENTION, Observing, Regime
+from causalcircuit.query.structural import Fitted
 from causalcircuit.runs.symbols import symbols
 
 _WIDTH = Width(None, "unknown", "intervals of observed rows are not forecast")
@@ -19,7 +20,7 @@ def observed_questions(command: Observing, names: Mapping[Expr | World, str]) ->
     shown: dict[Expr | World, str] = dict(names)
     shown.update({value: name for name, value in command.graph.nodes})
     several = len(command.regimes) > 1
-    out = []
+    out = [] if command.examined is None else [_examination(command, command.examined)]
     for query in command.asked:
         text, where = symbols(query.expr, shown)
         for regime in command.regimes:
@@ -49,6 +50,16 @@ def _why(command: Observing, regime: Regime) -> str:
             f"a model ({regime.model.mechanisms}) of {command.graph.name}, fitted to {command.data.label}, answers it"
         )
     return f"the diagram {command.graph.name} identifies it: {measured(command.graph)}"
+
+
+def _examination(command: Observing, model: Fitted) -> Question:
+    """The line of a model that is held against rows."""
+    text = f"check {model.name}"
+    why = f"a model ({model.mechanisms}) of {command.graph.name}, fitted to {command.data.label}"
+    worlds = 1 if command.reads else 0
+    return Question(
+        model.name, text, (), text, (), "independences and arrows", why, worlds, "", command.options.level, _WIDTH
+    )
 
 
 def discovery_question(command: Discovering) -> Question:

@@ -101,6 +101,11 @@ def falsify(
     if not 0 < alpha < 1:
         raise error("CQ859", f"an alpha of {alpha} is no share", help="it lies between 0 and 1: 0.05")
     _, own, data = measured(table, diagram, cluster, weight)
+    return falsified(data, own, alpha)
+
+
+def falsified(data: Data, own: Diagram, alpha: float) -> Falsification:
+    """The same for columns that were read already: those of all variables of `own`."""
     tests = [tested(data, one) for one in independences(own)]
     speak = [i for i, t in enumerate(tests) if t.p is not None]
     adjusted = holm([p for t in tests if (p := t.p) is not None])

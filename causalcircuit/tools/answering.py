@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from causalcircuit.diagnostics import Diagnostic, DiagnosticError, error, warning
 from causalcircuit.query import Program, Result, Testing
 from causalcircuit.query.discovery import Discovering
+from causalcircuit.query.regimes import Observing
 from causalcircuit.query.trials import Trial
 from causalcircuit.tools import exits, streams
 from causalcircuit.tools.ci import Reports
@@ -136,13 +137,16 @@ def read(file: str, online: Online = "") -> Program:
 def summary(program: Program) -> str:
     """What a sound program holds, in a line."""
     claims = sum(len(c.claims) for c in (*program.commands, *program.trials) if isinstance(c, Testing | Trial))
-    asked = [c for c in program.commands if not isinstance(c, Testing | Discovering)]
+    held = [c for c in program.commands if isinstance(c, Observing) and c.examined is not None]
+    bare = [c for c in held if not c.asked]
+    asked = [c for c in program.commands if not isinstance(c, Testing | Discovering) and c not in bare]
     estimates = sum(len(c.queries) for c in asked)
     counts = {"model": len(program.models), "estimate": estimates, "claim": claims}
     counts |= {"circuit": len(program.circuits)} if program.circuits else {}
     counts |= {"identification": len(program.identifications)} if program.identifications else {}
     looked = sum(isinstance(c, Discovering) for c in program.commands)
     counts |= {"discovery": looked} if looked else {}
+    counts |= {"model check": len(held)} if held else {}
     counts |= {"independence": len(program.independences)} if program.independences else {}
     return "sound; " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
 

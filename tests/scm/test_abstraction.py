@@ -37,11 +37,23 @@ def test_the_question_that_it_is() -> None:
     moments = modelled(command.asked[0].expr, command.graph).moments
     assert [m.outcome for m in moments] == ["LD", "LD"]
     assert [dict(m.world.sets) for m in moments] == [{"X": 1.0}, {"X": 0.0}]
+    assert command.examined is made.fitted
+    assert [cause for cause, _ in command.skipped] == ["Z"]
+    assert "`realize`" in command.skipped[0][1]
 
 
 def test_the_example_and_the_same_from_python() -> None:
     """On the captioner: what the model of the three nodes says of a kitchen beside what a kitchen does."""
-    example = {e.regime: e for e in run_program(check(EXAMPLES / "abstraction.cq")).estimates}
+    whole = run_program(check(EXAMPLES / "abstraction.cq"))
+    example = {e.regime: e for e in whole.estimates}
+    (rows,) = whole.examinations
+    assert [str(t) for t in rows.tests] == ["B _||_ F"]
+    assert not rows.contradicted
+    weighed = [str(a) for a in rows.arrows if a.slope is not None]
+    assert weighed == ["B -> H", "F -> H"]  # arrows into Y: H <-> Y leaves them open, with the reason
+    assert all("not identified" in a.reason for a in rows.arrows if a.slope is None)
+    assert [cause for cause, _ in rows.skipped] == ["H", "F"]
+    assert rows.notes
     assert set(example) == {"intervention", "S", "S - intervention"}
     assert any("projected out" in a and "H" in a for a in example["S"].assumptions)
     cap = cq.model(str(EXAMPLES / "models" / "captioner"), name="cap")
