@@ -13,7 +13,7 @@ from causalcircuit.check.observing import Wishes, measured, observing, of_model
 from causalcircuit.check.options import read
 from causalcircuit.check.values import kind_of
 from causalcircuit.diagnostics import DiagnosticError, Span, error
-from causalcircuit.query import Assignment, Binary, DataRef, Expect, Expr, Graph, Options, Query, World, render
+from causalcircuit.query import Assignment, Binary, DataRef, Expect, Expr, Graph, Number, Options, Query, World, render
 from causalcircuit.query.regimes import INTERVENTION, Observing, Regime
 from causalcircuit.query.structural import Fitted
 from causalcircuit.syntax.trees import inner, tree_of
@@ -94,7 +94,7 @@ def abstracting(
     asked: list[Query] = []
     for cause, pairs in model.graph.realized:
         below = [v for v in diagram.observed if v != cause and v in diagram.descendants(cause) and of_model(nodes[v])]
-        for (low, _), (high, _) in pairwise(sorted(pairs, key=lambda pair: render(pair[0]))):
+        for (low, _), (high, _) in pairwise(sorted(pairs, key=lambda pair: _order(pair[0]))):
             for effect in below:
                 sides = [_mean(nodes[effect], nodes[cause], value) for value in (high, low)]
                 text = f"{cause} = {render(low)} to {render(high)}, {effect}"
@@ -131,6 +131,11 @@ def _skipped(graph: Graph) -> tuple[tuple[str, str], ...]:
             why = "a column, and no `realize` says which worlds stand for its values"
         out.append((cause, why))
     return tuple(out)
+
+
+def _order(value: Expr) -> tuple[bool, float, str]:
+    """Numbers by their size, then texts: neighbours are compared."""
+    return (False, value.value, "") if isinstance(value, Number) else (True, 0.0, render(value))
 
 
 def _mean(effect: Expr, cause: Expr, value: Expr) -> Expr:

@@ -41,6 +41,7 @@ def examined_block(found: Examined, brief: bool) -> Group:
         lines += [("method", words(f"Holm over {tests}, alpha {found.alpha:g}"))] if tested else []
         lines += [("share", words("slope^2 * Var(cause) / Var(effect), which need not add up to 1"))] if weighed else []
         lines += [("note", words(n)) for n in found.notes]
+        lines += [(d.severity, words(f"{d.message} [{d.code}]")) for d in found.diagnostics]
     return Group(*parts, *([] if brief else [Text()]), Padding(grid(lines), indent)) if lines else Group(*parts)
 
 

@@ -72,6 +72,19 @@ def test_the_example_and_the_same_from_python() -> None:
     assert gap == pytest.approx(model - real)
 
 
+def test_neighbouring_values_are_compared_in_the_order_of_numbers() -> None:
+    gpt2 = cq.model(str(FOLDER / "models" / "ioi"), name="gpt2")
+    rows = cq.data(FOLDER / "data" / "ioi.jsonl", prompt=cq.row.clean)
+    other = cq.do({gpt2.input: cq.row.corrupt})
+    worlds = {"Z": {10: cq.do(), 9: other, 2: other}, "X": {1: cq.do()}}
+    drawn = cq.graph("Z -> LD, X -> LD", name="H", X=cq.row.easy == 1, Z=cq.row.length,
+                     LD=gpt2.logit[cq.row.io] @ cq.last, realize=worlds)  # fmt: skip
+    made = cq.fit(drawn, on=rows).fitted
+    command = abstracting(made, made.data, Options())
+    assert [q.name for q in command.asked] == ["Z = 2 to 9, LD", "Z = 9 to 10, LD"]
+    assert command.skipped == (("X", "one value of it is realized, and an effect takes two"),)
+
+
 @pytest.mark.parametrize("made", [lambda: structure(False), lambda: structure(edges="LD -> X, Z -> X")])
 def test_nothing_to_intervene_on_is_refused(made) -> None:
     with pytest.raises(DiagnosticError, match="CQ890"):

@@ -122,6 +122,24 @@ def test_mechanisms_without_one_strength_are_tested_all_the_same(folder: Path) -
     assert "discrete" in one.unweighed
 
 
+def test_additive_noise_is_tested_and_few_clusters_are_warned_of(folder: Path) -> None:
+    few = (folder / "d.jsonl").read_text().splitlines()[:40]
+    (folder / "few.jsonl").write_text("\n".join(few))
+    text = """data d = jsonl("./few.jsonl") cluster row.unit
+node M = row.M
+node Y = row.Y
+graph G { M -> Y }
+fit S = scm(G) on d with additive_noise seed 7
+check S"""
+    result = run_program(check_text(text, folder=folder))
+    (one,) = result.examinations
+    assert one.verdict == "the diagram implies no independence: no rows could contradict it"
+    assert "additive" in one.unweighed
+    assert [d.code for d in result.remarks] == ["CQ609"]
+    assert "only 20 clusters" in to_text(result)
+    assert "[CQ609]" in to_text(result)
+
+
 def test_reports_and_machines(folder: Path) -> None:
     program = check_text(HEAD + "## Held against rows\ncheck S\ncheck Wrong", folder=folder)
     assert summary(program).endswith("2 model checks")
