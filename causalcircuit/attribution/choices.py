@@ -49,17 +49,35 @@ def placed(wiring: Wiring, table: SiteTable, wires: Iterable[Ends]) -> tuple[Ten
     whole = torch.zeros(len(wiring), dtype=torch.bool)
     regions: dict[frozenset[Position], Tensor] = {}
     for source, target in wires:
-        region = frozenset(s.position for s in (source, target) if s is not None and s.position != ALL)
+        region = _region(source, target)
         mask = regions.setdefault(region, torch.zeros_like(whole)) if region else whole
         mask[index.of(source, target)] = True
     return whole, {region: mask & ~whole for region, mask in regions.items()}
+
+
+def numbered(
+    wiring: Wiring, table: SiteTable, wires: Iterable[Ends]
+) -> list[tuple[tuple[int, ...], frozenset[Position]]]:
+    """Of each of some wires the numbers of a model's wires that it is, and the positions that both of its ends have.
+
+    It is several where all heads of an attention write as one.
+
+    Raises:
+        UnknownWireError: as `placed`.
+    """
+    index = _Index(wiring, table)
+    return [(tuple(index.all_of(source, target)), _region(source, target)) for source, target in wires]
+
+
+def _region(source: Site, target: Site | None) -> frozenset[Position]:
+    return frozenset(s.position for s in (source, target) if s is not None and s.position != ALL)
 
 
 class _Index:
     """Finds a wire by its ends, whichever of their names these have."""
 
     def __init__(self, wiring: Wiring, table: SiteTable) -> None:
-        self.table = table
+        self.table, self.names = table, wiring.writes
         self.writes = {self._key(a): i for i, a in enumerate(wiring.writes)}
         self.reads = {self._key(a): i for i, a in enumerate(wiring.reads)}
         pairs = zip(wiring.writers.tolist(), wiring.readers.tolist(), strict=True)
@@ -81,6 +99,14 @@ class _Index:
         if found is None or (target is not None and _shared(self.table, target)):
             raise UnknownWireError(f"`{said}` is no wire of a whole part of the model")
         return found
+
+    def all_of(self, source: Site, target: Site | None) -> list[int]:
+        """The wire, or those of all heads where the source is what an attention writes as a whole."""
+        tensor = "" if source.address.attached else self.table.info(source.address).tensor
+        if not tensor.endswith((".attn.out", ".cross.out")):
+            return [self.of(source, target)]
+        own = f"{tensor.removesuffix('out').removesuffix('attn.')}z"
+        return [self.of(Site(a, source.position), target) for a in self.names if self.table.info(a).tensor == own]
 
 
 def _shared(table: SiteTable, target: Site) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -85,6 +85,12 @@ class Grounds:
         start, info = self.rows.question.start, self._any(stand)
         both = zip(self.places(start, info, one), self.places(start, info, other), strict=True)
         return any(not set(a or ()).isdisjoint(b or ()) for a, b in both)
+
+    def together(self, stand: str, positions: Collection[Position]) -> bool:
+        """Whether some positions that stand on the same all share a place in some row; none stand for all places."""
+        start, info = self.rows.question.start, self._any(stand)
+        each = [self.places(start, info, p) for p in positions or (ALL,)]
+        return any(set.intersection(*(set(own or ()) for own in row)) for row in zip(*each, strict=True))
 
     def _any(self, tower: str) -> SiteInfo:
         """Some site that stands on a tower."""

@@ -228,8 +228,9 @@ class _Run:
             above = self.beside[name.replace("cross.out", "resid_mid")]
             main = above[0] + scale * main
         if bool(choice.turned.any()):
-            inside = self._inside(station.tower).to(gone)  # [regions, places]
-            turned = torch.einsum("rp,grw->gpw", inside, choice.turned.to(gone)) > 0
+            own = choice.turned.any(2).any(0).nonzero()[:, 0].tolist()  # others may be places of another tower
+            inside = self._inside(station.tower, own).to(gone)  # [regions, places]
+            turned = torch.einsum("rp,grw->gpw", inside, choice.turned[:, own].to(gone)) > 0
             streams = main + torch.einsum("pwd,gpw->gpd", less, (gone[:, None].bool() ^ turned).to(less))
         else:
             streams = main + torch.einsum("pwd,gw->gpd", less, gone)
@@ -239,13 +240,13 @@ class _Run:
             streams = (streams - above[1 : 1 + len(streams)]) / scale
         return torch.cat((whole[:1], streams, whole[1 + len(streams) :]))
 
-    def _inside(self, tower: str) -> Tensor:
-        """[regions, places] which places of a tower belong to each region."""
+    def _inside(self, tower: str, own: Sequence[int]) -> Tensor:
+        """[regions, places] which places of a tower belong to each of some regions."""
         grounds, here = self.kept.bench.streams.grounds, self.kept.other
         if grounds is None:
             raise TypeError("a question whose positions were not looked for")
         return torch.stack(
-            [torch.stack([grounds.mask(tower, p, here) for p in region]).all(0) for region, _ in self.regions]
+            [torch.stack([grounds.mask(tower, p, here) for p in self.regions[i][0]]).all(0) for i in own]
         )
 
 

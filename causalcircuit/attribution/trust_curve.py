@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,10 @@ from torch import Tensor
 from causalcircuit.attribution.bench import Bench
 from causalcircuit.attribution.kept import readouts
 from causalcircuit.attribution.passes import Rows
-from causalcircuit.attribution.stations import Layout, streamed
+from causalcircuit.attribution.stations import Choice, Layout, streamed
 from causalcircuit.attribution.summary import Floats, units
+from causalcircuit.attribution.trust_ends import Placed
 from causalcircuit.attribution.trust_subject import Subject
-from causalcircuit.diagnostics import error
 from causalcircuit.query.circuit import SizePoint
 from causalcircuit.query.estimate import Interval
 from causalcircuit.rows import clusters
@@ -32,12 +32,14 @@ class Sizes:
     Attributes:
         sizes: how many wires each has, none first and all of them last. masks: [wires of the model] each.
         own: which of them the circuit is. nested: whether it is as many of the strongest wires.
+        placed: the wires considered, where some stand at some positions only.
     """
 
     sizes: tuple[int, ...]
-    masks: tuple[Tensor, ...]
+    masks: tuple[Choice, ...]
     own: int
     nested: bool
+    placed: Placed | None = None
 
 
 def sizes_of(subject: Subject, kept: Sequence[int], whole: bool) -> Sizes:
@@ -48,14 +50,25 @@ def sizes_of(subject: Subject, kept: Sequence[int], whole: bool) -> Sizes:
         whole: see above.
 
     Raises:
-        DiagnosticError: CQ795, nodes finer than whole parts.
+        DiagnosticError: CQ795, nodes that are parts of heads, MLPs or embeddings.
     """
-    if subject.found.wiring.fine:
-        raise error(
-            "CQ795",
-            "passes keep wires of whole parts, and some of these end in single positions, neurons or features",
-            help="assign single wires: `do((A -> B) = (A | w))`",
-        )
+    placed = _placed(subject) if subject.found.wiring.fine else None
+    mask = _whole(subject) if placed is None else placed.choice
+    count = len(subject.chosen)
+    strongest = subject.order.tolist()
+    nested = set(kept) == set(strongest[: len(kept)])
+    found = {len(kept): mask(kept), 0: mask(()), count: mask(range(count))}
+    if whole:
+        for share in SHARES:
+            size = max(1, round(share * count))
+            if size not in found:
+                found[size] = mask(strongest[:size])
+    sizes = tuple(sorted(found))
+    return Sizes(sizes, tuple(found[s] for s in sizes), sizes.index(len(kept)), nested, placed)
+
+
+def _whole(subject: Subject) -> Callable[[Sequence[int]], Choice]:
+    """Makes the choice of all wires but those considered that are not kept, each at all positions."""
     bench = subject.bench
     # A method that pays for each wire scores some of them: masks are over all that the model has.
     every = zip(bench.wiring.writers.tolist(), bench.wiring.readers.tolist(), strict=True)
@@ -70,20 +83,17 @@ def sizes_of(subject: Subject, kept: Sequence[int], whole: bool) -> Sizes:
         made[place[torch.tensor(list(inside), dtype=torch.long)]] = True
         return made
 
-    count = len(place)
-    strongest = subject.order.tolist()
-    nested = set(kept) == set(strongest[: len(kept)])
-    found = {len(kept): mask(kept), 0: mask(()), count: mask(range(count))}
-    if whole:
-        for share in SHARES:
-            size = max(1, round(share * count))
-            if size not in found:
-                found[size] = mask(strongest[:size])
-    sizes = tuple(sorted(found))
-    return Sizes(sizes, tuple(found[s] for s in sizes), sizes.index(len(kept)), nested)
+    return mask
 
 
-def passes_of(bench: Bench, masks: Sequence[Tensor]) -> int:
+def _placed(subject: Subject) -> Placed:
+    """The wires considered, where some stand at some positions only."""
+    wiring = subject.found.wiring
+    ends = [(wiring.source(i), wiring.target(i)) for i in subject.chosen.tolist()]
+    return Placed.of(subject.bench.wiring, subject.model.sites, ends)
+
+
+def passes_of(bench: Bench, masks: Sequence[Choice]) -> int:
     """Passes of a single row that kept wires take: one in `from`; for each mask the copies, and one that is read."""
     layout = Layout.of(bench.streams)
     copies = (max(len(streamed(s, m, False).masks) for s in layout.stations.values()) for m in masks)
@@ -96,11 +106,13 @@ def faithfulness(subject: Subject, asked: Sizes, some: Sequence[int]) -> tuple[t
     It is `None` where the effect of all wires cannot be told from none.
 
     Raises:
-        DiagnosticError: CQ795, CQ797: what `readouts` finds.
+        DiagnosticError: CQ795, wires that share places; CQ795, CQ797: what `readouts` finds.
     """
     question, data = subject.some(some)
     bench = Bench(Rows(subject.model, data, question), quick=False)
     bench.rows.most = subject.found.places
+    if asked.placed is not None:
+        asked.placed.check_apart(bench)
     outcomes, passes = readouts(bench, asked.masks)
     rows = outcomes.detach().double().cpu().numpy()
     unit = units(clusters(data), data.n)
