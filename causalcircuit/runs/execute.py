@@ -129,7 +129,7 @@ class Runner:
                 models = {name: program.models[name] for name in names}
                 task = Task(with_columns(data, asked), data, plan, tuple(asked), models, keys, shelf, rewiring=rewiring)
                 task.watches = watches_of(task)
-                if not models:
+                if not models and not plan.cells:  # a function in Python of columns is a cell
                     task.table = of_rows(task)
                 elif not found_in_store(task):
                     self._load(task)

@@ -119,7 +119,7 @@ def lengths(table: SiteTable, n: int) -> dict[str, int]:
     return {t.name: n if t is table.towers[-1] else 4 for t in table.towers}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from([FROM_START, FROM_END]).flatmap(chosen))
 def test_separation_is_that_of_the_whole_diagram(asked: tuple[SiteTable, list[Expr]]) -> None:
     """At numbered positions, with more of them than are named: both say the same of all triples."""
@@ -127,7 +127,7 @@ def test_separation_is_that_of_the_whole_diagram(asked: tuple[SiteTable, list[Ex
     compare(table, values, Explicit(table, lengths(table, 5), new=1), {}, exact=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(chosen([ALL]))
 def test_joint_positions_are_one_variable(asked: tuple[SiteTable, list[Expr]]) -> None:
     table, values = asked
@@ -144,7 +144,7 @@ SPANS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     chosen([ALL, *SINGLE, *SPANS]),
     st.integers(3, 6),
