@@ -49,6 +49,7 @@ demo: $(STAMP)  ## answer the example questions on the two shipped models
 	$(BIN)/cq run examples/steering.cq
 	$(BIN)/cq run examples/features.cq
 	$(BIN)/cq run examples/circuit.cq
+	$(BIN)/cq run examples/frontdoor.cq
 
 .PHONY: models
 models: $(STAMP)  ## train the shipped models anew (minutes)

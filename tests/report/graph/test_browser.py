@@ -314,7 +314,7 @@ def test_patches_and_image(browser: Browser, tmp_path: Path) -> None:
     b.wait_for("true")
     patches = [n for n in b.run(NAMES) if n.startswith("embedding of the vision")]
     assert sorted(p.split(":")[0] for p in patches) == [
-        f"embedding of the vision tower, at image[{k}]" for k in (10, 5, 6, 9)
+        f"embedding of the vision tower, at image[{k}], patch {k // 4},{k % 4} (row, column)" for k in (10, 5, 6, 9)
     ]
     b.settle()
     assert (150, 111, 80) in colours(b.screenshot())  # the floor of the photo
