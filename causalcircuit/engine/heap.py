@@ -12,6 +12,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 _LARGEST = 32 << 20  # what glibc takes at most for a threshold of mmap
@@ -59,6 +60,7 @@ def _free(library: ctypes.CDLL) -> float:
     return float(library.mallinfo2().fordblks)
 
 
+@cache
 def _library() -> ctypes.CDLL | None:
     """The C library, where it is glibc."""
     if not sys.platform.startswith("linux"):

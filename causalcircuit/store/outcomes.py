@@ -78,12 +78,14 @@ class Outcomes:
 
     def whole(self, table: Mapping[bytes, tuple[bytes, NDArray[Any]]], spent: list[bytes]) -> bool:
         """Keep finished columns as one block each, in the place of their chunks; totals in `spent` go."""
+        old = {key: self._blocks.pop(key, set()) for key in table}  # later tables leave these be
+        marks = {rows: _mark(rows) for rows in {rows for rows, _ in table.values()}}
+        new = {key: found for key, found in table.items() if old[key] != {marks[found[0]]}}
+        gone = [(key, mark) for key in new for mark in old[key]]
+        if not new and not spent:  # as of a table of one chunk
+            return True
 
         def work(db: sqlite3.Connection) -> None:
-            old = {key: self._blocks.pop(key, set()) for key in table}  # later tables leave these be
-            marks = {rows: _mark(rows) for rows in {rows for rows, _ in table.values()}}
-            new = {key: found for key, found in table.items() if old[key] != {marks[found[0]]}}
-            gone = [(key, mark) for key in new for mark in old[key]]
             db.executemany("DELETE FROM outcomes WHERE key = ? AND mark = ?", gone)
             self._insert(db, new)
             db.executemany("DELETE FROM totals WHERE key = ?", [(key,) for key in spent])
