@@ -8,8 +8,9 @@ print(found.estimand)  # Σ_M P(M | X) Σ_X' P(X') P(Y | X', M)
 ```
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from causalcircuit._faces import fetched
 
 if TYPE_CHECKING:
     from causalcircuit.causal.adjustment import adjustment_sets, is_adjustment_set, optimal_adjustment_set
@@ -92,15 +93,4 @@ __all__ = [
     "to_networkx",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name when it is first used (PEP 562): numpy is needed only where a formula meets numbers.
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.causal.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)

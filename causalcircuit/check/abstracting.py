@@ -12,7 +12,7 @@ from causalcircuit.check.expressions import Lowering
 from causalcircuit.check.observing import Wishes, measured, observing, of_model
 from causalcircuit.check.options import read
 from causalcircuit.check.values import kind_of
-from causalcircuit.diagnostics import DiagnosticError, Span, error
+from causalcircuit.diagnostics import DiagnosticError, Span, did_you_mean, error
 from causalcircuit.query import Assignment, Binary, DataRef, Expect, Expr, Graph, Number, Options, Query, World, render
 from causalcircuit.query.regimes import INTERVENTION, Observing, Regime
 from causalcircuit.query.structural import Fitted
@@ -32,17 +32,18 @@ def asked(options: list[Tree[Token]], low: Lowering) -> bool:
 
 
 def alone(tree: Tree[Token], low: Lowering) -> bool:
-    """Whether the statement names one fitted model and nothing that it is held against."""
+    """Whether the statement names one fitted model and no independence."""
     parts = [tree_of(p) for p in inner(tree)]
     sides = [p for p in parts if p.data in ("side", "between")]
-    if len(sides) != 1 or len(inner(sides[0])) != 1 or any(p.data == "against" for p in parts):
+    if len(sides) != 1 or len(inner(sides[0])) != 1:
         return False
     name = inner(sides[0])[0]
     try:
         found = low.scope.find(low.word(name), low.span(name))
     except DiagnosticError:
         return False
-    return found is None or isinstance(found, Fitted)
+    against = any(p.data == "against" for p in parts)
+    return (found is None and not against) or isinstance(found, Fitted)
 
 
 def check(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[str, ...]) -> None:
@@ -60,6 +61,9 @@ def check(checker: Checker, tree: Tree[Token], low: Lowering, comments: tuple[st
     if not isinstance(value, Fitted):
         what = "several things" if value is None else kind_of(value)
         raise error("CQ890", f"`{place.text}` is {what}, and no fitted model", place, help=_USAGE)
+    for other in (n for o in parts if o.data == "against" for n in inner(o) if low.word(n) != INTERVENTIONS):
+        way = (did_you_mean(low.word(other), [INTERVENTIONS]), _USAGE)
+        raise error("CQ890", f"a fitted model is not held against `{low.word(other)}`", low.span(other), help=way)
     options = given.options
     if "ci" not in given.seen and value.level is not None:
         options = Options(level=value.level)

@@ -10,8 +10,9 @@ print(model.effect("X", "Y", values=(0, 1)).interval)
 Adapters to pgmpy and DoWhy stand here, a file each; what they answer is calculated in closed form where there is one.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from causalcircuit._faces import fetched
 
 if TYPE_CHECKING:
     from causalcircuit.scm.falsifying import Falsification, falsify
@@ -47,15 +48,4 @@ __all__ = [
     "strengths",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name when it is first used (PEP 562).
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.scm.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)

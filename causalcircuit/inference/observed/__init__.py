@@ -10,8 +10,9 @@ print(found.value, found.interval, found.method)
 The diagram says what identifies the effect; the table is a mapping from names to columns. One estimator a file.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from causalcircuit._faces import fetched
 
 if TYPE_CHECKING:
     from causalcircuit.inference.observed._result import Observed
@@ -55,15 +56,4 @@ __all__ = [
     "sensitivity",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """Fetch a name when it is first used (PEP 562).
-
-    Raises:
-        AttributeError: `name` is not public.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"causalcircuit.inference.observed.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOME)
